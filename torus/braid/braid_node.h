@@ -1,0 +1,178 @@
+// One node's part in the braid: the protocol of DESIGN 3 without clock, socket, thread or disk. The same calls in the same
+// order give the same outputs, in the daemon, the guest kernel and the simulator. Explained in docs/internals/braid.md.
+// Threads: one, but for Work::RunEpoch, which may execute anywhere. Memory: bounded by the capacities and kRetained*.
+// Errors: hostile or late messages are dropped and counted; what an operator should know comes out as a BraidEvent.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "torus/braid/messages.h"
+#include "torus/braid/torus_machine.h"
+
+namespace rse {
+
+/// What a data directory gave back at start. Nothing: a node without one, or with an empty one.
+struct RecoveredCut {
+  RunId run;
+  TorusId torus;
+  CutNumber cut = 0;
+  Halves halves = 0;
+  RegionDigests digests;
+  std::vector<Region> regions;  // verified against `digests` by whoever read them
+};
+struct RecoveredSeal { RunId run; TorusId torus; Epoch epoch; Seal seal; };
+struct Recovered {
+  std::optional<Bytes> vote;       // last Persist::Vote
+  std::vector<RecoveredCut> cuts;
+  std::vector<RecoveredSeal> seals;
+  std::optional<Bytes> scenario;   // last Persist::Scenario
+};
+
+/// Things to write. Each is answered by on_persisted(token) once it would survive a loss of power.
+/// A node without a data directory is told kVolatile and gets none of these.
+struct PersistVote { Bytes record; };                       // replaces the one before
+struct PersistCut {                                         // adds a cut; DropCuts removes
+  RunId run; TorusId torus; CutNumber cut; Halves halves; RegionDigests digests;
+  std::vector<std::shared_ptr<const Region>> regions;       // all regions of `halves`
+};
+struct PersistSeals { std::vector<RecoveredSeal> seals; };  // appends to the journal
+struct PersistScenario { Bytes scenario; Digest256 hash; }; // replaces the one before
+/// Cuts of other runs, or of this run and older than `keep_from`, may go, with the seals before `keep_from` - 3.
+struct DropCuts { RunId run; CutNumber keep_from; };
+
+struct RunEpoch { TorusId torus; TorusMachine* machine; std::shared_ptr<const Packet> from_next, from_previous; };
+struct Persist {
+  std::uint64_t token;
+  std::variant<PersistVote, PersistCut, PersistSeals, PersistScenario, DropCuts> what;
+};
+/// RunEpoch: call execute() on any thread, then on_epoch_done() on the braid's; until then the braid leaves that machine
+/// alone.
+using Work = std::variant<RunEpoch, Persist>;
+inline void execute(const RunEpoch& work) {
+  work.machine->run_epoch(work.from_next.get(), work.from_previous.get());
+}
+
+struct Outgoing {
+  NodeId next_hop;  // equals envelope.destination unless it is relayed
+  Envelope envelope;
+};
+
+/// For the operator: incidents, never needed for correctness. `text` is one sentence; the rest is for machines.
+struct BraidEvent {
+  enum class Kind : std::uint8_t {
+    kPeerSuspected, kPeerHeardAgain, kPeerLost, kViewInstalled, kRebuildStarted, kRebuildReplaying, kRebuilt,
+    kHandedOver, kCutDurable, kRunStarted, kStopped, kResumed, kAlarm, kRefusedMessage, kJoined,
+  };
+  Kind kind{};
+  Instant at;
+  NodeId node;
+  std::optional<TorusId> torus;
+  Epoch epoch;
+  std::string text;
+};
+
+enum class Health : std::uint8_t {
+  kHealthy,      // any one node may fail
+  kUnprotected,  // fewer than three nodes, or shards still on their way: one failure already used
+  kRebuilding,   // a torus does not run now
+  kStopped,      // fewer than a majority of the voters: waiting for others
+  kJoining,      // not a member yet
+};
+
+struct TorusStatus {
+  NodeId host;
+  Epoch epoch;              // last whose projection this node knows
+  Tick end_tick;
+  std::uint64_t events = 0;
+  std::uint64_t pending = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t processes = 0;
+  std::uint64_t event_digest = 0;
+  CutNumber cut_durable = 0;
+  bool hosted_here = false;
+  bool running = false;     // as its host says
+  std::uint64_t progress = 0;
+};
+struct PeerStatus {
+  NodeId node;
+  std::string name;
+  bool member = false, voter = false, linked = false, suspected = false;
+  Duration silence;         // age of the last proof of life
+  NodeId via;               // 0: direct; else the relay
+};
+struct BraidStatus {
+  Health health{};
+  std::string verdict;      // one sentence
+  View view;
+  std::array<TorusStatus, kTorusCount> tori;
+  std::vector<PeerStatus> peers;
+  std::uint64_t messages_refused = 0;
+  std::uint64_t retained_bytes = 0;
+};
+
+class BraidNode {
+ public:
+  struct Options {
+    Member self;
+    std::optional<ClusterId> found;   // found a new cluster; refused when `recovered` has a vote
+    bool durable = false;             // has a data directory
+    Capacity capacity;
+    Duration heartbeat = milliseconds(5);
+    Duration early_silence = milliseconds(12);
+    Duration silence_floor = milliseconds(40);
+    Duration silence_ceiling = milliseconds(300);
+    Duration idle_epoch = milliseconds(50);  // how long a quiet torus waits before its next epoch
+    std::uint64_t seed = 1;           // of back-off
+  };
+  BraidNode(const Options& options, Recovered recovered, Instant now);
+  ~BraidNode();
+
+  // --- In. ---
+  void on_link_up(Instant now, const Member& peer);
+  /// `proof_of_death`: the peer's process has gone (connection refused after a close, a robust futex), not just the link.
+  void on_link_down(Instant now, NodeId peer, bool proof_of_death);
+  void on_message(Instant now, NodeId from, const Envelope& envelope);
+  void on_epoch_done(Instant now, TorusId torus);
+  void on_persisted(Instant now, std::uint64_t token);
+  void on_deadline(Instant now);
+  /// A client's request; answered by poll_answer(), after two nodes (with data directories: two disks) hold it.
+  void on_inject(Instant now, TorusId torus, Injection injection);
+  /// Starts the next run once all hosts hold the scenario. kMalformed etc.: nothing happened.
+  Result<void> on_load(Instant now, std::span<const std::byte> scenario);
+  /// The operator's word that the voters not heard will never return. Loud; only when every torus can be put together.
+  Result<void> on_override(Instant now);
+
+  // --- Out: drain after every call above. ---
+  std::optional<Work> poll_work();
+  std::optional<Outgoing> poll_send();
+  std::optional<InjectAnswer> poll_answer();
+  std::optional<BraidEvent> poll_event();
+  std::optional<Instant> next_deadline() const;
+
+  // --- Reading. ---
+  BraidStatus status(Instant now) const;
+  const View& view() const;
+  bool is_member() const;
+  /// The machine of a torus hosted here, between epochs; nullptr otherwise.
+  const TorusMachine* machine(TorusId torus) const;
+  /// Addresses worth dialling: members, and voters of the view before.
+  std::vector<Member> peers_to_dial() const;
+  const Bytes* scenario() const;
+  /// Packets of the torus that this node has seen sealed (for verify): see poll_sealed().
+  struct Sealed { RunId run; TorusId torus; Epoch epoch; std::uint64_t event_digest; Digest256 projection; Seal seal; };
+  /// Every packet accepted or made here, once each per torus and epoch, in epoch order: what `rse verify` replays.
+  std::optional<Sealed> poll_sealed();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rse

@@ -1,0 +1,183 @@
+// The messages between nodes as plain structs; transport/codec turns them into rse.v1 protobuf and back.
+// Size: each list has its bound here; the codec refuses more before it allocates. Threads: none.
+//
+// A cut is named by a number: 0 is the scenario itself, c + 1 the state after epoch c.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "torus/base/bytes.h"
+#include "torus/base/digest.h"
+#include "torus/braid/packet.h"
+#include "torus/braid/view.h"
+
+namespace rse {
+
+inline constexpr std::size_t kMessageBytesMax = 16u << 20;
+/// Regions and scenarios travel in parts of about this size, so that a heartbeat never waits behind megabytes.
+inline constexpr std::size_t kPartBytes = 256u << 10;
+
+using CutNumber = std::uint64_t;
+
+/// Which of a torus's regions a node holds: bit 0 the even ones, bit 1 the odd ones.
+using Halves = std::uint8_t;
+inline constexpr Halves kBothHalves = 3;
+constexpr Halves half_of_region(std::size_t region) { return region % 2 == 0 ? 1 : 2; }
+
+/// Proof of life and everything cumulative: safe to lose, repeat and reorder. Sent every interval and when it changes.
+struct Heartbeat {
+  ViewNumber view;
+  RunId run;
+  std::uint64_t sequence = 0;             // of this sender's life; older ones are ignored
+  std::vector<NodeId> hears;              // heard directly within the early-silence limit
+  std::vector<NodeId> suspects;           // members that the sender would vote lost
+  /// The first epoch of each torus whose packet the sender does not hold: all before are acknowledged.
+  std::array<Epoch, kTorusCount> wanted{};
+  /// Likewise, but for seals that are on the sender's disk (with no data directory: equal to `wanted`).
+  std::array<Epoch, kTorusCount> durable{};
+  /// For tori that the sender hosts: the newest cut whose shards both holders have acknowledged; else 0.
+  std::array<CutNumber, kTorusCount> cut_complete{};
+  /// For tori that the sender hosts: next epoch to run and ticks done inside it; else 0.
+  std::array<Epoch, kTorusCount> running{};
+  std::array<std::uint64_t, kTorusCount> progress{};
+  std::uint8_t ready = 0;                 // bit t: hosts torus t and it runs (not being rebuilt)
+};
+
+/// A torus's epoch, from its host to the others' hosts.
+struct PacketMessage {
+  ViewNumber view;
+  Packet packet;  // the batch that is not for the receiver's tori is empty
+};
+
+struct Region {
+  std::uint8_t index = 0;  // 0..128
+  Bytes bytes;
+};
+
+/// Part of a shard of a cut, from the host to a holder: regions that changed since `base` (0: all are sent).
+struct ShardPart {
+  ViewNumber view;
+  RunId run;
+  TorusId torus;
+  CutNumber cut = 0;
+  CutNumber base = 0;
+  Halves halves = 0;                // which regions the shard consists of
+  std::uint32_t part = 0;           // from 0
+  bool last = false;
+  std::vector<Digest256> digests;   // of all regions, in part 0 only: exactly kRegionCount
+  std::vector<Region> regions;
+};
+
+/// From the holder: it has the shard (on disk, if it has a data directory), or it lacks the base and wants all of it.
+struct ShardAck {
+  RunId run;
+  TorusId torus;
+  CutNumber cut = 0;
+  Halves halves = 0;
+  bool held = false;
+};
+
+/// From a node that rebuilds or takes over a torus, to whoever may hold something of it.
+struct Gather {
+  ViewNumber view;       // 0: speculative or for a planned move: answered without a view
+  RunId run;
+  TorusId torus;
+  std::uint64_t request = 0;
+  bool with_cut = true;      // false: packets from `from_epoch` on are enough
+  Epoch from_epoch;          // with_cut = false: the first epoch the requester's machine will run
+  CutNumber cut_wanted = 0;  // 0: the newest the holder has; else exactly this (resumption)
+};
+
+/// Regions of a cut that the answering node holds.
+struct GatherRegions {
+  std::uint64_t request = 0;
+  TorusId torus;
+  CutNumber cut = 0;
+  std::vector<Digest256> digests;  // of all regions; kRegionCount, or empty when sent before for this request and cut
+  std::vector<Region> regions;
+};
+
+/// A packet of the torus or an input to it, in the canonical bytes of encode_packet().
+struct GatherPacket {
+  std::uint64_t request = 0;
+  TorusId torus;  // that is being rebuilt
+  Bytes packet;
+};
+
+/// Ends an answer: how much was sent before it, so that a lost part is noticed.
+struct GatherDone {
+  std::uint64_t request = 0;
+  TorusId torus;
+  ViewNumber view;                       // installed by the answering node; 0 for a speculative answer
+  bool refused = false;                  // not yet at that view, or another run: ask again
+  std::uint32_t region_messages = 0;
+  std::uint32_t packet_messages = 0;
+  std::vector<Injection> unsealed;       // accepted, not yet sealed, from a host that hands over
+};
+
+/// Single-decree Paxos for one view number. `ballot` = round << 16 | rank of the proposer among the voters.
+struct Prepare { ViewNumber number; std::uint64_t ballot = 0; };
+struct Promise {
+  ViewNumber number;
+  std::uint64_t ballot = 0;
+  std::uint64_t accepted_ballot = 0;     // 0: nothing accepted; `accepted` is then empty
+  Bytes accepted;                        // encode_view()
+};
+struct Reject { ViewNumber number; std::uint64_t ballot = 0; std::uint64_t promised = 0; };
+struct Accept { ViewNumber number; std::uint64_t ballot = 0; Bytes view; };
+struct Accepted { ViewNumber number; std::uint64_t ballot = 0; };
+/// A decided view; also the answer to anyone who seems to be behind.
+struct Decided { Bytes view; };
+
+/// A node that is no member asks to become one; repeated until a view admits it.
+struct Join { Member joiner; };
+
+/// Asks the voters to propose: `torus` moves to the sender, which has caught up with it.
+struct TakeOver { ViewNumber view; TorusId torus; Epoch caught_up; };
+
+/// What a restarted voter, or a survivor of the loss of a majority, has: enough to fix a cut from which all can go on.
+struct Holdings {
+  struct Cut { TorusId torus; CutNumber cut = 0; Halves halves = 0; };
+  ViewNumber view;
+  RunId run;
+  Member self;
+  bool running = false;                  // false: restarted, has memory of nothing but its disk
+  bool has_scenario = false;
+  std::vector<Cut> cuts;                 // at most kHoldingsMax
+};
+inline constexpr std::size_t kHoldingsMax = 16;
+
+/// A client's request on its way to the host of its torus, and the answer back.
+struct InjectRequest { RunId run; TorusId torus; Injection injection; };
+enum class InjectStatus : std::uint8_t { kAccepted = 0, kRunEnded = 1, kTooMany = 2, kUnknownProgram = 3 };
+struct InjectAnswer { ClientId client; std::uint64_t sequence = 0; InjectStatus status{}; Epoch sealed_in; };
+
+/// A scenario offered for the next run, in parts; each member answers when it holds all of it.
+struct ScenarioPart {
+  Digest256 hash;
+  std::uint32_t total_bytes = 0;
+  std::uint32_t offset = 0;
+  Bytes bytes;
+};
+struct ScenarioHeld { Digest256 hash; };
+/// Asks for the scenario of that hash.
+struct ScenarioWanted { Digest256 hash; };
+
+using Message =
+    std::variant<Heartbeat, PacketMessage, ShardPart, ShardAck, Gather, GatherRegions, GatherPacket, GatherDone, Prepare,
+                 Promise, Reject, Accept, Accepted, Decided, Join, TakeOver, Holdings, InjectRequest, InjectAnswer,
+                 ScenarioPart, ScenarioHeld, ScenarioWanted>;
+
+/// What crosses a link: a message from `origin` to `destination`, perhaps by way of a member that hears both.
+struct Envelope {
+  NodeId origin;
+  std::uint64_t origin_incarnation = 0;
+  NodeId destination;
+  Message message;
+};
+
+}  // namespace rse

@@ -1,0 +1,95 @@
+// The deterministic machine that the contract of DESIGN 2 is about: engine, epochs, boundary coupling, seals, leaps and
+// the rule for cuts. The state after epoch j is a pure function of the scenario (or a checkpoint) and of the inputs
+// since: peers' packets and own seals. Knows nothing of nodes, views or messages.
+// Threads: one at a time. Memory: the torus's arena plus the last two packets. Errors: bad bytes are returned; calls out
+// of order are assertions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "torus/base/digest.h"
+#include "torus/braid/packet.h"
+#include "torus/braid/scenario.h"
+#include "torus/engine/torus.h"
+
+namespace rse {
+
+/// 128 regions of cells, then the head (engine head and machine state).
+inline constexpr std::size_t kRegionCount = kCellRegionCount + 1;
+inline constexpr std::size_t kHeadRegion = kCellRegionCount;
+inline constexpr std::size_t kRegionBytesMax = 256u << 20;
+
+/// The canonical serialisation of a torus at an epoch boundary. state digest = BLAKE2b-256 over the region digests.
+struct RegionDigests {
+  std::array<Digest256, kRegionCount> of{};
+  Digest256 state_digest() const;
+  friend bool operator==(const RegionDigests&, const RegionDigests&) = default;
+};
+
+class TorusMachine {
+ public:
+  TorusMachine(TorusId id, const Capacity& capacity);
+  ~TorusMachine();
+
+  /// Starts run `run` of `scenario` at epoch 0 (cut 0). Only what concerns this torus is taken. What does not fit is an
+  /// error and leaves the machine empty; `kTimeOverflow`: see DESIGN 2.1.
+  Result<void> load(RunId run, const Scenario& scenario);
+
+  /// The epoch that runs next. After a leap it is not the last one plus one.
+  Epoch next_epoch() const;
+  Tick next_start() const;         // start(next_epoch())
+  std::uint64_t next_length() const;  // K(next_epoch()); known once the inputs are: valid after run()
+  RunId run() const;
+  TorusId id() const;
+
+  /// True when next_epoch() needs the peers' packets of `input_epoch()` (= next_epoch() - 2): false for epochs 0 and 1 and
+  /// when a leap skipped that epoch, in which case run() takes nullptr.
+  bool needs_inputs() const;
+  Epoch input_epoch() const;
+
+  /// Runs next_epoch(). Packets are of input_epoch(), from torus (X+1) mod 3 and (X+2) mod 3, or both nullptr. The
+  /// heavy call: everything else is cheap. Afterwards the machine waits for seal().
+  void run_epoch(const Packet* from_next, const Packet* from_previous);
+
+  /// After run_epoch(): whether the seal of this epoch has to be empty (the torus promised so, DESIGN 2.3 Leap).
+  bool must_seal_empty() const;
+  bool awaiting_seal() const;
+  /// Ends the epoch with its seal: computes the quiet flag, keeps and returns the packet (both batches). The reference
+  /// lives until the seal() two epochs later.
+  const Packet& seal(Seal seal);
+
+  /// The torus's own packets of the last two run epochs (they are part of the checkpoint); nullptr: never run or skipped.
+  const Packet* own_packet(Epoch epoch) const;
+
+  /// After seal(): whether a cut is due at the end of the epoch just sealed. A function of the projections of two epochs
+  /// before, so the three tori agree.
+  bool cut_due() const;
+
+  /// First broken conservation law found in the inputs of the last run_epoch(), as a sentence; empty: none.
+  const std::string& alarm() const;
+
+  /// Whether the client's sequence has been applied or is in a seal that waits to be (for answering repeats).
+  bool has_applied(ClientId client, std::uint64_t sequence) const;
+
+  // --- Checkpoints, between seal() and the next run_epoch(), or before epoch 0. ---
+  /// Writes region `region` (128 = head) in canonical bytes.
+  void write_region(std::size_t region, Bytes& out) const;
+  /// Digests of all regions; only those changed since the last call are serialised and hashed again.
+  const RegionDigests& region_digests();
+  /// Restores from all regions; they must be those that the digests name. On error the machine is empty.
+  Result<void> restore(std::span<const Bytes> regions);
+
+  const Torus& torus() const;
+  std::uint64_t violations_total() const;
+  std::uint64_t progress() const;  // any thread
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rse

@@ -1,0 +1,59 @@
+// A view: a numbered agreement on who is a member, who votes and which node hosts which torus (DESIGN 3.3).
+// Size: at most kMembersMax members. Threads: none.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "torus/base/bytes.h"
+#include "torus/base/digest.h"
+#include "torus/base/result.h"
+#include "torus/base/strong.h"
+
+namespace rse {
+
+inline constexpr std::size_t kMembersMax = 32;
+inline constexpr std::size_t kAddressesMax = 8;
+inline constexpr std::size_t kAddressBytesMax = 256;
+inline constexpr std::size_t kNodeNameBytesMax = 64;
+
+/// One life of one node. A restarted process is the same node with a higher incarnation.
+struct Member {
+  NodeId node;
+  std::uint64_t incarnation = 0;
+  std::string name;                    // for people
+  std::vector<std::string> addresses;  // "host:port", how others reach it
+  friend bool operator==(const Member&, const Member&) = default;
+};
+
+struct View {
+  ClusterId cluster;
+  ViewNumber number;
+  RunId run;                 // 0: the empty scenario of a new cluster
+  Digest256 scenario;        // hash of the run's scenario
+  /// Cut from which all three tori go on when `resumed` equals `number`: see Cut in messages.h.
+  std::uint64_t resume_cut = 0;
+  ViewNumber resumed;
+  std::vector<Member> members;
+  std::vector<NodeId> voters;                // 1, 3 or 5; a dead voter stays until it is replaced
+  std::array<NodeId, kTorusCount> hosts{};   // of A, B, C; each a member
+  std::array<ViewNumber, kTorusCount> hosted_since{};  // the view in which that host took the torus over
+  std::array<NodeId, kTorusCount> homes{};   // where a torus returns to when that node is a member again
+  friend bool operator==(const View&, const View&) = default;
+
+  const Member* find(NodeId node) const;
+  bool is_member(NodeId node, std::uint64_t incarnation) const;
+  bool is_voter(NodeId node) const;
+  std::size_t majority() const { return voters.size() / 2 + 1; }
+  std::size_t hosted_count(NodeId node) const;
+};
+
+/// Canonical bytes, for agreement and for the data directory.
+void encode_view(const View& view, Bytes& out);
+/// Bounds every count before it allocates; a view whose hosts are no members or with 2 voters is kMalformed.
+Result<View> decode_view(ByteReader& reader);
+
+}  // namespace rse

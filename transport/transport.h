@@ -1,0 +1,72 @@
+// What every transport offers the braid's shell: bounded messages to and from peers, who is connected, and numbers.
+// Threads: all calls and callbacks on the owner's event loop. Memory: each peer's queue is bounded; a full one refuses.
+// Errors: a refused send is a value; a broken link is a callback. Nothing is promised about delivery across a reconnect:
+// the braid resends what matters.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "torus/base/bytes.h"
+#include "torus/base/strong.h"
+#include "torus/braid/view.h"
+
+namespace rse {
+
+/// Protocol versions this build speaks. Overlapping ranges use the smaller maximum.
+inline constexpr std::uint32_t kProtocolMin = 1;
+inline constexpr std::uint32_t kProtocolMax = 1;
+
+/// Exchanged first on every connection.
+struct Hello {
+  std::uint32_t protocol_min = kProtocolMin;
+  std::uint32_t protocol_max = kProtocolMax;
+  ClusterId cluster;  // 0: of none yet, wants to join
+  Member self;
+};
+
+enum class SendResult : std::uint8_t { kQueued, kNoLink, kQueueFull, kTooLarge };
+
+struct LinkStats {
+  NodeId peer;
+  std::string transport;  // "tcp", "in-process"
+  std::string address;    // of the peer as connected
+  bool connected = false;
+  std::uint64_t bytes_sent = 0, bytes_received = 0;
+  std::uint64_t messages_sent = 0, messages_received = 0;
+  std::uint64_t messages_dropped = 0;  // refused because the queue was full
+  std::uint64_t reconnects = 0;
+  std::uint64_t queued_bytes = 0;
+};
+
+struct TransportCallbacks {
+  /// The handshake succeeded; `peer` is who it says it is. A second connection to the same life of a peer is resolved
+  /// inside the transport (both sides keep the same one) and is not reported.
+  std::function<void(const Hello& peer)> on_up;
+  /// `proof_of_death`: the process is gone, not only the link (its port refuses connections after the close).
+  std::function<void(NodeId peer, bool proof_of_death)> on_down;
+  std::function<void(NodeId peer, std::span<const std::byte> message)> on_message;
+  /// A dial or a handshake failed; `why` names thing, cause and next step. Repeats are folded by the receiver.
+  std::function<void(const std::string& address, const std::string& why)> on_failure;
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  /// What we say of ourselves from the next handshake on.
+  virtual void set_hello(const Hello& hello) = 0;
+  /// Keeps trying `address` ("host:port") with back-off until undial(); an address that turns out to be ourselves is dropped.
+  virtual void dial(const std::string& address) = 0;
+  virtual void undial(const std::string& address) = 0;
+  virtual SendResult send(NodeId peer, std::span<const std::byte> message) = 0;
+  /// Closes the link to a peer; it may come back.
+  virtual void disconnect(NodeId peer) = 0;
+  virtual std::vector<LinkStats> stats() const = 0;
+  /// No callback after this returns.
+  virtual void stop() = 0;
+};
+
+}  // namespace rse
