@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -31,6 +32,8 @@ class ProgramContext {
   virtual std::size_t edge_count() const = 0;
   virtual CellId edge_target(std::size_t index) const = 0;
   virtual std::uint32_t edge_delay(std::size_t index) const = 0;
+  /// The cell's relay limit, if it has one.
+  virtual std::optional<std::int32_t> max_payload() const { return std::nullopt; }
 
   /// Sends an event from this cell, `delay` in 1..2^32-1 ticks from now. kQueueFull, kOutboxFull, kBadDelay,
   /// kTimeOverflow: nothing was sent, the refusal is counted.

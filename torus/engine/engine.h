@@ -1,0 +1,123 @@
+// What a Torus is made of, shared by the files that implement it: engine.cc (building, sending),
+// run_epoch.cc (the loop), engine_context.cc (what programs may do), checkpoint.cc. Nobody else
+// includes this. Size: fixed by the capacity. Threads: one at a time, progress from any. Memory:
+// one arena. Errors: refusals are counted in `counters.refused` here, at the one place where each
+// can happen. Invariant: what a refusal depends on are counts that a checkpoint restores, never
+// chunks or history.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "torus/engine/arena.h"
+#include "torus/engine/lattice.h"
+#include "torus/engine/packed_event.h"
+#include "torus/engine/pending_set.h"
+#include "torus/engine/process_table.h"
+#include "torus/engine/torus.h"
+
+namespace rse {
+
+inline constexpr std::uint32_t kCorrectiveEventsMax =
+    kFaceCellCount;  // in one epoch: one for each cell of a face
+inline constexpr std::uint32_t kHighFaceFirstCell = kCellCount - kFaceCellCount;
+inline constexpr unsigned kPidTorusShift = 62;
+inline constexpr std::uint64_t kPidCountMax = (std::uint64_t{1} << kPidTorusShift) - 1;
+
+struct TimedEvent {
+  std::uint64_t time;
+  PackedEvent event;
+};
+
+struct Engine {
+  Engine(TorusId torus, const Capacity& capacity);
+
+  void reset(TorusId torus);
+  /// Into the pending set if there is room, else counted as refused. `time` is not in the past.
+  Result<void> enqueue(std::uint64_t time, std::uint32_t dst_index, std::uint32_t src,
+                       std::int32_t payload);
+  /// What a relay or a program sends, from a cell of this torus.
+  Result<void> send(std::uint64_t now, std::uint32_t from, CellId to, std::uint64_t delay,
+                    std::int32_t payload);
+  Result<void> connect(std::uint32_t from, CellId to, std::uint64_t delay);
+  Result<Pid> spawn(CellId at, std::string_view program, std::string_view args, Tick now);
+  void end_process(std::uint32_t handle);
+  void output(Tick time, std::uint32_t cell, std::int64_t value);
+  Error refuse(Error error) {
+    ++counters.refused;
+    return error;
+  }
+
+  void run_epoch();
+  void process_correctives();
+  template <bool kChecked>
+  void process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
+  template <bool kChecked>
+  void relay(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
+  void run_processes(std::uint64_t now, PackedEvent event);
+  void count_faces(const PackedEvent* events, std::uint32_t count);
+
+  bool is_local(std::uint32_t cell) const { return cell - first_cell < kCellCount; }
+  void mark_changed(std::uint32_t cell_index) { changed[cell_index >> kRegionCellBits] = 1; }
+
+  TorusId id;
+  Capacity reserved;             // what the pools hold
+  Capacity limits;               // what this run allows: `reserved`, or less after read_head()
+  std::uint32_t first_cell = 0;  // global id of cell 0
+  Arena arena;
+  PendingSet pending;
+  Lattice lattice;
+  ProcessTable processes;
+
+  // Pools that belong to no part of their own.
+  PackedEvent* tick_events = nullptr;  // the tick being processed
+  PackedEvent* tick_scratch = nullptr;
+  TimedEvent* snapshot_events =
+      nullptr;                         // the pending set by region, while a checkpoint is written
+  PackedEvent* correctives = nullptr;  // of this epoch's first tick
+  std::array<Event*, kTorusCount> outboxes{};  // null for the torus itself
+  Output* output_ring = nullptr;               // output n lies at n % kOutputsMax
+  std::uint32_t* low_face = nullptr;
+  std::uint32_t* high_face = nullptr;
+
+  std::array<std::uint32_t, kTorusCount> outbox_counts{};
+  std::uint32_t pending_count = 0;  // correctives included
+  std::uint32_t corrective_count = 0;
+  bool in_epoch = false;    // between begin_epoch() and the end of run_epoch()
+  std::uint64_t floor = 0;  // no event may be made for an earlier tick
+  std::uint64_t epoch_start = 0;
+  std::uint64_t epoch_end = 0;
+  std::uint64_t events_before_epoch = 0;
+  std::uint64_t tick_sum = 0;  // of the digest terms of the tick being processed
+  std::uint64_t digest = 0;
+  std::uint64_t next_pid_count = 1;
+  TorusCounters counters;
+  std::array<std::uint8_t, kCellRegionCount> changed{};
+  std::array<std::uint8_t, kCellRegionCount> region_read{};
+  std::atomic<std::uint64_t> progress{0};
+
+ private:
+  void carve(Carver& carver);
+};
+
+/// A counter of events of one cell: stays at its maximum instead of wrapping.
+constexpr std::uint32_t saturating_add(std::uint32_t count, std::uint64_t more) {
+  const std::uint64_t sum = count + more;
+  return sum > 0xFFFFFFFFu ? 0xFFFFFFFFu : static_cast<std::uint32_t>(sum);
+}
+
+/// `payload` decides which way a delay goes; it stays in 1..2^32-1.
+constexpr std::uint32_t adapted_delay(std::uint32_t delay, std::int32_t payload) {
+  const std::uint32_t shorter = delay - (delay > 1 ? 1 : 0);
+  const std::uint32_t longer = delay + (delay < kDelayMax ? 1 : 0);
+  return payload > 0 ? shorter : longer;
+}
+
+constexpr std::int32_t next_payload(std::int32_t payload) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(payload) + 1);
+}
+
+}  // namespace rse

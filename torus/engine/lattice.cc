@@ -1,0 +1,89 @@
+#include "torus/engine/lattice.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace rse {
+
+void Lattice::carve(Carver& carver, std::uint32_t edges_max) {
+  // A cell with e edges has used blocks of 1, 2, 4, ... bit_ceil(e), less than 4 e together.
+  edges_size_ = std::uint64_t{edges_max} * 4;
+  RSE_ASSERT(edges_size_ < 0xFFFFFFFFu, "an edge's place must fit in 32 bits");
+  carver.carve(cells_, kCellCount);
+  carver.carve(limits_, kCellCount);
+  carver.carve(edges_, edges_size_);
+}
+
+void Lattice::reset() {
+  if (touched_) std::memset(cells_, 0, kCellCount * sizeof(Cell));
+  fresh_edge_ = 0;
+  std::fill(std::begin(free_blocks_), std::end(free_blocks_), 0u);
+  edge_count_ = 0;
+  degree_max_ = 0;
+  touched_ = false;
+}
+
+std::uint32_t Lattice::allocate_block(unsigned block_class) {
+  if (free_blocks_[block_class] != 0) {
+    const std::uint32_t block = free_blocks_[block_class] - 1;
+    free_blocks_[block_class] = edges_[block].target;
+    return block;
+  }
+  const std::uint64_t block = fresh_edge_;
+  fresh_edge_ += std::uint64_t{1} << block_class;
+  RSE_ASSERT(fresh_edge_ <= edges_size_, "the pool holds the worst case of the capacity");
+  return static_cast<std::uint32_t>(block);
+}
+
+Result<void> Lattice::connect(std::uint32_t cell, CellId to, std::uint32_t delay,
+                              std::uint32_t count_max) {
+  for (Edge& edge : edges(cell)) {
+    if (edge.target == to.raw) {
+      edge.delay = delay;
+      return {};
+    }
+  }
+  if (edge_count_ >= count_max) return Error::kEdgesFull;
+  touched_ = true;
+  Cell& from = cells_[cell];
+  const std::uint32_t count = from.edge_count();
+  if (count == 0) {
+    from.first_edge = allocate_block(0);
+  } else if (std::has_single_bit(count)) {  // the block is full
+    const auto block_class = static_cast<unsigned>(std::countr_zero(count));
+    const std::uint32_t larger = allocate_block(block_class + 1);
+    std::memcpy(edges_ + larger, edges_ + from.first_edge, count * sizeof(Edge));
+    edges_[from.first_edge].target = free_blocks_[block_class];
+    free_blocks_[block_class] = from.first_edge + 1;
+    from.first_edge = larger;
+  }
+  edges_[from.first_edge + count] = {to.raw, delay};
+  ++from.flags_and_edge_count;
+  ++edge_count_;
+  degree_max_ = std::max(degree_max_, count + 1);
+  return {};
+}
+
+std::span<Edge> Lattice::add_edges(std::uint32_t cell, std::uint32_t count) {
+  touched_ = true;
+  cells_[cell].first_edge = allocate_block(static_cast<unsigned>(std::bit_width(count - 1)));
+  cells_[cell].flags_and_edge_count += count;
+  edge_count_ += count;
+  degree_max_ = std::max(degree_max_, count);
+  return edges(cell);
+}
+
+void Lattice::set_limit(std::uint32_t cell, std::int32_t max_payload) {
+  touched_ = true;
+  limits_[cell] = max_payload;
+  cells_[cell].flags_and_edge_count |= Cell::kHasLimit;
+}
+
+void Lattice::set_has_processes(std::uint32_t cell, bool has_processes) {
+  touched_ = true;
+  std::uint32_t& flags = cells_[cell].flags_and_edge_count;
+  flags = has_processes ? flags | Cell::kHasProcesses : flags & ~Cell::kHasProcesses;
+}
+
+}  // namespace rse

@@ -1,0 +1,142 @@
+// The pending events of a torus: a timing wheel that finds the next tick by bitmaps, whatever the
+// gap. Size: room for the events of the capacity however they spread over time. Threads: none.
+// Memory: carved from the torus's arena, chunks of 512 bytes that lists share. Errors: none; the
+// caller counts and refuses before it inserts. Invariant: every event is in exactly one list, and
+// no event is earlier than the window.
+//
+//   near: the block of 1,024 ticks that holds the cursor and the block after it, one list a tick, 8
+//   bytes an event. far:  six levels of 1,024 lists over the 10-bit digits of the block number, 16
+//   bytes an event. An event lies at
+//         the highest digit in which its block differs from the window's, so a level's lists are
+//         all earlier than those of the level above. When the window enters a block, one list at
+//         most is spread over the levels below.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "torus/engine/arena.h"
+#include "torus/engine/packed_event.h"
+
+namespace rse {
+
+class PendingSet {
+ public:
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};
+
+  void carve(Carver& carver, std::uint32_t events_max);
+  /// Empty again, with the window at tick 0.
+  void reset();
+
+  /// `time` must not be earlier than the window: no earlier than any tick that next_before()
+  /// returned.
+  void insert(std::uint64_t time, PackedEvent event) {
+    if (time - window_start_ < 2 * kBlockTicks) [[likely]] {
+      append_near(static_cast<std::uint32_t>(time) & kNearMask, event);
+    } else {
+      insert_far(time, event);
+    }
+  }
+  /// The earliest tick with an event if it is before `end`, else kNever. Moves the window to that
+  /// tick.
+  std::uint64_t next_before(std::uint64_t end);
+  /// The earliest tick with an event, kNever if there is none (or it is that tick). Moves nothing.
+  std::uint64_t earliest() const;
+  /// Moves the events of `time`, the tick that next_before() returned, to `out` in order of
+  /// insertion; their count.
+  std::uint32_t take(std::uint64_t time, PackedEvent* out);
+
+  /// Calls `visit(time, events, count)` for the events of a tick or part of one; ticks of the near
+  /// lists come in ascending order and before the far ones, which come one by one in no order.
+  template <class Visit>
+  void for_each(Visit visit) const;
+
+ private:
+  static constexpr unsigned kBlockBits = 10;
+  static constexpr std::uint64_t kBlockTicks = 1u << kBlockBits;
+  static constexpr std::uint32_t kNearSlots = 2 * kBlockTicks;
+  static constexpr std::uint32_t kNearMask = kNearSlots - 1;
+  static constexpr unsigned kDigitBits = 10;
+  static constexpr std::uint32_t kFarSlots = 1u << kDigitBits;
+  static constexpr unsigned kFarLevels =
+      6;  // 6 digits of 10 bits cover the 54 bits of a block number
+  // A chunk is 64 words; the first links to the next chunk of its list. A list's `at` is where its
+  // next event goes; a multiple of 64 says that the chunk before is full, 0 that the list is empty.
+  // Chunk 0 is never used.
+  static constexpr std::uint32_t kChunkWords = 64;
+  static constexpr std::uint32_t kChunkMask = kChunkWords - 1;
+  static constexpr std::uint32_t kFarEventsPerChunk = (kChunkWords - 2) / 2;
+
+  struct FarLevel {
+    std::uint64_t bits[kFarSlots / 64];
+    std::uint32_t words;  // which of `bits` are not zero
+    std::uint32_t at[kFarSlots];
+    std::uint32_t first[kFarSlots];
+    std::uint64_t earliest[kFarSlots];  // valid while the list is not empty
+  };
+
+  void append_near(std::uint32_t slot, PackedEvent event) {
+    std::uint32_t at = near_at_[slot];
+    if ((at & kChunkMask) == 0) [[unlikely]]
+      at = grow_near(slot, at);
+    words_[at] = event;
+    near_at_[slot] = at + 1;
+  }
+  std::uint32_t grow_near(std::uint32_t slot, std::uint32_t at);
+  void insert_far(std::uint64_t time, PackedEvent event);
+  void enter_block(std::uint64_t block);
+  std::uint64_t near_from_cursor() const;
+  std::uint64_t far_earliest() const;
+  std::uint32_t allocate_chunk();
+  void free_chunk(std::uint32_t chunk) {
+    words_[chunk] = free_chunk_;
+    free_chunk_ = chunk;
+  }
+  std::uint32_t next_chunk(std::uint32_t chunk) const {
+    return static_cast<std::uint32_t>(words_[chunk]);
+  }
+
+  std::uint64_t* words_ = nullptr;    // all chunks
+  std::uint32_t* near_at_ = nullptr;  // per near slot
+  std::uint32_t* near_first_ = nullptr;
+  FarLevel* far_ = nullptr;
+  std::uint64_t near_bits_[kNearSlots / 64] = {};
+  std::uint32_t near_words_ = 0;    // which of near_bits_ are not zero
+  std::uint32_t far_levels_ = 0;    // which levels are not empty
+  std::uint64_t window_start_ = 0;  // first tick of the block that holds the cursor
+  std::uint64_t cursor_ = 0;        // no near event is earlier
+  std::uint32_t free_chunk_ = 0;
+  std::uint32_t fresh_chunk_ = kChunkWords;  // chunks from here on were never used
+  std::uint32_t words_size_ = 0;
+};
+
+template <class Visit>
+void PendingSet::for_each(Visit visit) const {
+  for (std::uint32_t i = 0; i < kNearSlots; ++i) {
+    const std::uint64_t time = window_start_ + i;
+    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+    const std::uint32_t at = near_at_[slot];
+    if (at == 0) continue;
+    const std::uint32_t last = (at - 1) & ~kChunkMask;
+    for (std::uint32_t chunk = near_first_[slot];; chunk = next_chunk(chunk)) {
+      const std::uint32_t end = chunk == last ? at : chunk + kChunkWords;
+      visit(time, words_ + chunk + 1, end - chunk - 1);
+      if (chunk == last) break;
+    }
+  }
+  for (unsigned level = 0; level < kFarLevels; ++level) {
+    if ((far_levels_ >> level & 1) == 0) continue;
+    for (std::uint32_t slot = 0; slot < kFarSlots; ++slot) {
+      const std::uint32_t at = far_[level].at[slot];
+      if (at == 0) continue;
+      const std::uint32_t last = (at - 1) & ~kChunkMask;
+      for (std::uint32_t chunk = far_[level].first[slot];; chunk = next_chunk(chunk)) {
+        const std::uint32_t end = chunk == last ? at : chunk + kChunkWords;
+        for (std::uint32_t i = chunk + 2; i < end; i += 2) visit(words_[i], words_ + i + 1, 1u);
+        if (chunk == last) break;
+      }
+    }
+  }
+}
+
+}  // namespace rse
