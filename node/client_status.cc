@@ -1,0 +1,130 @@
+#include "node/client_status.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "node/control_client.h"
+
+namespace rse {
+namespace {
+
+const char* health_word(v1::StatusReply::Health health) {
+  switch (health) {
+    case v1::StatusReply::HEALTHY: return "healthy";
+    case v1::StatusReply::UNPROTECTED: return "degraded";
+    case v1::StatusReply::REBUILDING: return "rebuilding";
+    case v1::StatusReply::STOPPED: return "stopped";
+    case v1::StatusReply::JOINING: return "joining";
+    default: return "unknown";
+  }
+}
+
+std::string painted(const std::string& text, const char* code, bool color) {
+  return color ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+}
+
+std::string age_text(std::uint64_t nanoseconds) {
+  const double seconds = static_cast<double>(nanoseconds) / 1e9;
+  if (seconds < 1) return fmt::format("{:.0f} ms ago", seconds * 1e3);
+  return fmt::format("{:.1f} s ago", seconds);
+}
+
+const v1::LinkStatus* link_to(const v1::StatusReply& status, std::uint64_t node) {
+  for (const v1::LinkStatus& link : status.links())
+    if (link.peer() == node) return &link;
+  return nullptr;
+}
+
+std::string tori_of(const v1::StatusReply& status, std::uint64_t node) {
+  std::string tori;
+  for (int torus = 0; torus < status.view().hosts_size(); ++torus)
+    if (status.view().hosts(torus) == node) tori += static_cast<char>('A' + torus);
+  return tori.empty() ? "-" : tori;
+}
+
+void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
+  out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", "NODE", "STATE", "TORI", "LAST HEARD", "LINK");
+  const v1::NodeInfo& self = status.self();
+  const bool member = std::any_of(status.view().members().begin(), status.view().members().end(),
+                                  [&](const v1::ViewMember& m) { return m.node() == self.node(); });
+  out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", self.name(), member ? "member" : "joining",
+                     tori_of(status, self.node()), "this node",
+                     self.addresses_size() > 0 ? "listens on " + self.addresses(0) : "");
+  for (const v1::PeerStatus& peer : status.peers()) {
+    const char* state = peer.suspected ()? "suspected" : !peer.member() ? "gone" : peer.linked() ? "member" : "silent";
+    const v1::LinkStatus* link = link_to(status, peer.node());
+    std::string how = link != nullptr && link->connected() ? link->transport() + " " + link->address() : "no link";
+    if (peer.via() != 0) how = "by way of " + node_name(status, peer.via());
+    const bool well = peer.member() && !peer.suspected();
+    const std::string name = peer.name().empty() ? node_name(status, peer.node()) : peer.name();
+    out += painted(fmt::format("{:<12} {:<10} {:<5} {:<12} {}", name, state, tori_of(status, peer.node()),
+                               age_text(peer.silence_nanoseconds()), how),
+                   well ? "0" : "31", color) + "\n";
+  }
+}
+
+void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, double seconds, bool color,
+                 std::string& out) {
+  out += fmt::format("{:<5} {:<12} {:>9} {:>12} {:>10} {:>9} {:>8} {:>7}  {:<16}  {}\n", "TORUS", "HOST", "EPOCH", "TICK",
+                     before != nullptr ? "EVENTS/S" : "EVENTS", "PENDING", "REFUSED", "CUT", "DIGEST", "HEALTH");
+  for (int i = 0; i < status.tori_size(); ++i) {
+    const v1::TorusStatus& torus = status.tori(i);
+    std::string events = short_number(static_cast<double>(torus.events()));
+    if (before != nullptr && before->tori_size() > i && seconds > 0) {
+      const std::uint64_t old = before->tori(i).events();
+      events = short_number(static_cast<double>(torus.events() > old ? torus.events() - old : 0) / seconds);
+    }
+    const std::string host = torus.host() == 0 ? "-" : node_name(status, torus.host());
+    out += fmt::format("{:<5} {:<12} {:>9} {:>12} {:>10} {:>9} {:>8} {:>7}  {:016x}  {}\n",
+                       static_cast<char>('A' + i), host, torus.epoch(), torus.end_tick(), events,
+                       short_number(static_cast<double>(torus.pending())), torus.refused(), torus.cut_durable(),
+                       torus.event_digest(),
+                       torus.running() ? painted("running", "32", color) : painted("not running", "31", color));
+  }
+}
+
+}  // namespace
+
+std::string short_number(double value) {
+  if (value < 10'000) return fmt::format("{:.0f}", value);
+  if (value < 1e6) return fmt::format("{:.1f} k", value / 1e3);
+  if (value < 1e9) return fmt::format("{:.1f} M", value / 1e6);
+  return fmt::format("{:.2f} G", value / 1e9);
+}
+
+std::string node_name(const v1::StatusReply& status, std::uint64_t node) {
+  if (node == status.self().node()) return status.self().name();
+  for (const v1::ViewMember& member : status.view().members())
+    if (member.node() == node && !member.name().empty()) return member.name();
+  for (const v1::PeerStatus& peer : status.peers())
+    if (peer.node() == node && !peer.name().empty()) return peer.name();
+  return fmt::format("{:016x}", node);
+}
+
+int exit_code_of(const v1::StatusReply& status) {
+  return status.health() == v1::StatusReply::HEALTHY ? kExitDone : kExitDegraded;
+}
+
+bool wants_color(int fd) {
+  const char* refused = std::getenv("NO_COLOR");
+  return ::isatty(fd) == 1 && (refused == nullptr || *refused == '\0');
+}
+
+std::string render_status(const v1::StatusReply& status, const v1::StatusReply* before, double seconds,
+                          const StatusStyle& style) {
+  std::string verdict = status.verdict();
+  if (verdict.empty()) verdict = health_word(status.health());
+  const bool healthy = status.health() == v1::StatusReply::HEALTHY;
+  std::string out = painted(verdict, healthy ? "32;1" : "31;1", style.color) + "\n";
+  out += fmt::format("cluster {:016x}  view {}  run {}  seen by {}\n\n", status.view().cluster(), status.view().number(),
+                     status.view().run(), status.self().name());
+  render_nodes(status, style.color, out);
+  out += "\n";
+  render_tori(status, before, seconds, style.color, out);
+  return out;
+}
+
+}  // namespace rse

@@ -1,0 +1,29 @@
+// A status as people read it: verdict first, then a row a node and a row a torus. Used by `rse status` and the launchers.
+// Threads: none. Memory: the returned text. Errors: none.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "proto/rse/v1/control.pb.h"
+
+namespace rse {
+
+struct StatusStyle {
+  bool color = false;
+  int columns = 100;
+};
+
+/// `before` and `seconds` since it was taken give rates; without them the column is left out.
+std::string render_status(const v1::StatusReply& status, const v1::StatusReply* before, double seconds,
+                          const StatusStyle& style);
+/// The name of a node as the status knows it, else 16 hex digits.
+std::string node_name(const v1::StatusReply& status, std::uint64_t node);
+/// kExitDone or kExitDegraded.
+int exit_code_of(const v1::StatusReply& status);
+/// Colours: a terminal and no NO_COLOR.
+bool wants_color(int fd);
+/// 12,345,678 as "12.3 M".
+std::string short_number(double value);
+
+}  // namespace rse

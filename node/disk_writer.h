@@ -1,0 +1,67 @@
+// The thread that writes the data directory, so that no disk delays a heartbeat. Everything that waits is written together
+// with one wait for the disk (group commit), in the order of submission.
+// Threads: calls and callbacks on the loop's. Memory: what is queued; the braid waits for answers, which bounds it.
+// Errors: the first failure is reported once; nothing is written after it.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/storage/data_directory.h"
+
+namespace rse {
+
+class DiskWriter {
+ public:
+  struct Callbacks {
+    std::function<void(std::uint64_t token)> on_persisted;
+    std::function<void(const StorageError&)> on_failed;
+  };
+  /// `record_path`: the side file of append_record(), see control_record.h.
+  DiskWriter(DataDirectory& directory, std::string record_path, asio::io_context& loop,
+             Callbacks callbacks);
+  ~DiskWriter();
+  DiskWriter(const DiskWriter&) = delete;
+  DiskWriter& operator=(const DiskWriter&) = delete;
+
+  void submit(Persist work);
+  void set_cluster(ClusterId cluster);
+  /// Appends to the record, without waiting for the disk: it survives the end of the process, not a loss of power.
+  /// `restart` empties it first. Written before everything that is submitted later.
+  void append_record(Bytes bytes, bool restart);
+  /// Writes what is queued and ends the thread; no callback afterwards.
+  void stop();
+
+ private:
+  struct Item {
+    std::vector<Persist> works;
+    std::vector<ClusterId> clusters;  // at most one
+    Bytes record;
+    bool restart_record = false;
+    bool empty() const { return works.empty() && clusters.empty() && record.empty() && !restart_record; }
+  };
+  void run();
+  std::string write(Item& item);  // empty, or what failed
+  std::string write_record(const Item& item);
+
+  DataDirectory& directory_;
+  std::string record_path_;
+  int record_file_ = -1;
+  asio::io_context& loop_;
+  Callbacks callbacks_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Item queued_;
+  bool stopping_ = false;
+  bool failed_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read and written on the loop's thread
+  std::thread thread_;
+};
+
+}  // namespace rse

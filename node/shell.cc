@@ -1,0 +1,406 @@
+#include "node/shell.h"
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "transport/codec/codec.h"
+
+namespace rse {
+namespace {
+
+constexpr std::chrono::milliseconds kHousekeepingInterval{200};
+constexpr Duration kReadLimit = milliseconds(5000);
+constexpr Duration kInjectMemory = milliseconds(60'000);
+constexpr std::int64_t kSuspendNoticed = 1'000'000'000;  // nanoseconds
+constexpr const char* kRecordFile = "/record";
+
+std::int64_t clock_nanoseconds(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+const char* event_name(BraidEvent::Kind kind) {
+  switch (kind) {
+    case BraidEvent::Kind::kPeerSuspected: return "peer_suspected";
+    case BraidEvent::Kind::kPeerHeardAgain: return "peer_heard_again";
+    case BraidEvent::Kind::kPeerLost: return "peer_lost";
+    case BraidEvent::Kind::kViewInstalled: return "view_installed";
+    case BraidEvent::Kind::kRebuildStarted: return "rebuild_started";
+    case BraidEvent::Kind::kRebuildReplaying: return "rebuild_replaying";
+    case BraidEvent::Kind::kRebuilt: return "rebuilt";
+    case BraidEvent::Kind::kHandedOver: return "handed_over";
+    case BraidEvent::Kind::kCutDurable: return "cut_durable";
+    case BraidEvent::Kind::kRunStarted: return "run_started";
+    case BraidEvent::Kind::kStopped: return "stopped";
+    case BraidEvent::Kind::kResumed: return "resumed";
+    case BraidEvent::Kind::kAlarm: return "alarm";
+    case BraidEvent::Kind::kRefusedMessage: return "refused_message";
+    case BraidEvent::Kind::kJoined: return "joined";
+  }
+  return "unknown";
+}
+
+spdlog::level::level_enum level_of(BraidEvent::Kind kind) {
+  switch (kind) {
+    case BraidEvent::Kind::kAlarm: return spdlog::level::err;
+    case BraidEvent::Kind::kStopped:
+    case BraidEvent::Kind::kPeerLost:
+    case BraidEvent::Kind::kRefusedMessage: return spdlog::level::warn;
+    case BraidEvent::Kind::kCutDurable:
+    case BraidEvent::Kind::kPeerSuspected:
+    case BraidEvent::Kind::kPeerHeardAgain: return spdlog::level::debug;
+    default: return spdlog::level::info;
+  }
+}
+
+}  // namespace
+
+Instant monotonic_now() { return {static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_MONOTONIC))}; }
+
+NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<DataDirectory> directory,
+                     Log& log, Hooks hooks)
+    : loop_(loop),
+      options_(std::move(options)),
+      log_(log),
+      hooks_(std::move(hooks)),
+      directory_(std::move(directory)),
+      timer_(loop),
+      house_timer_(loop),
+      cluster_(options_.cluster),
+      suspended_nanoseconds_(clock_nanoseconds(CLOCK_BOOTTIME) - clock_nanoseconds(CLOCK_MONOTONIC)) {}
+
+NodeShell::~NodeShell() { stop(); }
+
+void NodeShell::start() {
+  Recovered recovered;
+  if (directory_) {
+    recovered = directory_->take_recovered();
+    const std::string record_path = options_.data_directory + kRecordFile;
+    std::ifstream file(record_path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::size_t whole = record_.load(std::as_bytes(std::span(bytes)));
+    // What a loss of power tore off has to go, or what is appended behind it could not be read.
+    if (whole < bytes.size() && ::truncate(record_path.c_str(), static_cast<off_t>(whole)) != 0)
+      log_.write(spdlog::level::warn, "record_damaged", {{"file", record_path}});
+    disk_ = std::make_unique<DiskWriter>(
+        *directory_, record_path, loop_,
+        DiskWriter::Callbacks{[this](std::uint64_t token) {
+                                if (stopped_) return;
+                                braid_->on_persisted(monotonic_now(), token);
+                                pump();
+                              },
+                              [this](const StorageError& error) { on_disk_failed(error); }});
+  }
+  options_.braid.durable = directory_ != nullptr;
+  braid_ = std::make_unique<BraidNode>(options_.braid, std::move(recovered), monotonic_now());
+  workers_ = std::make_unique<Workers>(loop_, [this](const Workers::Done& done) { on_done(done); });
+  Hello hello;
+  hello.cluster = cluster_;
+  hello.self = options_.braid.self;
+  transport_ = hooks_.make_transport(hello, callbacks());
+  update_dials();
+  pump();
+  keep_house();
+}
+
+void NodeShell::stop() {
+  if (std::exchange(stopped_, true)) return;
+  timer_.cancel();
+  house_timer_.cancel();
+  if (transport_) transport_->stop();
+  if (workers_) workers_->stop();
+  if (disk_) {
+    flush_record();
+    disk_->stop();
+  }
+  injects_.clear();
+  for (auto& reads : reads_) reads.clear();
+  for (auto& reads : state_reads_) reads.clear();
+}
+
+// --- Inputs. ---
+
+TransportCallbacks NodeShell::callbacks() {
+  TransportCallbacks callbacks;
+  callbacks.on_up = [this](const Hello& hello) { on_up(hello); };
+  callbacks.on_down = [this](NodeId peer, bool proof_of_death) {
+    if (stopped_) return;
+    log_.write(spdlog::level::info, "link_down",
+               {{"peer", name_of(peer)}, {"process_gone", proof_of_death ? "yes" : "unknown"}});
+    braid_->on_link_down(monotonic_now(), peer, proof_of_death);
+    pump();
+  };
+  callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) { on_message(from, bytes); };
+  callbacks.on_failure = [this](const std::string& address, const std::string& why) {
+    if (stopped_) return;
+    log_.write(spdlog::level::warn, "link_failure", {{"address", address}, {"text", why}});
+    const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
+      return incident.kind == kIncidentLinkFailure && incident.text == why;
+    });
+    if (known) return;  // said once; the log folds what repeats
+    note({.kind = kIncidentLinkFailure, .at = monotonic_now(), .text = why});
+  };
+  return callbacks;
+}
+
+void NodeShell::on_up(const Hello& hello) {
+  if (stopped_) return;
+  log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
+  braid_->on_link_up(monotonic_now(), hello.self);
+  pump();
+}
+
+void NodeShell::on_message(NodeId from, std::span<const std::byte> bytes) {
+  if (stopped_) return;
+  Result<Envelope> envelope = decode_envelope(bytes);
+  if (!envelope) {
+    ++undecodable_count_;
+    log_.write(spdlog::level::warn, "message_refused",
+               {{"peer", name_of(from)}, {"cause", to_string(envelope.error())}});
+    return;
+  }
+  braid_->on_message(monotonic_now(), from, *envelope);
+  pump();
+}
+
+void NodeShell::on_done(const Workers::Done& done) {
+  if (stopped_) return;
+  const std::size_t torus = done.torus.raw;
+  // The machine is idle and ours until the braid hears that the work is done.
+  const bool ran = done.kind == RunEpoch::Kind::kRun;
+  if (ran) {
+    for (auto& read : std::exchange(reads_[torus], {})) read.call(done.machine);
+  }
+  if (done.state) {
+    for (auto& read : std::exchange(state_reads_[torus], {})) read.call(&*done.state);
+  }
+  const Instant now = monotonic_now();
+  if (ran && std::exchange(first_epoch_due_[torus], false)) {
+    note({.kind = kIncidentFirstEpoch,
+          .at = now,
+          .node = options_.braid.self.node,
+          .torus = done.torus,
+          .epoch = done.machine->next_epoch(),
+          .text = fmt::format("torus {} has run its first epoch here", letter_of(done.torus))});
+  }
+  braid_->on_epoch_done(now, done.torus);
+  pump();
+}
+
+void NodeShell::on_disk_failed(const StorageError& error) {
+  if (stopped_) return;
+  note({.kind = kIncidentStorageFailure, .at = monotonic_now(), .text = error.text});
+  log_.write(spdlog::level::critical, "storage_failure", {{"text", error.text}});
+  hooks_.on_fatal(error.text);
+}
+
+// --- Outputs. ---
+
+void NodeShell::pump() {
+  if (pumping_ || stopped_) return;  // a callback of a send: the loop below goes on with what it caused
+  pumping_ = true;
+  for (bool more = true; std::exchange(more, false);) {  // an answer's receiver may ask for more at once
+    for (; auto sealed = braid_->poll_sealed(); more = true) record_.add(*sealed);
+    for (; auto work = braid_->poll_work(); more = true) carry_out(std::move(*work));
+    for (; auto out = braid_->poll_send(); more = true) send(*out);
+    for (; auto given = braid_->poll_answer(); more = true) answer(*given);
+    for (; auto event = braid_->poll_event(); more = true) journal(*event);
+  }
+  pumping_ = false;
+  if (stopped_) return;
+  notice_cluster();
+  arm_timer();
+}
+
+void NodeShell::carry_out(Work work) {
+  if (auto* run = std::get_if<RunEpoch>(&work)) {
+    const bool with_state = run->kind == RunEpoch::Kind::kRun && !state_reads_[run->torus.raw].empty();
+    workers_->submit(std::move(*run), with_state);
+    return;
+  }
+  RSE_ASSERT(disk_ != nullptr, "a volatile node is given nothing to persist");
+  flush_record();  // what is durable from now on has its record before it
+  disk_->submit(std::move(std::get<Persist>(work)));
+}
+
+void NodeShell::send(const Outgoing& out) {
+  const Bytes bytes = encode_envelope(out.envelope);
+  const SendResult result = transport_->send(out.next_hop, bytes);
+  if (result == SendResult::kTooLarge)
+    log_.write(spdlog::level::err, "message_too_large",
+               {{"peer", name_of(out.next_hop)}, {"size", std::to_string(bytes.size())}});
+}
+
+void NodeShell::answer(const InjectAnswer& answer) {
+  const auto at = injects_.find({answer.client.raw, answer.sequence});
+  if (at == injects_.end()) return;
+  const InjectCallback callback = std::move(at->second.callback);
+  injects_.erase(at);
+  callback(answer);
+}
+
+void NodeShell::journal(const BraidEvent& event) {
+  std::string torus = event.torus ? std::string(1, letter_of(*event.torus)) : "-";
+  log_.write(level_of(event.kind), event_name(event.kind),
+             {{"peer", event.node.raw == 0 ? "-" : name_of(event.node)},
+              {"torus", std::move(torus)},
+              {"epoch", std::to_string(event.epoch.raw)},
+              {"text", event.text}});
+  using Kind = BraidEvent::Kind;
+  if (event.kind == Kind::kCutDurable) {
+    ++cuts_durable_;
+    return;  // too frequent for a list of incidents
+  }
+  if ((event.kind == Kind::kRebuilt || event.kind == Kind::kHandedOver) && event.torus && hosted_here(*event.torus))
+    first_epoch_due_[event.torus->raw] = true;
+  note({.kind = static_cast<std::uint32_t>(event.kind),
+        .at = event.at,
+        .node = event.node,
+        .torus = event.torus,
+        .epoch = event.epoch,
+        .text = event.text});
+}
+
+void NodeShell::note(Incident incident) {
+  incident.number = ++incident_count_;
+  incident.unix_nanoseconds = static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_REALTIME));
+  incidents_.push_back(incident);
+  if (incidents_.size() > kIncidentsMax) incidents_.pop_front();
+  if (hooks_.on_incident) hooks_.on_incident(incident);
+}
+
+void NodeShell::arm_timer() {
+  const std::optional<Instant> deadline = braid_->next_deadline();
+  if (!deadline) return;                        // an early call does nothing, so an armed timer may stay
+  if (armed_ && *armed_ <= *deadline) return;   // it will be armed again when it fires early
+  armed_ = deadline;
+  timer_.expires_at(std::chrono::steady_clock::time_point(
+      std::chrono::nanoseconds(static_cast<std::int64_t>(deadline->raw))));
+  timer_.async_wait([this](const std::error_code& error) {
+    if (error || stopped_) return;
+    armed_.reset();
+    braid_->on_deadline(monotonic_now());
+    pump();
+  });
+}
+
+void NodeShell::notice_cluster() {
+  const ClusterId cluster = braid_->view().cluster;
+  if (cluster.raw == 0 || cluster == cluster_) return;
+  cluster_ = cluster;
+  Hello hello;
+  hello.cluster = cluster_;
+  hello.self = options_.braid.self;
+  transport_->set_hello(hello);
+  if (disk_) disk_->set_cluster(cluster_);
+  if (hooks_.on_cluster) hooks_.on_cluster(cluster_);
+}
+
+// --- Housekeeping: nothing here is urgent. ---
+
+void NodeShell::keep_house() {
+  if (stopped_) return;
+  const Instant now = monotonic_now();
+  update_dials();
+  flush_record();
+  std::erase_if(injects_, [&](const auto& entry) { return elapsed(entry.second.asked, now) > kInjectMemory; });
+  const auto expire = [&](auto& waiting) {
+    auto kept = std::exchange(waiting, {});
+    for (auto& read : kept) {
+      if (elapsed(read.asked, now) > kReadLimit)
+        read.call(nullptr);
+      else
+        waiting.push_back(std::move(read));
+    }
+  };
+  for (auto& reads : reads_) expire(reads);
+  for (auto& reads : state_reads_) expire(reads);
+  const std::int64_t suspended = clock_nanoseconds(CLOCK_BOOTTIME) - clock_nanoseconds(CLOCK_MONOTONIC);
+  if (suspended - suspended_nanoseconds_ > kSuspendNoticed)
+    log_.write(spdlog::level::warn, "machine_was_suspended",
+               {{"seconds", std::to_string((suspended - suspended_nanoseconds_) / 1'000'000'000)}});
+  suspended_nanoseconds_ = suspended;
+  house_timer_.expires_after(kHousekeepingInterval);
+  house_timer_.async_wait([this](const std::error_code& error) {
+    if (!error) keep_house();
+  });
+}
+
+void NodeShell::flush_record() {
+  if (!disk_ || !record_.has_unwritten()) {
+    bool restart = false;
+    if (!disk_) (void)record_.take_unwritten(restart);
+    return;
+  }
+  bool restart = false;
+  Bytes bytes = record_.take_unwritten(restart);
+  disk_->append_record(std::move(bytes), restart);
+}
+
+void NodeShell::update_dials() {
+  std::set<std::string> wanted(options_.peers.begin(), options_.peers.end());
+  for (const Member& member : braid_->peers_to_dial()) {
+    if (member.node == options_.braid.self.node) continue;
+    wanted.insert(member.addresses.begin(), member.addresses.end());
+  }
+  for (const std::string& address : options_.braid.self.addresses) wanted.erase(address);
+  for (const std::string& address : wanted)
+    if (!dialled_.contains(address)) transport_->dial(address);
+  for (const std::string& address : dialled_)
+    if (!wanted.contains(address)) transport_->undial(address);
+  dialled_ = std::move(wanted);
+}
+
+// --- For the control API. ---
+
+std::string NodeShell::name_of(NodeId node) const {
+  if (node == options_.braid.self.node) return options_.braid.self.name;
+  if (const Member* member = braid_->view().find(node); member && !member->name.empty()) return member->name;
+  return fmt::format("{:016x}", node.raw);
+}
+
+bool NodeShell::hosted_here(TorusId torus) const {
+  return braid_->view().hosts[torus.raw] == options_.braid.self.node;
+}
+
+bool NodeShell::inject(TorusId torus, Injection injection, InjectCallback callback) {
+  if (stopped_ || injects_.size() >= kPendingRequestsMax) return false;
+  const Instant now = monotonic_now();
+  injects_.emplace(std::pair{injection.client.raw, injection.sequence}, PendingInject{std::move(callback), now});
+  braid_->on_inject(now, torus, std::move(injection));
+  pump();
+  return true;
+}
+
+Result<void> NodeShell::load(std::span<const std::byte> scenario) {
+  Result<void> result = braid_->on_load(monotonic_now(), scenario);
+  pump();
+  return result;
+}
+
+Result<void> NodeShell::override_majority() {
+  Result<void> result = braid_->on_override(monotonic_now());
+  log_.write(spdlog::level::critical, "override", {{"accepted", result ? "yes" : "no"}});
+  pump();
+  return result;
+}
+
+void NodeShell::read_machine(TorusId torus, std::function<void(const TorusMachine*)> read) {
+  if (const TorusMachine* machine = braid_->machine(torus)) return read(machine);
+  if (stopped_ || !hosted_here(torus)) return read(nullptr);
+  reads_[torus.raw].push_back({std::move(read), monotonic_now()});
+}
+
+void NodeShell::read_state(TorusId torus, std::function<void(const StateDigest*)> read) {
+  if (stopped_ || !hosted_here(torus)) return read(nullptr);
+  state_reads_[torus.raw].push_back({std::move(read), monotonic_now()});
+}
+
+}  // namespace rse

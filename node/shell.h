@@ -1,0 +1,159 @@
+// The shell around BraidNode: feeds it messages, results, answers of the disk and deadlines, and carries out what it asks
+// for. Network, braid and heartbeats share one loop thread; epochs run on workers.h, disk writes on disk_writer.h.
+// Threads: everything here on the loop's. Memory: bounded rings and queues. Errors: what an operator should know goes to
+// the log and the incidents; a failed disk ends the node through `on_fatal`.
+// Invariant: nothing on this thread waits for a disk, a resolver or a torus.
+#pragma once
+
+#include <array>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "node/control_record.h"
+#include "node/disk_writer.h"
+#include "node/rse_log.h"
+#include "node/workers.h"
+#include "transport/transport.h"
+
+namespace rse {
+
+inline constexpr std::size_t kIncidentsMax = 256;
+inline constexpr std::size_t kPendingRequestsMax = 4096;
+
+/// The monotonic clock of this machine, the same for all its processes.
+Instant monotonic_now();
+
+/// BraidEvent, and what the shell itself has to report; `kind` is rse.v1.IncidentRecord.Kind.
+struct Incident {
+  std::uint64_t number = 0;  // of this life of the node, from 1
+  std::uint32_t kind = 0;
+  Instant at{};
+  std::uint64_t unix_nanoseconds = 0;
+  NodeId node{};
+  std::optional<TorusId> torus{};
+  Epoch epoch{};
+  std::string text{};
+};
+inline constexpr std::uint32_t kIncidentLinkFailure = 100;
+inline constexpr std::uint32_t kIncidentStorageFailure = 101;
+inline constexpr std::uint32_t kIncidentFirstEpoch = 102;
+
+class NodeShell {
+ public:
+  struct Options {
+    BraidNode::Options braid;
+    std::vector<std::string> peers;      // dialled whatever the view says
+    ClusterId cluster;                   // 0: none yet
+    std::string data_directory;          // empty: none
+  };
+  struct Hooks {
+    std::function<std::unique_ptr<Transport>(const Hello&, TransportCallbacks)> make_transport;
+    /// The node cannot go on; called at most once. `why` names thing, cause and next step.
+    std::function<void(const std::string& why)> on_fatal;
+    std::function<void(const Incident&)> on_incident;
+    /// The node became a member of a cluster.
+    std::function<void(ClusterId)> on_cluster;
+  };
+  /// `directory` may be null: then the node is volatile and `recovered` empty.
+  NodeShell(asio::io_context& loop, Options options, std::unique_ptr<DataDirectory> directory, Log& log,
+            Hooks hooks);
+  ~NodeShell();
+  NodeShell(const NodeShell&) = delete;
+  NodeShell& operator=(const NodeShell&) = delete;
+
+  void start();
+  /// Ends links, workers and disk writer, in this order; what was handed to the disk is written.
+  void stop();
+
+  // --- For the control API. ---
+  BraidStatus status() const { return braid_->status(monotonic_now()); }
+  const View& view() const { return braid_->view(); }
+  const Member& self() const { return options_.braid.self; }
+  const std::string& data_directory() const { return options_.data_directory; }
+  ClusterId cluster() const { return cluster_; }
+  std::vector<LinkStats> links() const { return transport_->stats(); }
+  const std::deque<Incident>& incidents() const { return incidents_; }
+  const SealRecord& record() const { return record_; }
+  const Bytes* scenario() const { return braid_->scenario(); }
+  std::uint64_t cuts_durable() const { return cuts_durable_; }
+  std::string name_of(NodeId node) const;
+
+  using InjectCallback = std::function<void(const InjectAnswer&)>;
+  /// False: too many requests wait. The callback may never come; the asker has its own time limit.
+  bool inject(TorusId torus, Injection injection, InjectCallback callback);
+  Result<void> load(std::span<const std::byte> scenario);
+  Result<void> override_majority();
+  /// Calls `read` with the machine of a torus hosted here at its next epoch boundary, perhaps at once; nullptr when it is
+  /// not hosted here or reaches no boundary within kReadLimit.
+  void read_machine(TorusId torus, std::function<void(const TorusMachine*)> read);
+  /// Likewise with the digest of its state, computed on its worker.
+  void read_state(TorusId torus, std::function<void(const StateDigest*)> read);
+
+ private:
+  struct PendingInject {
+    InjectCallback callback;
+    Instant asked;
+  };
+  template <class F>
+  struct Waiting {
+    F call;
+    Instant asked;
+  };
+
+  TransportCallbacks callbacks();
+  void on_up(const Hello& hello);
+  void on_message(NodeId from, std::span<const std::byte> bytes);
+  void on_done(const Workers::Done& done);
+  void on_disk_failed(const StorageError& error);
+
+  void pump();
+  void carry_out(Work work);
+  void send(const Outgoing& out);
+  void answer(const InjectAnswer& answer);
+  void journal(const BraidEvent& event);
+  void note(Incident incident);
+  void arm_timer();
+  void notice_cluster();
+  void flush_record();
+  void update_dials();
+  void keep_house();
+  bool hosted_here(TorusId torus) const;
+
+  asio::io_context& loop_;
+  Options options_;
+  Log& log_;
+  Hooks hooks_;
+  std::unique_ptr<DataDirectory> directory_;
+  std::unique_ptr<BraidNode> braid_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Workers> workers_;
+  std::unique_ptr<DiskWriter> disk_;
+  asio::steady_timer timer_;
+  asio::steady_timer house_timer_;
+  std::optional<Instant> armed_;
+  ClusterId cluster_;
+  bool stopped_ = false;
+  bool pumping_ = false;
+
+  std::set<std::string> dialled_;
+  std::multimap<std::pair<std::uint64_t, std::uint64_t>, PendingInject> injects_;
+  std::array<std::vector<Waiting<std::function<void(const TorusMachine*)>>>, kTorusCount> reads_;
+  std::array<std::vector<Waiting<std::function<void(const StateDigest*)>>>, kTorusCount> state_reads_;
+  std::array<bool, kTorusCount> first_epoch_due_{};
+  std::deque<Incident> incidents_;
+  std::uint64_t incident_count_ = 0;
+  std::uint64_t cuts_durable_ = 0;
+  std::uint64_t undecodable_count_ = 0;
+  SealRecord record_;
+  std::int64_t suspended_nanoseconds_ = 0;  // CLOCK_BOOTTIME minus CLOCK_MONOTONIC when last looked at
+};
+
+}  // namespace rse
