@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "node/rse_text.h"
+
 namespace rse {
 namespace {
 
@@ -21,24 +23,6 @@ bool needs_quotes(std::string_view value) {
 }
 
 }  // namespace
-
-std::string json_escaped(std::string_view text) {
-  std::string out;
-  out.reserve(text.size() + 2);
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 Log::Log(spdlog::level::level_enum level, LogFormat format) : format_(format) {
   spdlog::init_thread_pool(kQueuedLinesMax, 1);

@@ -50,7 +50,4 @@ class Log {
   std::map<std::string, Repeat, std::less<>> repeats_;
 };
 
-/// `text` with quotes, backslashes and control characters escaped as JSON wants it, without the quotes around.
-std::string json_escaped(std::string_view text);
-
 }  // namespace rse
