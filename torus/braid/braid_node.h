@@ -27,7 +27,8 @@ struct RecoveredCut {
   RegionDigests digests;
   std::vector<Region> regions;  // verified against `digests` by whoever read them
 };
-struct RecoveredSeal { RunId run; TorusId torus; Epoch epoch; Seal seal; };
+/// Of two seals for the same epoch, the one of the later view counts.
+struct RecoveredSeal { RunId run; TorusId torus; Epoch epoch; ViewNumber view; Seal seal; };
 struct Recovered {
   std::optional<Bytes> vote;       // last Persist::Vote
   std::vector<RecoveredCut> cuts;
@@ -47,7 +48,25 @@ struct PersistScenario { Bytes scenario; Digest256 hash; }; // replaces the one 
 /// Cuts of other runs, or of this run and older than `keep_from`, may go, with the seals before `keep_from` - 3.
 struct DropCuts { RunId run; CutNumber keep_from; };
 
-struct RunEpoch { TorusId torus; TorusMachine* machine; std::shared_ptr<const Packet> from_next, from_previous; };
+/// All regions of a torus at a cut, or those of a shard; unchanged ones are shared with the cut before.
+struct CutRegions {
+  RegionDigests digests;
+  Halves halves = 0;
+  std::array<std::shared_ptr<const Region>, kRegionCount> regions{};
+};
+/// What a worker does with a machine: run its next epoch; or put it in the canonical form of a cut; or build it again.
+struct RunEpoch {
+  enum class Kind : std::uint8_t { kRun, kTakeCut, kRestore, kLoad };
+  Kind kind{};
+  TorusId torus;
+  TorusMachine* machine = nullptr;
+  std::shared_ptr<const Packet> from_next, from_previous;  // kRun; both null when no inputs are needed
+  std::shared_ptr<const CutRegions> before;                // kTakeCut: may be null; kRestore: the whole cut
+  std::shared_ptr<CutRegions> taken;                       // kTakeCut: filled in
+  RunId run;                                               // kLoad
+  std::shared_ptr<const Scenario> scenario;                // kLoad
+  std::shared_ptr<std::optional<Error>> failure;           // kRestore, kLoad: filled in
+};
 struct Persist {
   std::uint64_t token;
   std::variant<PersistVote, PersistCut, PersistSeals, PersistScenario, DropCuts> what;
@@ -55,9 +74,7 @@ struct Persist {
 /// RunEpoch: call execute() on any thread, then on_epoch_done() on the braid's; until then the braid leaves that machine
 /// alone.
 using Work = std::variant<RunEpoch, Persist>;
-inline void execute(const RunEpoch& work) {
-  work.machine->run_epoch(work.from_next.get(), work.from_previous.get());
-}
+void execute(const RunEpoch& work);
 
 struct Outgoing {
   NodeId next_hop;  // equals envelope.destination unless it is relayed

@@ -50,7 +50,8 @@ struct Heartbeat {
 /// A torus's epoch, from its host to the others' hosts.
 struct PacketMessage {
   ViewNumber view;
-  Packet packet;  // the batch that is not for the receiver's tori is empty
+  bool first = false;  // the oldest that the host has: whoever knows nothing of the torus yet begins with it
+  Packet packet;
 };
 
 struct Region {
@@ -108,6 +109,14 @@ struct GatherPacket {
   Bytes packet;
 };
 
+/// A seal as some host recorded it. Of two for the same epoch, the one of the later view counts.
+struct SealedEpoch {
+  Epoch epoch;
+  ViewNumber view;
+  Seal seal;
+};
+inline constexpr std::size_t kSealedEpochsMax = 1u << 16;
+
 /// Ends an answer: how much was sent before it, so that a lost part is noticed.
 struct GatherDone {
   std::uint64_t request = 0;
@@ -116,7 +125,7 @@ struct GatherDone {
   bool refused = false;                  // not yet at that view, or another run: ask again
   std::uint32_t region_messages = 0;
   std::uint32_t packet_messages = 0;
-  std::vector<Injection> unsealed;       // accepted, not yet sealed, from a host that hands over
+  std::vector<SealedEpoch> seals;        // resumption only: what the answering node knows of the torus's seals
 };
 
 /// Single-decree Paxos for one view number. `ballot` = round << 16 | rank of the proposer among the voters.

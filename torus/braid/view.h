@@ -34,6 +34,7 @@ struct View {
   ViewNumber number;
   RunId run;                 // 0: the empty scenario of a new cluster
   Digest256 scenario;        // hash of the run's scenario
+  ViewNumber run_since;      // the view in which the run started
   /// Cut from which all three tori go on when `resumed` equals `number`: see Cut in messages.h.
   std::uint64_t resume_cut = 0;
   ViewNumber resumed;

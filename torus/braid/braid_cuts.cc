@@ -1,0 +1,236 @@
+// Cuts: taken at the same epoch by all tori, kept in two shards by the hosts of the other two.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+namespace {
+
+constexpr Duration kShardRepeat = milliseconds(1000);
+
+}  // namespace
+
+void BraidNode::Impl::take_cut(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  RunEpoch work;
+  work.kind = RunEpoch::Kind::kTakeCut;
+  work.torus = torus;
+  work.machine = mine.machine.get();
+  const auto& known = cuts[torus.raw];
+  if (!known.empty() && known.rbegin()->second.halves == kBothHalves) {
+    work.before = std::make_shared<const CutRegions>(known.rbegin()->second);
+  }
+  work.taken = mine.taking = std::make_shared<CutRegions>();
+  mine.working = true;
+  work_out.push_back(std::move(work));
+}
+
+void BraidNode::Impl::cut_taken(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const CutNumber number = mine.last_sealed.raw + 1;
+  mine.cut_due = false;
+  mine.cut_taken = number;
+  auto& known = cuts[torus.raw];
+  known[number] = *std::exchange(mine.taking, nullptr);
+  if (!mine.official) {
+    while (known.size() > 2) known.erase(known.begin());
+    return;
+  }
+  mine.persisted_cut = false;
+  PersistCut record{view.run, torus, number, kBothHalves, known[number].digests, {}};
+  record.regions.assign(known[number].regions.begin(), known[number].regions.end());
+  persist(std::move(record), [this, torus, number, since = mine.since] {
+    HostedTorus* still = hosted[torus.raw].get();
+    if (still && still->since == since && still->cut_taken == number) still->persisted_cut = true;
+  });
+}
+
+/// One half to the host of each other torus; both to the same node where that hosts both, or the other half is ours.
+void BraidNode::Impl::assign_holders(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const NodeId first = view.hosts[next_torus(torus).raw];
+  const NodeId second = view.hosts[previous_torus(torus).raw];
+  std::vector<Holder> holders;
+  const auto add = [&](NodeId node, Halves halves) {
+    for (Holder& holder : holders) {
+      if (holder.node == node) {
+        holder.halves |= halves;
+        return;
+      }
+    }
+    holders.push_back({.node = node, .halves = halves});
+  };
+  const NodeId other = first == self.node ? second : first;
+  if (other != self.node) {
+    add(first == self.node ? other : first, half_of_region(0));
+    add(second == self.node ? other : second, half_of_region(1));
+  }
+  bool all_kept = true;
+  for (Holder& holder : holders) {
+    bool kept = false;
+    for (const Holder& before : mine.holders) {
+      if (before.node == holder.node && (before.halves & holder.halves) == holder.halves) {
+        const Halves halves = holder.halves;
+        holder = before;
+        holder.halves = halves;
+        kept = true;
+      }
+    }
+    all_kept &= kept;
+  }
+  if (!all_kept) cut_complete[torus.raw] = 0;  // until the new holder has its shard
+  mine.holders = std::move(holders);
+}
+
+bool BraidNode::Impl::cut_is_complete(TorusId torus) const {
+  const HostedTorus& mine = *hosted[torus.raw];
+  return mine.official && mine.persisted_cut && mine.restored &&
+         std::all_of(mine.holders.begin(), mine.holders.end(),
+                     [&](const Holder& holder) { return holder.acked >= mine.cut_taken; });
+}
+
+void BraidNode::Impl::ship(TorusId torus) {
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || !mine->official || !mine->restored || mine->cut_taken == 0) return;
+  const auto newest = cuts[torus.raw].find(mine->cut_taken);
+  if (newest == cuts[torus.raw].end()) return;
+  for (Holder& holder : mine->holders) {
+    if (holder.acked >= mine->cut_taken) continue;
+    if (holder.sent == mine->cut_taken && elapsed(holder.sent_at, now) < kShardRepeat) continue;
+    if (route(holder.node).raw != 0) send_shard(torus, holder);
+  }
+}
+
+void BraidNode::Impl::send_shard(TorusId torus, Holder& holder) {
+  const CutNumber number = hosted[torus.raw]->cut_taken;
+  const CutRegions& regions = cuts[torus.raw].at(number);
+  const auto base = cuts[torus.raw].find(holder.acked);
+  const bool differs = holder.acked != 0 && base != cuts[torus.raw].end() && holder.acked != number;
+  holder.sent = number;
+  holder.sent_at = now;
+  ShardPart part;
+  const auto start_part = [&] {
+    part.view = view.number;
+    part.run = view.run;
+    part.torus = torus;
+    part.cut = number;
+    part.base = differs ? holder.acked : 0;
+    part.halves = holder.halves;
+  };
+  start_part();
+  part.digests.assign(regions.digests.of.begin(), regions.digests.of.end());
+  std::size_t bytes = 0;
+  for (std::size_t r = 0; r < kRegionCount; ++r) {
+    if ((half_of_region(r) & holder.halves) == 0) continue;
+    if (differs && base->second.digests.of[r] == regions.digests.of[r]) continue;
+    const Region& region = *regions.regions[r];
+    if (bytes > 0 && bytes + region.bytes.size() > kPartBytes) {
+      const std::uint32_t next = part.part + 1;
+      send(holder.node, std::exchange(part, {}));
+      start_part();
+      part.part = next;
+      bytes = 0;
+    }
+    part.regions.push_back(region);
+    bytes += region.bytes.size();
+  }
+  part.last = true;
+  send(holder.node, std::move(part));
+}
+
+void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
+  const std::size_t t = part.torus.raw;
+  if (t >= kTorusCount || part.run != view.run || view.hosts[t] != from ||
+      part.view < view.hosted_since[t] || part.cut == 0 || part.halves == 0 || part.halves > kBothHalves) {
+    return;
+  }
+  const auto refuse = [&] {
+    assemblies.erase({from, part.torus});
+    send(from, ShardAck{part.run, part.torus, part.cut, part.halves, false});
+  };
+  ShardAssembly& assembly = assemblies[{from, part.torus}];
+  if (part.part == 0) {
+    if (part.digests.size() != kRegionCount) return refuse();
+    assembly = {};
+    assembly.cut = part.cut;
+    assembly.base = part.base;
+    assembly.regions.halves = part.halves;
+    std::copy(part.digests.begin(), part.digests.end(), assembly.regions.digests.of.begin());
+  } else if (assembly.cut != part.cut || assembly.next_part != part.part) {
+    return;  // a part was lost: the host sends all of it again
+  }
+  assembly.next_part = part.part + 1;
+  for (const Region& region : part.regions) {
+    if (region.index >= kRegionCount ||
+        digest_of(region.bytes) != assembly.regions.digests.of[region.index]) {
+      ++messages_refused;
+      return refuse();
+    }
+    assembly.regions.regions[region.index] = std::make_shared<const Region>(region);
+  }
+  if (!part.last) return;
+  const auto base = cuts[t].find(assembly.base);
+  for (std::size_t r = 0; r < kRegionCount; ++r) {
+    if ((half_of_region(r) & assembly.regions.halves) == 0 || assembly.regions.regions[r]) continue;
+    if (base == cuts[t].end() || !base->second.regions[r] ||
+        base->second.digests.of[r] != assembly.regions.digests.of[r]) {
+      return refuse();
+    }
+    assembly.regions.regions[r] = base->second.regions[r];
+  }
+  CutRegions whole = std::move(assembly.regions);
+  assemblies.erase({from, part.torus});
+  PersistCut record{view.run, part.torus, part.cut, whole.halves, whole.digests, {}};
+  for (const auto& region : whole.regions) {
+    if (region && (half_of_region(region->index) & whole.halves) != 0) record.regions.push_back(region);
+  }
+  cuts[t][part.cut] = std::move(whole);
+  while (cuts[t].size() > 3) cuts[t].erase(cuts[t].begin());
+  persist(std::move(record),
+          [this, from, ack = ShardAck{part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
+}
+
+void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {
+  if (ack.torus.raw >= kTorusCount || ack.run != view.run) return;
+  HostedTorus* mine = hosted[ack.torus.raw].get();
+  if (!mine || !mine->official) return;
+  for (Holder& holder : mine->holders) {
+    if (holder.node != from || (holder.halves & ack.halves) != holder.halves) continue;
+    if (ack.held) {
+      holder.acked = std::max(holder.acked, ack.cut);
+    } else {
+      holder.acked = holder.sent = 0;  // it lacks the base: all of it next time
+    }
+  }
+}
+
+/// A cut is durable once every host has announced its shards; then what is older may go.
+void BraidNode::Impl::update_durable() {
+  for (TorusId torus : kTori) {
+    HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || !mine->official || !cut_is_complete(torus)) continue;
+    if (cut_complete[torus.raw] != mine->cut_taken) {
+      cut_complete[torus.raw] = mine->cut_taken;
+      for (NodeId host : view.hosts) {
+        if (host != self.node) owed_acks.insert(host);
+      }
+    }
+  }
+  const CutNumber durable = *std::min_element(cut_complete.begin(), cut_complete.end());
+  if (durable <= durable_cut) return;
+  durable_cut = durable;
+  for (TorusId torus : kTori) {
+    logs[torus.raw].prune(Epoch{durable < kOldBatch ? 0 : durable - kOldBatch});
+    auto& known = cuts[torus.raw];
+    known.erase(known.begin(), known.lower_bound(durable));
+    auto& seals = fixed_seals[torus.raw];
+    seals.erase(seals.begin(), seals.lower_bound(Epoch{durable < 3 ? 0 : durable - 3}));
+  }
+  persist(DropCuts{view.run, durable}, nullptr);
+}
+
+bool BraidNode::Impl::protected_now() const {
+  const bool three = view.hosts[0] != view.hosts[1] && view.hosts[1] != view.hosts[2] &&
+                     view.hosts[2] != view.hosts[0];
+  return three && *std::min_element(cut_complete.begin(), cut_complete.end()) >= durable_cut;
+}
+
+}  // namespace rse

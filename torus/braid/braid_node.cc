@@ -1,0 +1,457 @@
+#include "torus/braid/braid_node.h"
+
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+
+void execute(const RunEpoch& work) {
+  switch (work.kind) {
+    case RunEpoch::Kind::kRun:
+      work.machine->run_epoch(work.from_next.get(), work.from_previous.get());
+      return;
+    case RunEpoch::Kind::kTakeCut: {
+      CutRegions& taken = *work.taken;
+      taken.digests = work.machine->region_digests();
+      taken.halves = kBothHalves;
+      for (std::size_t r = 0; r < kRegionCount; ++r) {
+        if (work.before && work.before->regions[r] &&
+            work.before->digests.of[r] == taken.digests.of[r]) {
+          taken.regions[r] = work.before->regions[r];
+          continue;
+        }
+        auto region = std::make_shared<Region>();
+        region->index = static_cast<std::uint8_t>(r);
+        work.machine->write_region(r, region->bytes);
+        taken.regions[r] = std::move(region);
+      }
+      return;
+    }
+    case RunEpoch::Kind::kRestore: {
+      std::vector<Bytes> regions(kRegionCount);
+      for (std::size_t r = 0; r < kRegionCount; ++r) regions[r] = work.before->regions[r]->bytes;
+      if (auto result = work.machine->restore(regions); !result) *work.failure = result.error();
+      return;
+    }
+    case RunEpoch::Kind::kLoad:
+      if (auto result = work.machine->load(work.run, *work.scenario); !result) {
+        *work.failure = result.error();
+      }
+      return;
+  }
+}
+
+BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
+    : options(given), self(given.self), now(at), last_deadline(at), random(given.seed) {
+  RSE_ASSERT(self.node.raw != 0, "a node has an id");
+  const Bytes empty = encode_scenario(Scenario{});
+  ScenarioBlob blob{.bytes = empty, .hash = digest_of(empty), .whole = true, .held = true};
+  const Digest256 empty_hash = blob.hash;
+  scenarios[empty_hash] = std::move(blob);
+  if (recovered.scenario) {
+    const Digest256 hash = digest_of(*recovered.scenario);
+    scenarios[hash] = {.bytes = std::move(*recovered.scenario), .hash = hash, .whole = true, .held = true};
+  }
+  if (recovered.vote) {
+    ByteReader reader(*recovered.vote);
+    auto found = decode_view(reader);
+    ViewAgreement::Acceptor acceptor;
+    acceptor.number = reader.get<ViewNumber>();
+    acceptor.promised = reader.get<std::uint64_t>();
+    acceptor.accepted_ballot = reader.get<std::uint64_t>();
+    const auto accepted = reader.get_sized(kMessageBytesMax);
+    acceptor.accepted.assign(accepted.begin(), accepted.end());
+    RSE_ASSERT(found && reader.finished(), "the data directory verifies its vote record");
+    view = *found;
+    restarted = true;
+    start_agreement();
+    if (acceptor.number == agreement.number()) agreement.restore(std::move(acceptor));
+    for (RecoveredCut& cut : recovered.cuts) {
+      if (cut.run != view.run) continue;
+      CutRegions& regions = cuts[cut.torus.raw][cut.cut];
+      regions.digests = cut.digests;
+      regions.halves |= cut.halves;
+      for (Region& region : cut.regions) {
+        regions.regions[region.index] = std::make_shared<const Region>(std::move(region));
+      }
+    }
+    for (RecoveredSeal& seal : recovered.seals) {
+      if (seal.run != view.run) continue;
+      SealedEpoch& known = fixed_seals[seal.torus.raw][seal.epoch];
+      if (seal.view >= known.view) known = {seal.epoch, seal.view, std::move(seal.seal)};
+    }
+  } else if (options.found) {
+    View first;
+    first.cluster = *options.found;
+    first.number = first.run_since = ViewNumber{1};
+    first.scenario = empty_hash;
+    first.members = {self};
+    first.voters = {self.node};
+    first.hosts.fill(self.node);
+    first.homes.fill(self.node);
+    first.hosted_since.fill(ViewNumber{1});
+    install(std::move(first));
+  }
+  settle();
+}
+
+std::string BraidNode::Impl::name_of(NodeId node) const {
+  if (node == self.node) return self.name;
+  if (const Member* member = view.find(node); member && !member->name.empty()) return member->name;
+  const auto found = peers.find(node);
+  if (found != peers.end() && !found->second.member.name.empty()) return found->second.member.name;
+  return "node " + std::to_string(node.raw);
+}
+
+bool BraidNode::Impl::is_host(NodeId node) const {
+  return std::find(view.hosts.begin(), view.hosts.end(), node) != view.hosts.end();
+}
+
+void BraidNode::Impl::event(BraidEvent::Kind kind, std::string text, NodeId node,
+                            std::optional<TorusId> torus, Epoch epoch) {
+  if (events_out.size() >= 1024) events_out.pop_front();  // nobody reads: keep the newest
+  events_out.push_back({kind, now, node, torus, epoch, std::move(text)});
+}
+
+void BraidNode::Impl::persist(
+    std::variant<PersistVote, PersistCut, PersistSeals, PersistScenario, DropCuts> what,
+    std::function<void()> then) {
+  if (!options.durable) {
+    if (then) then();
+    return;
+  }
+  ++token;
+  persisting[token] = std::move(then);
+  work_out.push_back(Persist{token, std::move(what)});
+}
+
+// --- Links and routes. ---
+
+void BraidNode::Impl::on_link_up(Instant at, const Member& member) {
+  PeerState& state = peer(member.node);
+  if (member.incarnation < state.member.incarnation) return;  // a late word of an earlier life
+  if (member.incarnation > state.member.incarnation) {
+    // A new life proves the death of the one before; what is known of that one says nothing of this one.
+    state = PeerState{};
+  }
+  state.member = member;
+  state.linked = true;
+  state.dead = false;
+  state.heard = state.heard_directly = at;
+  state.sent_through = {};
+  state.sent_at = {};
+  for (auto& torus : hosted) {
+    if (!torus) continue;
+    for (Holder& holder : torus->holders) {
+      if (holder.node == member.node) holder.sent = 0;  // parts may have been lost with the old link
+    }
+  }
+  if (view.number.raw == 0 || !am_member()) next_join = at;
+  heartbeat_to(member.node);
+}
+
+void BraidNode::Impl::on_link_down(NodeId node, bool proof_of_death) {
+  const auto found = peers.find(node);
+  if (found == peers.end()) return;
+  found->second.linked = false;
+  if (proof_of_death) found->second.dead = true;
+}
+
+NodeId BraidNode::Impl::route(NodeId to) const {
+  const auto direct = peers.find(to);
+  if (direct != peers.end() && direct->second.linked) return to;
+  for (const auto& [node, state] : peers) {
+    if (!state.linked || !state.heartbeat) continue;
+    const auto& hears = state.heartbeat->hears;
+    if (std::find(hears.begin(), hears.end(), to) != hears.end()) return node;
+  }
+  return {};
+}
+
+void BraidNode::Impl::send(NodeId to, Message message) {
+  if (to == self.node) {
+    to_self.emplace_back(self.node, std::move(message));
+    return;
+  }
+  const NodeId hop = route(to);
+  if (hop.raw == 0) return;
+  send_out.push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
+}
+
+void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
+  const auto link = peers.find(from);
+  if (link == peers.end()) return;
+  link->second.heard_directly = now;
+  if (envelope.destination != self.node) {
+    // Relaying for a pair that cannot talk: one hop only, and only for the sender's own words.
+    const auto to = peers.find(envelope.destination);
+    if (envelope.origin == from && to != peers.end() && to->second.linked) {
+      send_out.push_back({envelope.destination, envelope});
+    }
+    return;
+  }
+  PeerState& origin = peer(envelope.origin);
+  if (envelope.origin_incarnation < origin.member.incarnation) return;
+  if (envelope.origin_incarnation > origin.member.incarnation) {
+    origin = PeerState{};
+    origin.member.node = envelope.origin;
+    origin.member.incarnation = envelope.origin_incarnation;
+  }
+  const std::uint64_t gap = elapsed(origin.heard, now).raw;
+  if (origin.heard.raw != 0) {
+    origin.gap_max = std::max(gap < options.silence_ceiling.raw ? gap : 0,
+                              origin.gap_max - origin.gap_max / 4096);
+  }
+  origin.heard = now;
+  dispatch(envelope.origin, envelope.message);
+}
+
+void BraidNode::Impl::dispatch(NodeId from, const Message& message) {
+  struct Visitor {
+    Impl& braid;
+    NodeId from;
+    void operator()(const Heartbeat& m) { braid.on_heartbeat(from, m); }
+    void operator()(const PacketMessage& m) { braid.on_packet(from, m); }
+    void operator()(const ShardPart& m) { braid.on_shard_part(from, m); }
+    void operator()(const ShardAck& m) { braid.on_shard_ack(from, m); }
+    void operator()(const Gather& m) { braid.on_gather(from, m); }
+    void operator()(const GatherRegions& m) { braid.on_gather_regions(from, m); }
+    void operator()(const GatherPacket& m) { braid.on_gather_packet(from, m); }
+    void operator()(const GatherDone& m) { braid.on_gather_done(from, m); }
+    void operator()(const Prepare& m) { braid.on_prepare(from, m); }
+    void operator()(const Promise& m) { braid.on_promise(from, m); }
+    void operator()(const Reject& m) { braid.on_reject(from, m); }
+    void operator()(const Accept& m) { braid.on_accept(from, m); }
+    void operator()(const Accepted& m) { braid.on_accepted(from, m); }
+    void operator()(const Decided& m) { braid.on_decided(m.view); }
+    void operator()(const Join& m) { braid.on_join(m); }
+    void operator()(const TakeOver& m) { braid.on_take_over(from, m); }
+    void operator()(const Holdings& m) {
+      PeerState& state = braid.peer(from);
+      state.holdings = m;
+      state.holdings_at = braid.now;
+    }
+    void operator()(const InjectRequest& m) {
+      if (m.run == braid.view.run) braid.accept_injection(m.torus, m.injection, from);
+    }
+    void operator()(const InjectAnswer& m) { braid.on_inject_answer(m); }
+    void operator()(const ScenarioPart& m) { braid.on_scenario_part(from, m); }
+    void operator()(const ScenarioHeld& m) { braid.on_scenario_held(from, m); }
+    void operator()(const ScenarioWanted& m) { braid.on_scenario_wanted(from, m); }
+  };
+  std::visit(Visitor{*this, from}, message);
+}
+
+// --- Heartbeats. ---
+
+Heartbeat BraidNode::Impl::make_heartbeat() {
+  Heartbeat beat;
+  beat.view = view.number;
+  beat.run = view.run;
+  beat.sequence = ++heartbeat_sequence;
+  for (const auto& [node, state] : peers) {
+    if (state.linked && elapsed(state.heard_directly, now) < options.silence_floor &&
+        beat.hears.size() < kMembersMax) {
+      beat.hears.push_back(node);
+    }
+  }
+  for (const Member& member : view.members) {
+    if (member.node != self.node && lost(member)) beat.suspects.push_back(member.node);
+  }
+  for (TorusId torus : kTori) {
+    beat.wanted[torus.raw] = logs[torus.raw].wanted();
+    beat.durable[torus.raw] =
+        options.durable ? durable_through[torus.raw] : logs[torus.raw].wanted();
+    const HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || !mine->official) continue;
+    beat.cut_complete[torus.raw] = cut_complete[torus.raw];
+    if (!mine->working && mine->machine) beat.running[torus.raw] = mine->machine->next_epoch();
+    if (mine->working && mine->machine) beat.progress[torus.raw] = mine->machine->progress();
+    if (mine->restored && !mine->replaying) beat.ready |= static_cast<std::uint8_t>(1u << torus.raw);
+  }
+  return beat;
+}
+
+void BraidNode::Impl::heartbeat_to(NodeId to) { send(to, make_heartbeat()); }
+
+void BraidNode::Impl::on_heartbeat(NodeId from, const Heartbeat& beat) {
+  PeerState& state = peer(from);
+  if (state.heartbeat && beat.sequence <= state.heartbeat->sequence) return;
+  state.heartbeat = beat;
+  if (view.number.raw != 0 && beat.view < view.number &&
+      elapsed(state.decided_sent, now) > milliseconds(20)) {
+    // Whoever is behind learns the newest decided view, member or not.
+    state.decided_sent = now;
+    Bytes bytes;
+    encode_view(view, bytes);
+    send(from, Decided{std::move(bytes)});
+  }
+  if (beat.view != view.number || beat.run != view.run) return;
+  for (TorusId torus : kTori) {
+    if (view.hosts[torus.raw] == from && from != self.node) {
+      cut_complete[torus.raw] = beat.cut_complete[torus.raw];
+    }
+  }
+  update_durable();
+  release_answers();
+  resend(from);
+}
+
+void BraidNode::Impl::on_deadline() {
+  if (elapsed(last_deadline, now) > milliseconds(100) && last_deadline.raw != 0) {
+    // We were paused, not they: give everyone the time to be heard again.
+    for (auto& [node, state] : peers) {
+      if (!state.dead) state.heard = state.heard_directly = now;
+    }
+  }
+  last_deadline = now;
+  if (now >= next_heartbeat) {
+    next_heartbeat = now + options.heartbeat;
+    for (const auto& [node, state] : peers) {
+      if (state.linked || view.find(node)) heartbeat_to(node);
+    }
+    owed_acks.clear();
+  }
+  if (now >= next_join && (!am_member() || restarted)) {
+    next_join = now + milliseconds(40);
+    for (const auto& [node, state] : peers) {
+      if (!state.linked) continue;
+      send(node, Join{self});
+    }
+  }
+  if (needs_resumption() || restarted) {
+    for (const auto& [node, state] : peers) {
+      if (state.linked) send(node, make_holdings());
+    }
+  }
+  for (TorusId torus : kTori) retry_gather(torus);
+  want_scenario();
+  forward_requests();
+}
+
+void BraidNode::Impl::settle() {
+  for (int round = 0; round < 64; ++round) {
+    while (!to_self.empty()) {
+      auto [from, message] = std::move(to_self.front());
+      to_self.pop_front();
+      dispatch(from, message);
+    }
+    consider_views();
+    consider_staging();
+    for (TorusId torus : kTori) advance(torus);
+    for (TorusId torus : kTori) ship(torus);
+    update_durable();
+    flush_seals();
+    release_answers();
+    if (to_self.empty()) break;
+  }
+  for (NodeId node : owed_acks) heartbeat_to(node);
+  owed_acks.clear();
+}
+
+// --- The public face. ---
+
+BraidNode::BraidNode(const Options& options, Recovered recovered, Instant now)
+    : impl_(std::make_unique<Impl>(options, std::move(recovered), now)) {}
+BraidNode::~BraidNode() = default;
+
+void BraidNode::on_link_up(Instant now, const Member& peer) {
+  impl_->now = now;
+  impl_->on_link_up(now, peer);
+  impl_->settle();
+}
+void BraidNode::on_link_down(Instant now, NodeId peer, bool proof_of_death) {
+  impl_->now = now;
+  impl_->on_link_down(peer, proof_of_death);
+  impl_->settle();
+}
+void BraidNode::on_message(Instant now, NodeId from, const Envelope& envelope) {
+  impl_->now = now;
+  impl_->on_message(from, envelope);
+  impl_->settle();
+}
+void BraidNode::on_epoch_done(Instant now, TorusId torus) {
+  impl_->now = now;
+  impl_->on_epoch_done(torus);
+  impl_->settle();
+}
+void BraidNode::on_persisted(Instant now, std::uint64_t token) {
+  impl_->now = now;
+  const auto found = impl_->persisting.find(token);
+  if (found == impl_->persisting.end()) return;
+  auto then = std::move(found->second);
+  impl_->persisting.erase(found);
+  if (then) then();
+  impl_->settle();
+}
+void BraidNode::on_deadline(Instant now) {
+  impl_->now = now;
+  impl_->on_deadline();
+  impl_->settle();
+}
+void BraidNode::on_inject(Instant now, TorusId torus, Injection injection) {
+  impl_->now = now;
+  impl_->on_inject(torus, std::move(injection));
+  impl_->settle();
+}
+Result<void> BraidNode::on_load(Instant now, std::span<const std::byte> scenario) {
+  impl_->now = now;
+  auto result = impl_->on_load(scenario);
+  impl_->settle();
+  return result;
+}
+Result<void> BraidNode::on_override(Instant now) {
+  impl_->now = now;
+  if (impl_->majority_of_voters_heard()) return Error::kMalformed;
+  auto result = impl_->override_majority();
+  impl_->settle();
+  return result;
+}
+
+namespace {
+template <class T, class Queue>
+std::optional<T> pop(Queue& queue) {
+  if (queue.empty()) return {};
+  std::optional<T> front(std::move(queue.front()));
+  queue.pop_front();
+  return front;
+}
+}  // namespace
+
+std::optional<Work> BraidNode::poll_work() { return pop<Work>(impl_->work_out); }
+std::optional<Outgoing> BraidNode::poll_send() { return pop<Outgoing>(impl_->send_out); }
+std::optional<InjectAnswer> BraidNode::poll_answer() { return pop<InjectAnswer>(impl_->answers_out); }
+std::optional<BraidEvent> BraidNode::poll_event() { return pop<BraidEvent>(impl_->events_out); }
+std::optional<BraidNode::Sealed> BraidNode::poll_sealed() { return pop<Sealed>(impl_->sealed_out); }
+
+std::optional<Instant> BraidNode::next_deadline() const {
+  Instant next = impl_->next_heartbeat;
+  if (next.raw == 0) next = impl_->now;
+  for (TorusId torus : kTori) {
+    const HostedTorus* mine = impl_->hosted[torus.raw].get();
+    if (mine && mine->idle_since.raw != 0) {
+      next = std::min(next, mine->idle_since + impl_->options.idle_epoch);
+    }
+  }
+  return next;
+}
+
+BraidStatus BraidNode::status(Instant now) const { return impl_->status(now); }
+const View& BraidNode::view() const { return impl_->view; }
+bool BraidNode::is_member() const { return impl_->am_member(); }
+const TorusMachine* BraidNode::machine(TorusId torus) const {
+  const HostedTorus* mine = impl_->hosted[torus.raw].get();
+  return mine && !mine->working && mine->restored ? mine->machine.get() : nullptr;
+}
+std::vector<Member> BraidNode::peers_to_dial() const {
+  std::vector<Member> result;
+  for (const Member& member : impl_->view.members) {
+    if (member.node != impl_->self.node) result.push_back(member);
+  }
+  return result;
+}
+const Bytes* BraidNode::scenario() const {
+  const auto found = impl_->scenarios.find(impl_->view.scenario);
+  return found != impl_->scenarios.end() && found->second.whole ? &found->second.bytes : nullptr;
+}
+
+}  // namespace rse

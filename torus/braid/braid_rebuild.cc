@@ -1,0 +1,494 @@
+// Getting a torus ready on this node: gather what others hold, restore, replay, and take over when the view says so.
+// The same steps serve the loss of a host, a planned move and the resumption after a loss of power.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+namespace {
+
+constexpr Duration kGatherRetry = milliseconds(15);
+constexpr Duration kGatherGiveUp = milliseconds(400);
+constexpr Duration kTakeOverRepeat = milliseconds(50);
+constexpr std::uint32_t kCatchUpRounds = 2;  // then what is missing is a few epochs
+
+}  // namespace
+
+void BraidNode::Impl::drop_hosted(TorusId torus) {
+  auto& mine = hosted[torus.raw];
+  if (!mine) return;
+  if (mine->working) dropped[torus.raw].push_back(std::move(mine->machine));
+  mine.reset();
+}
+
+/// The view has made us the host of `torus`.
+void BraidNode::Impl::begin_hosting(TorusId torus, const View& before) {
+  const bool from_scenario = view.hosted_since[torus.raw] == view.run_since;
+  auto& slot = hosted[torus.raw];
+  if (!slot || slot->since.raw != 0) {
+    drop_hosted(torus);
+    slot = std::make_unique<HostedTorus>();
+  }
+  slot->since = view.hosted_since[torus.raw];
+  slot->official_when_idle = false;
+  slot->hosts_before.insert(before.hosts[torus.raw]);
+  slot->missed_views = before.number.raw + 1 != view.number.raw;
+  assign_holders(torus);
+  cut_complete[torus.raw] = 0;
+  if (from_scenario) {
+    slot->official = true;
+    load_machine(torus);
+    return;
+  }
+  event(BraidEvent::Kind::kRebuildStarted,
+        std::string("torus ") + letter_of(torus) + " is put together here", self.node, torus);
+  start_gather(torus, false, view.resumed == view.hosted_since[torus.raw] ? view.resume_cut : 0);
+}
+
+/// Whether this node should get ready for a torus that it does not host: one that will come here if a silent peer is lost, or
+/// one that the plan moves here.
+void BraidNode::Impl::consider_staging() {
+  if (!am_member() || restarted) return;
+  std::optional<TorusId> wanted;
+  bool planned = false;
+  View without = view;
+  std::erase_if(without.members, [&](const Member& member) { return suspected_early(member); });
+  if (without.members.size() < view.members.size()) {
+    // What would be ours if they were gone.
+    if (place_tori(without)) {
+      for (TorusId torus : kTori) {
+        if (without.hosts[torus.raw] == self.node && view.hosts[torus.raw] != self.node) wanted = torus;
+      }
+    }
+  } else {
+    // The plan: tori return home; then whoever hosts none relieves whoever hosts most.
+    for (TorusId torus : kTori) {
+      const NodeId home = view.homes[torus.raw];
+      if (home == view.hosts[torus.raw] || !view.find(home)) continue;
+      if (!wanted && home == self.node) wanted = torus;
+      planned = true;
+    }
+    if (!planned) {
+      NodeId free;
+      for (const Member& member : view.members) {
+        if (free.raw == 0 && view.hosted_count(member.node) == 0) free = member.node;
+      }
+      std::size_t most = 1;
+      for (TorusId torus : kTori) {
+        const std::size_t count = view.hosted_count(view.hosts[torus.raw]);
+        if (free == self.node && count >= 2 && count >= most) {
+          most = count;
+          wanted = torus;
+        }
+      }
+    }
+    planned = wanted.has_value();
+  }
+  for (TorusId torus : kTori) {
+    auto& mine = hosted[torus.raw];
+    if (mine && mine->since.raw == 0 && wanted != torus) {
+      drop_hosted(torus);  // it is not needed any more
+      if (!is_host(self.node)) {
+        for (PacketLog& log : logs) log.clear();
+      }
+    }
+  }
+  if (!wanted) return;
+  auto& mine = hosted[wanted->raw];
+  if (!mine) {
+    mine = std::make_unique<HostedTorus>();
+    start_gather(*wanted, true, 0);
+    return;
+  }
+  if (!planned || mine->since.raw != 0 || !mine->restored || mine->working || mine->gather) return;
+  if (mine->catch_up_rounds < kCatchUpRounds) {
+    ++mine->catch_up_rounds;
+    start_gather(*wanted, true, 0);
+    return;
+  }
+  if (elapsed(mine->take_over_asked, now) < kTakeOverRepeat) return;
+  mine->take_over_asked = now;
+  if (++mine->catch_up_rounds % 8 == 0) {
+    start_gather(*wanted, true, 0);  // nobody proposed: do not fall behind
+    return;
+  }
+  to_voters(TakeOver{view.number, *wanted, mine->machine->next_epoch()});
+}
+
+void BraidNode::Impl::on_take_over(NodeId from, const TakeOver& take_over) {
+  if (take_over.torus.raw >= kTorusCount || take_over.view != view.number || !view.find(from)) return;
+  take_overs[from] = {take_over, now};
+}
+
+// --- Asking. ---
+
+void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cut_wanted) {
+  HostedTorus& mine = *hosted[torus.raw];
+  GatherState gather;
+  gather.request = ++request_counter;
+  gather.view = speculative ? ViewNumber{} : view.number;
+  gather.with_cut = !mine.restored && !mine.working;
+  gather.cut_wanted = cut_wanted;
+  gather.started = now;
+  gather.retry_at = now + kGatherRetry;
+  const bool resumption = !speculative && view.resumed == view.hosted_since[torus.raw];
+  for (const Member& member : view.members) {
+    const NodeId node = member.node;
+    if (node == self.node) continue;
+    if (!resumption && !is_host(node) && !mine.hosts_before.contains(node) && !mine.missed_views) continue;
+    if (speculative && suspected_early(member)) continue;
+    gather.sources[node];
+  }
+  mine.gather = std::move(gather);
+  std::vector<NodeId> to;
+  for (const auto& [node, source] : mine.gather->sources) to.push_back(node);
+  for (NodeId node : to) send_gather(torus, node);
+  if (to.empty()) gather_complete(torus);
+}
+
+void BraidNode::Impl::send_gather(TorusId torus, NodeId to) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const GatherState& state = *mine.gather;
+  Gather gather;
+  gather.view = state.view;
+  gather.run = view.run;
+  gather.torus = torus;
+  gather.request = state.request;
+  gather.with_cut = state.with_cut;
+  gather.cut_wanted = state.cut_wanted;
+  if (!state.with_cut && mine.restored && !mine.working) gather.from_epoch = mine.machine->next_epoch();
+  if (!state.with_cut && (!mine.restored || mine.working)) gather.from_epoch = mine.last_sealed;
+  send(to, gather);
+}
+
+void BraidNode::Impl::retry_gather(TorusId torus) {
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || !mine->gather || now < mine->gather->retry_at) return;
+  GatherState& gather = *mine->gather;
+  if (gather.view.raw == 0 && elapsed(gather.started, now) > kGatherGiveUp) {
+    const bool keep = mine->restored || mine->working;
+    mine->gather.reset();
+    if (!keep) drop_hosted(torus);
+    return;
+  }
+  bool waiting = false;
+  for (auto& [node, source] : gather.sources) waiting |= !source.done || source.refused;
+  if (!waiting) {
+    // All have answered, but it was not enough: ask everyone again, someone may have returned.
+    start_gather(torus, gather.view.raw == 0, gather.cut_wanted);
+    return;
+  }
+  gather.retry_at = now + kGatherRetry;
+  for (auto& [node, source] : gather.sources) {
+    if (source.done && !source.refused) continue;
+    if (source.refused || elapsed(gather.started, now) > milliseconds(1000)) {
+      source = {};
+      send_gather(torus, node);
+    }
+  }
+  if (elapsed(gather.started, now) > milliseconds(1000)) gather.started = now;
+}
+
+// --- Answering. ---
+
+void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
+  const std::size_t t = gather.torus.raw;
+  if (t >= kTorusCount || !view.find(from)) return;
+  GatherDone done{.request = gather.request, .torus = gather.torus, .view = view.number};
+  if (gather.run != view.run || (gather.view.raw != 0 && gather.view != view.number)) {
+    done.refused = true;  // one of us has not installed the view of the other
+    send(from, std::move(done));
+    return;
+  }
+  CutNumber base = gather.from_epoch.raw;
+  if (gather.with_cut) {
+    base = gather.cut_wanted;
+    const auto& known = cuts[t];
+    const auto found = gather.cut_wanted != 0 ? known.find(gather.cut_wanted)
+                       : known.empty()        ? known.end()
+                                              : std::prev(known.end());
+    GatherRegions message{.request = gather.request, .torus = gather.torus};
+    if (found != known.end() && !(gather.view.raw != 0 && view.resumed == view.hosted_since[t] && view.resume_cut == 0)) {
+      base = found->first;
+      const CutRegions& regions = found->second;
+      message.cut = found->first;
+      message.digests.assign(regions.digests.of.begin(), regions.digests.of.end());
+      std::size_t bytes = 0;
+      for (std::size_t r = 0; r < kRegionCount; ++r) {
+        if (!regions.regions[r]) continue;
+        if (bytes > 0 && bytes + regions.regions[r]->bytes.size() > kPartBytes) {
+          send(from, std::exchange(message, {.request = gather.request, .torus = gather.torus, .cut = base}));
+          ++done.region_messages;
+          bytes = 0;
+        }
+        message.regions.push_back(*regions.regions[r]);
+        bytes += regions.regions[r]->bytes.size();
+      }
+    }
+    send(from, std::move(message));
+    ++done.region_messages;
+  }
+  const Epoch oldest{base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
+  const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
+  for (TorusId torus : kTori) {
+    if (torus != gather.torus && (view.hosts[torus.raw] != self.node || resumption)) continue;
+    for (const PacketPtr& packet : logs[torus.raw].from(oldest)) {
+      GatherPacket message{.request = gather.request, .torus = gather.torus, .packet = {}};
+      encode_packet(*packet, message.packet);
+      send(from, std::move(message));
+      ++done.packet_messages;
+    }
+  }
+  if (resumption) {
+    for (const auto& [epoch, seal] : fixed_seals[t]) {
+      if (epoch.raw + 1 >= base && done.seals.size() < kSealedEpochsMax) done.seals.push_back(seal);
+    }
+  }
+  send(from, std::move(done));
+}
+
+// --- Collecting. ---
+
+void BraidNode::Impl::on_gather_regions(NodeId from, const GatherRegions& message) {
+  if (message.torus.raw >= kTorusCount) return;
+  HostedTorus* mine = hosted[message.torus.raw].get();
+  if (!mine || !mine->gather || mine->gather->request != message.request) return;
+  GatherState& gather = *mine->gather;
+  const auto source = gather.sources.find(from);
+  if (source == gather.sources.end()) return;
+  ++source->second.region_messages;
+  gather.cuts_named.insert(message.cut);
+  if (message.cut == 0) return;
+  CutRegions* into = nullptr;
+  if (!message.digests.empty()) {
+    if (message.digests.size() != kRegionCount || gather.cuts.size() > 16) return;
+    CutRegions fresh;
+    std::copy(message.digests.begin(), message.digests.end(), fresh.digests.of.begin());
+    for (auto& [cut, regions] : gather.cuts) {
+      if (cut == message.cut && regions.digests == fresh.digests) into = &regions;
+    }
+    if (!into) into = &gather.cuts.emplace_back(message.cut, std::move(fresh)).second;
+  }
+  for (const Region& region : message.regions) {
+    if (region.index >= kRegionCount) return;
+    const Digest256 digest = digest_of(region.bytes);
+    for (auto& [cut, regions] : gather.cuts) {
+      if (cut == message.cut && regions.digests.of[region.index] == digest && !regions.regions[region.index]) {
+        regions.regions[region.index] = std::make_shared<const Region>(region);
+      }
+    }
+  }
+}
+
+void BraidNode::Impl::on_gather_packet(NodeId from, const GatherPacket& message) {
+  if (message.torus.raw >= kTorusCount) return;
+  HostedTorus* mine = hosted[message.torus.raw].get();
+  if (!mine || !mine->gather || mine->gather->request != message.request) return;
+  const auto source = mine->gather->sources.find(from);
+  if (source == mine->gather->sources.end()) return;
+  ByteReader reader(message.packet);
+  auto packet = decode_packet(reader);
+  if (!packet || !reader.finished() || packet->run != view.run) {
+    ++messages_refused;
+    return;
+  }
+  ++source->second.packet_messages;
+  mine->gather->packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
+}
+
+void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
+  if (done.torus.raw >= kTorusCount) return;
+  HostedTorus* mine = hosted[done.torus.raw].get();
+  if (!mine || !mine->gather || mine->gather->request != done.request) return;
+  GatherState& gather = *mine->gather;
+  const auto found = gather.sources.find(from);
+  if (found == gather.sources.end()) return;
+  GatherSource& source = found->second;
+  source.done = true;
+  source.refused = done.refused || (gather.view.raw != 0 && done.view != gather.view) ||
+                   source.region_messages < done.region_messages ||
+                   source.packet_messages < done.packet_messages;
+  if (source.refused) return;
+  for (const SealedEpoch& seal : done.seals) {
+    SealedEpoch& known = gather.seals[seal.epoch];
+    if (seal.view >= known.view) known = seal;
+  }
+  for (const auto& [node, each] : gather.sources) {
+    if (!each.done || each.refused) return;
+  }
+  gather_complete(done.torus);
+}
+
+/// The newest cut of which every region is here, our own shard included; 0: the scenario.
+std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherState& gather, CutRegions& out) const {
+  std::vector<std::pair<CutNumber, CutRegions>> all = gather.cuts;
+  for (const auto& [number, own] : cuts[torus.raw]) {
+    bool merged = false;
+    for (auto& [cut, regions] : all) {
+      if (cut != number || regions.digests != own.digests) continue;
+      merged = true;
+      for (std::size_t r = 0; r < kRegionCount; ++r) {
+        if (!regions.regions[r]) regions.regions[r] = own.regions[r];
+      }
+    }
+    if (!merged) all.emplace_back(number, own);
+  }
+  std::optional<CutNumber> best;
+  const bool from_start = durable_cut == 0 && (gather.cut_wanted == 0 || view.resumed == view.number);
+  if (from_start) best = 0;
+  for (auto& [cut, regions] : all) {
+    if (gather.cut_wanted != 0 && cut != gather.cut_wanted) continue;
+    if (view.resumed == view.hosted_since[torus.raw] && gather.view.raw != 0 && cut != view.resume_cut) continue;
+    const bool whole = std::all_of(regions.regions.begin(), regions.regions.end(),
+                                   [](const auto& region) { return region != nullptr; });
+    if (whole && (!best || cut > *best)) {
+      best = cut;
+      out = regions;
+      out.halves = kBothHalves;
+    }
+  }
+  return best;
+}
+
+void BraidNode::Impl::merge_gathered(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  auto& packets = mine.gather->packets;
+  std::stable_sort(packets.begin(), packets.end(),
+                   [](const PacketPtr& a, const PacketPtr& b) { return a->epoch < b->epoch; });
+  for (TorusId each : kTori) {
+    if (hosted[each.raw] && each != torus && hosted[each.raw]->official) continue;  // our own is the best
+    std::vector<PacketPtr> of_this;
+    for (const PacketPtr& packet : packets) {
+      if (packet->torus == each && (of_this.empty() || of_this.back()->epoch < packet->epoch)) {
+        of_this.push_back(packet);
+      }
+    }
+    const Epoch before = logs[each.raw].wanted();
+    logs[each.raw].merge(of_this);
+    for (const PacketPtr& packet : logs[each.raw].from(before)) record_sealed(*packet);
+  }
+  for (auto& [epoch, seal] : mine.gather->seals) {
+    SealedEpoch& known = fixed_seals[torus.raw][epoch];
+    if (seal.view >= known.view) known = seal;
+  }
+}
+
+void BraidNode::Impl::gather_complete(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  GatherState& gather = *mine.gather;
+  if (!gather.with_cut) {
+    merge_gathered(torus);
+    mine.official_when_idle |= gather.view.raw != 0;
+    mine.gather.reset();
+    if (mine.official_when_idle && mine.restored && !mine.working) become_official(torus);
+    return;
+  }
+  CutRegions whole;
+  const auto best = best_cut(torus, gather, whole);
+  if (!best) {
+    // The sources' newest cuts may differ by one: ask for an older one that some of them named.
+    CutNumber older = 0;
+    for (CutNumber cut : gather.cuts_named) {
+      if (cut != 0 && (gather.cut_wanted == 0 || cut < gather.cut_wanted)) {
+        older = cut;
+        break;
+      }
+    }
+    const std::string key = std::string("gather ") + letter_of(torus);
+    if (elapsed(alarms_said[key], now) > milliseconds(2000)) {
+      alarms_said[key] = now;
+      event(BraidEvent::Kind::kStopped,
+            std::string("torus ") + letter_of(torus) + " cannot be put together from what the members hold", self.node, torus);
+    }
+    if (older != 0 && gather.cut_wanted == 0) {
+      start_gather(torus, gather.view.raw == 0, older);
+    } else {
+      gather.cut_wanted = view.resumed == view.hosted_since[torus.raw] ? view.resume_cut : 0;
+      gather.retry_at = now + milliseconds(200);
+    }
+    return;
+  }
+  if (*best == 0 && (!scenarios.contains(view.scenario) || !scenarios[view.scenario].whole)) {
+    gather.retry_at = now + milliseconds(50);  // asked again once the scenario is here
+    return;
+  }
+  merge_gathered(torus);
+  mine.official_when_idle |= gather.view.raw != 0;
+  mine.gather.reset();
+  mine.cut_taken = *best;
+  if (*best == 0) {
+    load_machine(torus);
+    return;
+  }
+  mine.last_sealed = Epoch{*best - 1};
+  cuts[torus.raw][*best] = whole;
+  mine.machine = std::make_unique<TorusMachine>(torus, options.capacity);
+  mine.failure = std::make_shared<std::optional<Error>>();
+  mine.working = true;
+  RunEpoch work;
+  work.kind = RunEpoch::Kind::kRestore;
+  work.torus = torus;
+  work.machine = mine.machine.get();
+  work.before = std::make_shared<const CutRegions>(std::move(whole));
+  work.failure = mine.failure;
+  work_out.push_back(std::move(work));
+}
+
+/// A worker has loaded or restored the machine.
+void BraidNode::Impl::restored(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const auto failure = *std::exchange(mine.failure, nullptr);
+  if (failure) {
+    event(BraidEvent::Kind::kAlarm,
+          std::string("torus ") + letter_of(torus) + " cannot be restored: " + to_string(*failure), self.node, torus);
+    cuts[torus.raw].erase(mine.cut_taken);
+    mine.machine.reset();
+    mine.official_when_idle = false;
+    if (mine.since.raw != 0 && mine.cut_taken != 0) start_gather(torus, false, 0);
+    return;
+  }
+  mine.restored = true;
+  PacketLog& log = logs[torus.raw];
+  if (log.empty() && mine.cut_taken != 0) {
+    // After a resumption nobody has them but us: what the torus sent for c - 1 and c is part of its checkpoint.
+    const Epoch last = mine.last_sealed;
+    const Epoch first{last.raw > 0 && mine.machine->own_packet({last.raw - 1}) ? last.raw - 1 : last.raw};
+    log.start_at_least(first);
+    for (Epoch epoch = first; epoch <= last; epoch = epoch + 1) {
+      if (const Packet* own = mine.machine->own_packet(epoch)) log.append(std::make_shared<const Packet>(*own));
+    }
+  }
+  log.start_at_least(mine.machine->next_epoch());
+}
+
+/// All that must answer have installed the view and answered: from here on this node is the torus's host.
+void BraidNode::Impl::become_official(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  mine.official = true;
+  mine.official_when_idle = false;
+  const Epoch next = mine.machine->next_epoch();
+  mine.replay_until = logs[torus.raw].wanted();
+  const auto& fixed = fixed_seals[torus.raw];
+  if (!fixed.empty()) mine.replay_until = std::max(mine.replay_until, Epoch{fixed.rbegin()->first.raw + 1});
+  mine.replaying = mine.replay_until > next;
+  event(mine.replaying ? BraidEvent::Kind::kRebuildReplaying : BraidEvent::Kind::kRebuilt,
+        std::string("torus ") + letter_of(torus) +
+            (mine.replaying ? " replays epochs " + std::to_string(next.raw) + " to " + std::to_string(mine.replay_until.raw)
+                            : " runs here from epoch " + std::to_string(next.raw)),
+        self.node, torus, next);
+  assign_holders(torus);
+  if (mine.cut_taken != 0) {
+    mine.persisted_cut = false;
+    const CutNumber number = mine.cut_taken;
+    const auto found = cuts[torus.raw].find(number);
+    if (found != cuts[torus.raw].end()) {
+      PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}};
+      record.regions.assign(found->second.regions.begin(), found->second.regions.end());
+      persist(std::move(record), [this, torus, number, since = mine.since] {
+        HostedTorus* still = hosted[torus.raw].get();
+        if (still && still->since == since && still->cut_taken == number) still->persisted_cut = true;
+      });
+    }
+  }
+  next_heartbeat = now;
+}
+
+}  // namespace rse

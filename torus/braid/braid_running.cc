@@ -1,0 +1,346 @@
+// Epochs, seals, packets and clients' requests: what happens while nothing fails.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+namespace {
+
+constexpr Duration kResendAfter = milliseconds(20);
+constexpr Duration kSealFlushEvery = milliseconds(100);
+constexpr std::size_t kResendPacketsMax = 16;
+
+bool is_idle(const Projection& projection) {
+  return projection.quiet && projection.next_event_time.raw == ~0ull;
+}
+
+}  // namespace
+
+/// Whether a node other than this one holds all seals of `torus` before epoch `before`. Alone, we count as two.
+bool BraidNode::Impl::seal_is_held(TorusId torus, Epoch before) const {
+  if (view.hosted_count(self.node) == kTorusCount) return true;  // only a view with one voter, this one, allows that
+  for (NodeId host : view.hosts) {
+    if (host == self.node) continue;
+    const auto found = peers.find(host);
+    if (found == peers.end() || !found->second.heartbeat) continue;
+    const Heartbeat& beat = *found->second.heartbeat;
+    if (beat.run == view.run && beat.view >= view.resumed && beat.wanted[torus.raw] >= before) return true;
+  }
+  return false;
+}
+
+/// Whether `epoch` of `torus` is with another node, on its disk if asked.
+bool BraidNode::Impl::another_holds(TorusId torus, Epoch epoch, bool on_disk) const {
+  if (view.hosted_count(self.node) == kTorusCount) return true;
+  for (NodeId host : view.hosts) {
+    if (host == self.node) continue;
+    const auto found = peers.find(host);
+    if (found == peers.end() || !found->second.heartbeat) continue;
+    const Heartbeat& beat = *found->second.heartbeat;
+    if (beat.run != view.run || beat.view < view.resumed) continue;
+    if ((on_disk ? beat.durable : beat.wanted)[torus.raw] > epoch) return true;
+  }
+  return false;
+}
+
+void BraidNode::Impl::advance(TorusId torus) {
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || mine->working || !mine->restored || mine->machine->awaiting_seal()) {
+    // A machine may have waited for the right to seal.
+    if (mine && !mine->working && mine->restored) finish_epoch(torus);
+    if (!mine || mine->working || !mine->restored || mine->machine->awaiting_seal()) return;
+  }
+  if (mine->cut_due) {
+    if (mine->official && durable_cut < mine->cut_taken) return;  // none passes a cut before the last is durable
+    take_cut(torus);
+    return;
+  }
+  TorusMachine& machine = *mine->machine;
+  RunEpoch work;
+  work.kind = RunEpoch::Kind::kRun;
+  work.torus = torus;
+  work.machine = &machine;
+  if (machine.needs_inputs()) {
+    const Epoch input = machine.input_epoch();
+    work.from_next = logs[next_torus(torus).raw].find(input);
+    work.from_previous = logs[previous_torus(torus).raw].find(input);
+    if (!work.from_next || !work.from_previous) return;
+  }
+  if (machine.next_epoch().raw >= kLookaheadEpochs) {
+    const Epoch before{machine.next_epoch().raw - 1};  // seals of next - 2 and older
+    if (mine->official && !mine->replaying && !seal_is_held(torus, std::min(before, logs[torus.raw].wanted()))) return;
+  }
+  if (mine->official && !mine->replaying && idle_wait(torus)) return;
+  mine->working = true;
+  work_out.push_back(std::move(work));
+}
+
+/// Where nothing is pending anywhere, epochs idle slowly: no machine is kept busy by an empty cluster.
+bool BraidNode::Impl::idle_wait(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  bool idle = mine.waiting.empty() && !offered;
+  for (TorusId each : kTori) {
+    const PacketPtr last = logs[each.raw].last();
+    idle &= last && is_idle(last->projection);
+    if (hosted[each.raw] && !hosted[each.raw]->waiting.empty()) idle = false;
+  }
+  if (!idle) {
+    mine.idle_since = {};
+    return false;
+  }
+  if (mine.idle_since.raw == 0) mine.idle_since = now;
+  if (elapsed(mine.idle_since, now) < options.idle_epoch) return true;
+  mine.idle_since = {};
+  return false;
+}
+
+void BraidNode::Impl::on_epoch_done(TorusId torus) {
+  if (!dropped[torus.raw].empty()) {
+    dropped[torus.raw].pop_front();
+    return;
+  }
+  HostedTorus* mine = hosted[torus.raw].get();
+  RSE_ASSERT(mine && mine->working, "a worker gives back what it was given");
+  mine->working = false;
+  if (mine->taking) {
+    cut_taken(torus);
+  } else if (mine->failure) {
+    restored(torus);
+  } else {
+    finish_epoch(torus);
+  }
+  if (mine->official_when_idle && mine->restored && !mine->working) become_official(torus);
+}
+
+/// Seals the epoch that the machine has run, if we may: with the seal that is known already, or with a new one.
+void BraidNode::Impl::finish_epoch(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  TorusMachine& machine = *mine.machine;
+  if (!machine.awaiting_seal()) return;
+  PacketLog& log = logs[torus.raw];
+  const Epoch epoch = machine.next_epoch();
+  const PacketPtr known = log.find(epoch);
+  const auto fixed = fixed_seals[torus.raw].find(epoch);
+  Seal seal;
+  if (known) {
+    seal = known->seal;
+  } else if (fixed != fixed_seals[torus.raw].end()) {
+    if (!mine.official) return;
+    seal = fixed->second.seal;
+  } else {
+    if (!mine.official) return;
+    auto& sealed = mine.unanswered[epoch];
+    const std::size_t room = machine.must_seal_empty() ? 0 : kInjectionsPerSealMax;
+    while (!mine.waiting.empty() && seal.injections.size() < room) {
+      seal.injections.push_back(mine.waiting.front().first);
+      sealed.push_back(std::move(mine.waiting.front()));
+      mine.waiting.pop_front();
+    }
+    if (sealed.empty()) mine.unanswered.erase(epoch);
+    seal.waiting = !mine.waiting.empty();
+  }
+  auto packet = std::make_shared<Packet>(machine.seal(std::move(seal)));
+  mine.last_sealed = epoch;
+  if (!machine.alarm().empty() && elapsed(alarms_said[machine.alarm()], now) > milliseconds(1000)) {
+    alarms_said[machine.alarm()] = now;
+    event(BraidEvent::Kind::kAlarm, machine.alarm(), self.node, torus, epoch);
+  }
+  if (known) {
+    if (projection_digest(known->projection) != projection_digest(packet->projection)) {
+      event(BraidEvent::Kind::kAlarm,
+            std::string("torus ") + letter_of(torus) + ", epoch " + std::to_string(epoch.raw) +
+                ": replay differs from the projection that the host before had published; determinism is broken",
+            self.node, torus, epoch);
+    }
+  } else {
+    const bool appended = log.append(packet);
+    RSE_ASSERT(appended, "our own next packet is the one that is wanted");
+    record_sealed(*packet);
+  }
+  if (machine.cut_due()) mine.cut_due = true;
+  if (mine.replaying && epoch.raw + 1 > mine.replay_until.raw) {
+    mine.replaying = false;
+    event(BraidEvent::Kind::kRebuilt,
+          std::string("torus ") + letter_of(torus) + " runs here again from epoch " + std::to_string(epoch.raw),
+          self.node, torus, epoch);
+    next_heartbeat = now;
+  }
+  if (mine.official) publish(torus, known ? known : packet);
+}
+
+void BraidNode::Impl::publish(TorusId torus, const PacketPtr& packet) {
+  std::set<NodeId> to(view.hosts.begin(), view.hosts.end());
+  to.erase(self.node);
+  for (NodeId node : to) {
+    const PeerState& state = peer(node);
+    // During replay the others have most of it already.
+    if (state.heartbeat && state.heartbeat->run == view.run && state.heartbeat->view >= view.resumed &&
+        state.heartbeat->wanted[torus.raw] > packet->epoch) {
+      continue;
+    }
+    send_packet(node, torus, packet);
+  }
+}
+
+void BraidNode::Impl::send_packet(NodeId to, TorusId torus, const PacketPtr& packet) {
+  PeerState& state = peer(to);
+  state.sent_through[torus.raw] = packet->next_epoch;
+  state.sent_at[torus.raw] = now;
+  send(to, PacketMessage{view.number, packet == logs[torus.raw].first(), *packet});
+}
+
+/// Sends again what a host says it lacks and what was sent too long ago to be still on its way.
+void BraidNode::Impl::resend(NodeId to) {
+  if (!is_host(to)) return;
+  PeerState& state = peer(to);
+  for (TorusId torus : kTori) {
+    const HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || !mine->official) continue;
+    const Epoch wanted = state.heartbeat->wanted[torus.raw];
+    if (wanted >= logs[torus.raw].wanted()) continue;
+    if (wanted < state.sent_through[torus.raw] && elapsed(state.sent_at[torus.raw], now) < kResendAfter) continue;
+    std::size_t sent = 0;
+    for (const PacketPtr& packet : logs[torus.raw].from(wanted)) {
+      if (sent == 0 && packet->epoch != wanted && wanted.raw != 0) break;
+      send_packet(to, torus, packet);
+      if (++sent == kResendPacketsMax) break;
+    }
+  }
+}
+
+void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
+  const Packet& packet = message.packet;
+  const std::size_t t = packet.torus.raw;
+  if (t >= kTorusCount || packet.run != view.run) return;
+  // Fencing: only from the host that our view names, and only what it sent as that host.
+  if (view.hosts[t] != from || message.view < view.hosted_since[t] || from == self.node) return;
+  const Member* member = view.find(from);
+  if (!member || member->incarnation != peer(from).member.incarnation) return;
+  if (!am_member() || !is_host(self.node)) return;
+  owed_acks.insert(from);
+  const bool begins = message.first && logs[t].empty() && logs[t].wanted().raw == 0;
+  if (packet.epoch != logs[t].wanted() && !begins) return;
+  auto kept = std::make_shared<const Packet>(packet);
+  if (!(begins ? logs[t].begin_with(kept) : logs[t].append(kept))) {
+    ++messages_refused;
+    return;
+  }
+  record_sealed(packet);
+}
+
+void BraidNode::Impl::record_sealed(const Packet& packet) {
+  const std::size_t t = packet.torus.raw;
+  if (packet.epoch >= sealed_recorded[t]) {
+    sealed_recorded[t] = Epoch{packet.epoch.raw + 1};
+    if (sealed_out.size() >= 65536) sealed_out.pop_front();  // nobody reads
+    sealed_out.push_back({packet.run, packet.torus, packet.epoch, packet.projection.event_digest,
+                          projection_digest(packet.projection), packet.seal});
+  }
+  if (options.durable) seals_to_persist.push_back({packet.run, packet.torus, packet.epoch, view.number, packet.seal});
+}
+
+/// One write at a time; at once when a client waits for it, otherwise a few times a second.
+void BraidNode::Impl::flush_seals() {
+  if (!options.durable || persisting_seals || seals_to_persist.empty()) return;
+  const bool wanted = std::any_of(seals_to_persist.begin(), seals_to_persist.end(),
+                                  [](const RecoveredSeal& seal) { return !seal.seal.injections.empty(); });
+  if (!wanted && elapsed(seals_flushed, now) < kSealFlushEvery) return;
+  seals_flushed = now;
+  persisting_seals = true;
+  std::array<Epoch, kTorusCount> through{};
+  for (const RecoveredSeal& seal : seals_to_persist) through[seal.torus.raw] = Epoch{seal.epoch.raw + 1};
+  const RunId run = view.run;
+  const ViewNumber resumed = view.resumed;
+  persist(PersistSeals{std::exchange(seals_to_persist, {})}, [this, through, run, resumed] {
+    persisting_seals = false;
+    if (run != view.run || resumed != view.resumed) return;
+    for (TorusId torus : kTori) {
+      durable_through[torus.raw] = std::max(durable_through[torus.raw], through[torus.raw]);
+    }
+    for (NodeId host : view.hosts) {
+      if (host != self.node) owed_acks.insert(host);
+    }
+  });
+}
+
+// --- Clients. ---
+
+void BraidNode::Impl::on_inject(TorusId torus, Injection injection) {
+  const std::pair key{injection.client, injection.sequence};
+  if (requests.size() >= kWaitingInjectionsMax && !requests.contains(key)) {
+    answers_out.push_back({key.first, key.second, InjectStatus::kTooMany, {}});
+    return;
+  }
+  requests[key] = {torus, std::move(injection), {}, {}};
+  forward_requests();
+}
+
+void BraidNode::Impl::forward_requests() {
+  if (view.number.raw == 0) return;
+  std::size_t sent = 0;
+  for (auto& [key, request] : requests) {
+    const NodeId host = view.hosts[request.torus.raw];
+    if (request.sent_to == host && elapsed(request.sent_at, now) < milliseconds(250)) continue;
+    request.sent_to = host;
+    request.sent_at = now;
+    send(host, InjectRequest{view.run, request.torus, request.injection});
+    if (++sent == 1024) break;
+  }
+}
+
+void BraidNode::Impl::on_inject_answer(const InjectAnswer& answer) {
+  const auto found = requests.find({answer.client, answer.sequence});
+  if (found == requests.end()) return;
+  requests.erase(found);
+  answers_out.push_back(answer);
+}
+
+void BraidNode::Impl::accept_injection(TorusId torus, const Injection& injection, NodeId origin) {
+  if (torus.raw >= kTorusCount || torus_of(injection.dst) != torus) return;
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || !mine->official || !mine->restored) return;  // the origin asks again
+  const auto answer = [&](InjectStatus status) {
+    send(origin, InjectAnswer{injection.client, injection.sequence, status, {}});
+  };
+  if (injection.kind == Injection::Kind::kSpawn && !find_program(injection.program)) {
+    answer(InjectStatus::kUnknownProgram);
+    return;
+  }
+  const auto same = [&](const auto& entry) {
+    return entry.first.client == injection.client && entry.first.sequence == injection.sequence;
+  };
+  if (std::any_of(mine->waiting.begin(), mine->waiting.end(), same)) return;
+  for (const auto& [epoch, entries] : mine->unanswered) {
+    if (std::any_of(entries.begin(), entries.end(), same)) return;
+  }
+  if (!mine->working && injection.client.raw != 0 &&
+      mine->machine->has_applied(injection.client, injection.sequence)) {
+    answer(InjectStatus::kAccepted);
+    return;
+  }
+  if (mine->waiting.size() >= kWaitingInjectionsMax) {
+    answer(InjectStatus::kTooMany);
+    return;
+  }
+  mine->waiting.emplace_back(injection, origin);
+  for (auto& each : hosted) {
+    if (each) each->idle_since = {};
+  }
+}
+
+/// An injection is acknowledged when two nodes hold the seal it is in; with data directories, two disks.
+void BraidNode::Impl::release_answers() {
+  for (TorusId torus : kTori) {
+    HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || !mine->official) continue;
+    while (!mine->unanswered.empty()) {
+      const auto first = mine->unanswered.begin();
+      if (options.durable && durable_through[torus.raw] <= first->first) break;
+      if (!another_holds(torus, first->first, options.durable)) break;
+      for (const auto& [injection, origin] : first->second) {
+        send(origin, InjectAnswer{injection.client, injection.sequence, InjectStatus::kAccepted, first->first});
+      }
+      mine->unanswered.erase(first);
+    }
+  }
+}
+
+}  // namespace rse

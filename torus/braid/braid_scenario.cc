@@ -1,0 +1,136 @@
+// Runs: a scenario is offered in parts, held by every host, and then started by a view.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+
+Result<void> BraidNode::Impl::on_load(std::span<const std::byte> bytes) {
+  if (auto scenario = decode_scenario(bytes); !scenario) return scenario.error();
+  if (!am_member()) return Error::kNotFound;
+  const Digest256 hash = digest_of(bytes);
+  ScenarioBlob blob{.bytes = {bytes.begin(), bytes.end()}, .hash = hash};
+  blob.received = static_cast<std::uint32_t>(bytes.size());
+  auto& stored = scenarios[hash] = std::move(blob);
+  offered = hash;
+  for (const Member& member : view.members) {
+    if (member.node != self.node) offer_scenario(member.node);
+  }
+  scenario_whole(stored);
+  return {};
+}
+
+void BraidNode::Impl::offer_scenario(NodeId to) {
+  // The current run's when nothing is offered: the answer to ScenarioWanted.
+  const auto found = scenarios.find(offered ? *offered : view.scenario);
+  if (found == scenarios.end() || found->second.received != found->second.bytes.size()) return;
+  const ScenarioBlob& blob = found->second;
+  for (std::size_t offset = 0; offset < blob.bytes.size(); offset += kPartBytes) {
+    const std::size_t size = std::min(kPartBytes, blob.bytes.size() - offset);
+    ScenarioPart part{blob.hash, static_cast<std::uint32_t>(blob.bytes.size()),
+                      static_cast<std::uint32_t>(offset), {}};
+    part.bytes.assign(blob.bytes.begin() + offset, blob.bytes.begin() + offset + size);
+    send(to, std::move(part));
+  }
+}
+
+void BraidNode::Impl::on_scenario_part(NodeId from, const ScenarioPart& part) {
+  if (!view.find(from) || part.total_bytes > kScenarioBytesMax || part.bytes.empty()) return;
+  auto known = scenarios.find(part.hash);
+  if (known != scenarios.end() && known->second.whole) {
+    if (part.hash != view.scenario) offered = part.hash;
+    if (known->second.held) send(from, ScenarioHeld{part.hash});
+    return;
+  }
+  if (part.offset == 0) {
+    if (part.hash != view.scenario) {
+      // A newer offer takes the place of one that never started.
+      if (offered && *offered != part.hash) scenarios.erase(*offered);
+      offered = part.hash;
+    }
+    known = scenarios.insert_or_assign(part.hash, ScenarioBlob{.hash = part.hash}).first;
+  }
+  if (known == scenarios.end()) return;
+  ScenarioBlob& blob = known->second;
+  if (part.offset != blob.bytes.size() || blob.bytes.size() + part.bytes.size() > part.total_bytes) return;
+  blob.bytes.insert(blob.bytes.end(), part.bytes.begin(), part.bytes.end());
+  blob.holders.insert(from);
+  if (blob.bytes.size() < part.total_bytes) return;
+  if (digest_of(blob.bytes) != blob.hash || !decode_scenario(blob.bytes)) {
+    ++messages_refused;
+    scenarios.erase(known);
+    return;
+  }
+  blob.received = part.total_bytes;
+  scenario_whole(blob);
+}
+
+void BraidNode::Impl::scenario_whole(ScenarioBlob& blob) {
+  blob.whole = true;
+  const Digest256 hash = blob.hash;
+  persist(PersistScenario{blob.bytes, hash}, [this, hash] {
+    const auto found = scenarios.find(hash);
+    if (found == scenarios.end()) return;
+    found->second.held = true;
+    for (const Member& member : view.members) {
+      if (member.node != self.node) send(member.node, ScenarioHeld{hash});
+    }
+  });
+  if (hash != view.scenario) return;
+  for (TorusId torus : kTori) {
+    HostedTorus* mine = hosted[torus.raw].get();
+    if (mine && !mine->restored && !mine->working && !mine->gather) load_machine(torus);
+  }
+}
+
+void BraidNode::Impl::on_scenario_held(NodeId from, const ScenarioHeld& held) {
+  const auto found = scenarios.find(held.hash);
+  if (found != scenarios.end()) found->second.holders.insert(from);
+}
+
+void BraidNode::Impl::on_scenario_wanted(NodeId from, const ScenarioWanted& wanted) {
+  if (wanted.hash == view.scenario && !offered) offer_scenario(from);
+}
+
+/// A member that came after the run began asks for its scenario; an offer that the voters have not heard of is repeated.
+void BraidNode::Impl::want_scenario() {
+  if (!am_member() || elapsed(scenario_asked, now) < milliseconds(100)) return;
+  scenario_asked = now;
+  const auto found = scenarios.find(view.scenario);
+  if (found == scenarios.end() || !found->second.whole) {
+    for (NodeId host : view.hosts) {
+      if (host != self.node) send(host, ScenarioWanted{view.scenario});
+    }
+  }
+  if (!offered) return;
+  const ScenarioBlob& blob = scenarios[*offered];
+  if (!blob.held) return;
+  for (const Member& member : view.members) {
+    if (member.node == self.node) continue;
+    send(member.node, ScenarioHeld{*offered});
+    if (!blob.holders.contains(member.node)) offer_scenario(member.node);
+  }
+}
+
+/// Puts the machine of `torus` at the beginning of the run, as soon as the scenario is here.
+void BraidNode::Impl::load_machine(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const auto found = scenarios.find(view.scenario);
+  if (found == scenarios.end() || !found->second.whole) return;
+  if (!scenario_parsed) {
+    auto parsed = decode_scenario(found->second.bytes);
+    RSE_ASSERT(parsed, "an offered scenario was decoded before");
+    scenario_parsed = std::make_shared<const Scenario>(std::move(*parsed));
+  }
+  if (!mine.machine) mine.machine = std::make_unique<TorusMachine>(torus, options.capacity);
+  mine.failure = std::make_shared<std::optional<Error>>();
+  mine.working = true;
+  RunEpoch work;
+  work.kind = RunEpoch::Kind::kLoad;
+  work.torus = torus;
+  work.machine = mine.machine.get();
+  work.run = view.run;
+  work.scenario = scenario_parsed;
+  work.failure = mine.failure;
+  work_out.push_back(std::move(work));
+}
+
+}  // namespace rse

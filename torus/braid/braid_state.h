@@ -1,0 +1,290 @@
+// The inside of BraidNode, shared by the files that implement its parts: braid_node.cc (links, messages, heartbeats),
+// braid_views.cc (suspicion, views), braid_running.cc (epochs, seals, clients), braid_cuts.cc (cuts and shards),
+// braid_rebuild.cc (gather, restore, hand-over, resumption), braid_scenario.cc (runs), braid_status.cc.
+// Not for anyone else.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "torus/braid/braid_node.h"
+#include "torus/braid/packet_log.h"
+#include "torus/braid/view_agreement.h"
+
+namespace rse {
+
+inline constexpr std::size_t kWaitingInjectionsMax = 1u << 16;  // per torus and node; then kTooMany
+inline constexpr std::uint64_t kOldBatch = 2;                   // inputs of c - 1 and c are kept with cut c + 1
+
+struct PeerState {
+  Member member;
+  bool linked = false;
+  bool dead = false;          // proof of death of this incarnation
+  bool said_suspected = false, said_lost = false;
+  Instant heard;              // last message of any kind, relayed ones too
+  Instant heard_directly;
+  std::uint64_t gap_max = 0;  // ns; the longest recent silence on the link, decaying
+  std::optional<Heartbeat> heartbeat;
+  Instant decided_sent;
+  std::optional<Holdings> holdings;
+  Instant holdings_at;
+  std::array<Epoch, kTorusCount> sent_through{};  // first epoch of each hosted torus not yet sent to it
+  std::array<Instant, kTorusCount> sent_at{};
+};
+
+/// Where a shard of a hosted torus's cuts has to be.
+struct Holder {
+  NodeId node;
+  Halves halves = 0;
+  CutNumber acked = 0;
+  CutNumber sent = 0;
+  Instant sent_at;
+};
+
+struct GatherSource {
+  bool done = false;
+  bool refused = false;
+  std::uint32_t region_messages = 0, packet_messages = 0;
+};
+
+/// An answer under way: what the sources have sent so far for one torus.
+struct GatherState {
+  std::uint64_t request = 0;
+  ViewNumber view;  // 0: speculative
+  bool with_cut = true;
+  CutNumber cut_wanted = 0;
+  std::map<NodeId, GatherSource> sources;
+  std::vector<std::pair<CutNumber, CutRegions>> cuts;
+  std::set<CutNumber> cuts_named;  // that some source has at least a part of
+  std::vector<PacketPtr> packets;
+  std::map<Epoch, SealedEpoch> seals;
+  Instant started;
+  Instant retry_at;
+};
+
+/// A torus hosted here, or being got ready to be.
+struct HostedTorus {
+  std::unique_ptr<TorusMachine> machine;
+  bool working = false;       // a worker has the machine
+  bool discard = false;       // drop it when the worker gives it back
+  bool restored = false;      // the machine has a state
+  bool official = false;      // the view names us and all that must answer have: may seal and send
+  ViewNumber since;           // view for which it is official or being made so
+  bool replaying = false;     // epochs that the host before had already sealed
+  Epoch replay_until;
+  bool cut_due = false;
+  Epoch last_sealed;
+  CutNumber cut_taken = 0;    // newest cut taken or restored from
+  std::vector<Holder> holders;
+  bool persisted_cut = true;  // newest own cut is on our own disk
+  std::optional<GatherState> gather;
+  bool official_when_idle = false;  // the gather that makes it official is complete, a worker still has the machine
+  std::set<NodeId> hosts_before;    // of this torus, as far as this node knows; they too must have let go
+  bool missed_views = false;        // then every member is asked
+  std::uint32_t catch_up_rounds = 0;
+  Instant take_over_asked;
+  Instant idle_since;
+  std::shared_ptr<CutRegions> taking;
+  std::shared_ptr<std::optional<Error>> failure;
+  std::deque<std::pair<Injection, NodeId>> waiting;  // accepted, not sealed; and who asked
+  std::map<Epoch, std::vector<std::pair<Injection, NodeId>>> unanswered;  // sealed, not yet held by two
+};
+
+/// A client's request that entered here, kept until it is answered.
+struct ClientRequest {
+  TorusId torus;
+  Injection injection;
+  NodeId sent_to;
+  Instant sent_at;
+};
+
+struct ShardAssembly {
+  CutNumber cut = 0, base = 0;
+  std::uint32_t next_part = 0;
+  CutRegions regions;
+};
+
+struct ScenarioBlob {
+  Bytes bytes;
+  Digest256 hash;
+  std::uint32_t received = 0;
+  bool whole = false;
+  bool held = false;  // whole, and on disk where there is one
+  std::set<NodeId> holders;
+};
+
+struct BraidNode::Impl {
+  Impl(const Options& options, Recovered recovered, Instant now);
+
+  // --- braid_node.cc: links, messages, heartbeats, work. ---
+  void on_link_up(Instant now, const Member& peer);
+  void on_link_down(NodeId peer, bool proof_of_death);
+  void on_message(NodeId from, const Envelope& envelope);
+  void dispatch(NodeId from, const Message& message);
+  void on_heartbeat(NodeId from, const Heartbeat& heartbeat);
+  void on_deadline();
+  void settle();  // after every input: run what can run, propose what must be, flush what is owed
+  void send(NodeId to, Message message);
+  NodeId route(NodeId to) const;  // 0: no way
+  void heartbeat_to(NodeId to);
+  Heartbeat make_heartbeat();
+  void persist(std::variant<PersistVote, PersistCut, PersistSeals, PersistScenario, DropCuts> what,
+               std::function<void()> then);
+  void event(BraidEvent::Kind kind, std::string text, NodeId node = {},
+             std::optional<TorusId> torus = {}, Epoch epoch = {});
+  PeerState& peer(NodeId node) { return peers[node]; }
+  const Member* member_of(NodeId node) const { return view.find(node); }
+  bool am_member() const { return view.is_member(self.node, self.incarnation); }
+  bool am_voter() const { return view.is_voter(self.node); }
+  std::string name_of(NodeId node) const;
+  bool is_host(NodeId node) const;
+
+  // --- braid_views.cc ---
+  Duration silence_limit(const PeerState& state) const;
+  bool suspected_early(const Member& member) const;
+  bool lost(const Member& member) const;
+  bool majority_agrees_lost(const Member& member) const;
+  bool majority_of_voters_heard() const;
+  std::optional<View> desired_view();
+  std::optional<View> resumption_view();
+  Result<void> override_majority();
+  bool needs_resumption() const;
+  bool place_tori(View& next) const;
+  void settle_voters(View& next) const;
+  void consider_views();
+  void start_agreement();
+  void persist_vote(std::function<void()> then);
+  void to_voters(const Message& message);
+  void on_prepare(NodeId from, const Prepare& prepare);
+  void on_promise(NodeId from, const Promise& promise);
+  void on_reject(NodeId from, const Reject& reject);
+  void on_accept(NodeId from, const Accept& accept);
+  void on_accepted(NodeId from, const Accepted& accepted);
+  void on_decided(const Bytes& view);
+  void on_join(const Join& join);
+  void install(View next);
+  Holdings make_holdings() const;
+
+  // --- braid_running.cc ---
+  void advance(TorusId torus);
+  bool seal_is_held(TorusId torus, Epoch before) const;
+  bool idle_wait(TorusId torus);
+  void on_epoch_done(TorusId torus);
+  void finish_epoch(TorusId torus);
+  void publish(TorusId torus, const PacketPtr& packet);
+  void send_packet(NodeId to, TorusId torus, const PacketPtr& packet);
+  void resend(NodeId to);
+  void on_packet(NodeId from, const PacketMessage& message);
+  void record_sealed(const Packet& packet);
+  void flush_seals();
+  void accept_injection(TorusId torus, const Injection& injection, NodeId origin);
+  void on_inject(TorusId torus, Injection injection);
+  void on_inject_answer(const InjectAnswer& answer);
+  void forward_requests();
+  void release_answers();
+  bool another_holds(TorusId torus, Epoch epoch, bool on_disk) const;
+
+  // --- braid_cuts.cc ---
+  void take_cut(TorusId torus);
+  void cut_taken(TorusId torus);
+  void assign_holders(TorusId torus);
+  void ship(TorusId torus);
+  void send_shard(TorusId torus, Holder& holder);
+  void on_shard_part(NodeId from, const ShardPart& part);
+  void on_shard_ack(NodeId from, const ShardAck& ack);
+  bool cut_is_complete(TorusId torus) const;
+  void update_durable();
+  bool protected_now() const;
+
+  // --- braid_rebuild.cc ---
+  void begin_hosting(TorusId torus, const View& before);
+  void drop_hosted(TorusId torus);
+  void consider_staging();
+  void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
+  void send_gather(TorusId torus, NodeId to);
+  void on_gather(NodeId from, const Gather& gather);
+  void on_gather_regions(NodeId from, const GatherRegions& regions);
+  void on_gather_packet(NodeId from, const GatherPacket& packet);
+  void on_gather_done(NodeId from, const GatherDone& done);
+  void retry_gather(TorusId torus);
+  void gather_complete(TorusId torus);
+  std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, CutRegions& out) const;
+  void merge_gathered(TorusId torus);
+  void restored(TorusId torus);
+  void become_official(TorusId torus);
+  void on_take_over(NodeId from, const TakeOver& take_over);
+
+  // --- braid_scenario.cc ---
+  Result<void> on_load(std::span<const std::byte> bytes);
+  void offer_scenario(NodeId to);
+  void on_scenario_part(NodeId from, const ScenarioPart& part);
+  void on_scenario_held(NodeId from, const ScenarioHeld& held);
+  void on_scenario_wanted(NodeId from, const ScenarioWanted& wanted);
+  void scenario_whole(ScenarioBlob& blob);
+  void load_machine(TorusId torus);
+  void want_scenario();
+
+  // --- braid_status.cc ---
+  BraidStatus status(Instant at) const;
+
+  const Options options;
+  Member self;
+  Instant now;
+  Instant last_deadline;
+  std::uint64_t random_state;
+  Random random{1};
+
+  View view;                  // number 0: none
+  bool restarted = false;     // came back with a vote, not admitted again yet
+  ViewAgreement agreement;
+  Instant propose_deadline, propose_not_before;
+  std::optional<Instant> desired_since;
+  std::map<NodeId, std::pair<Member, Instant>> joiners;
+  std::map<NodeId, std::pair<TakeOver, Instant>> take_overs;
+  bool overridden = false;
+
+  std::map<NodeId, PeerState> peers;
+  std::uint64_t heartbeat_sequence = 0;
+  Instant next_heartbeat, next_join;
+  std::set<NodeId> owed_acks;
+
+  std::array<PacketLog, kTorusCount> logs;
+  std::array<std::map<Epoch, SealedEpoch>, kTorusCount> fixed_seals;  // from disks: replayed before any new one
+  std::array<Epoch, kTorusCount> durable_through{};                   // seals on our disk
+  std::vector<RecoveredSeal> seals_to_persist;
+  bool persisting_seals = false;
+  Instant seals_flushed;
+  std::array<CutNumber, kTorusCount> cut_complete{};
+  CutNumber durable_cut = 0;
+  std::array<std::map<CutNumber, CutRegions>, kTorusCount> cuts;      // own ones whole, others' shards
+  std::map<std::pair<NodeId, TorusId>, ShardAssembly> assemblies;
+  std::array<std::unique_ptr<HostedTorus>, kTorusCount> hosted;
+  // Machines that were dropped while a worker had them; workers give back in order.
+  std::array<std::deque<std::unique_ptr<TorusMachine>>, kTorusCount> dropped;
+  std::uint64_t request_counter = 0;
+  std::map<std::pair<ClientId, std::uint64_t>, ClientRequest> requests;
+
+  std::map<Digest256, ScenarioBlob> scenarios;  // the current run's, and offered ones
+  std::optional<Digest256> offered;             // newest offer, not started yet
+  std::shared_ptr<const Scenario> scenario_parsed;
+  Instant scenario_asked;
+
+  std::deque<Work> work_out;
+  std::deque<Outgoing> send_out;
+  std::deque<InjectAnswer> answers_out;
+  std::deque<BraidEvent> events_out;
+  std::deque<Sealed> sealed_out;
+  std::array<Epoch, kTorusCount> sealed_recorded{};
+  std::deque<std::pair<NodeId, Message>> to_self;
+  std::map<std::uint64_t, std::function<void()>> persisting;
+  std::uint64_t token = 0;
+  std::uint64_t messages_refused = 0;
+  std::map<std::string, Instant> alarms_said;
+};
+
+inline constexpr std::array<TorusId, kTorusCount> kTori = {TorusId{0}, TorusId{1}, TorusId{2}};
+
+}  // namespace rse

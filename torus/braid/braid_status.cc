@@ -1,0 +1,90 @@
+// What a person sees: the verdict first, then nodes and tori, each with the age of its last proof of life.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+
+BraidStatus BraidNode::Impl::status(Instant at) const {
+  BraidStatus out;
+  out.view = view;
+  out.messages_refused = messages_refused;
+  std::size_t alive = 0;
+  bool all_running = true;
+  std::string silent;
+  for (const Member& member : view.members) {
+    PeerStatus row{.node = member.node, .name = name_of(member.node), .member = true};
+    row.voter = view.is_voter(member.node);
+    if (member.node == self.node) {
+      row.linked = true;
+    } else if (const auto found = peers.find(member.node); found != peers.end()) {
+      row.linked = found->second.linked;
+      row.silence = elapsed(found->second.heard, at);
+      row.suspected = suspected_early(member);
+      const NodeId hop = route(member.node);
+      row.via = hop == member.node ? NodeId{} : hop;
+    }
+    if (row.suspected) silent += (silent.empty() ? "" : ", ") + row.name + " silent for " + std::to_string(row.silence.raw / 1'000'000) + " ms";
+    alive += !row.suspected;
+    out.peers.push_back(std::move(row));
+  }
+  for (const auto& [node, state] : peers) {
+    if (view.find(node) || state.member.node.raw == 0) continue;
+    out.peers.push_back({.node = node, .name = name_of(node), .voter = view.is_voter(node),
+                         .linked = state.linked, .silence = elapsed(state.heard, at)});
+  }
+  std::string stuck;
+  for (TorusId torus : kTori) {
+    const std::size_t t = torus.raw;
+    TorusStatus& row = out.tori[t];
+    row.host = view.hosts[t];
+    row.cut_durable = durable_cut;
+    out.retained_bytes += logs[t].bytes();
+    if (const PacketPtr last = logs[t].last()) {
+      row.epoch = last->epoch;
+      row.end_tick = last->projection.end_tick;
+      row.events = last->projection.events;
+      row.pending = last->projection.pending;
+      row.refused = last->projection.refused;
+      row.processes = last->projection.processes;
+      row.event_digest = last->projection.event_digest;
+    }
+    if (const HostedTorus* mine = hosted[t].get(); mine && mine->since.raw != 0) {
+      row.hosted_here = true;
+      row.running = mine->official && mine->restored && !mine->replaying;
+      if (mine->working && mine->machine) row.progress = mine->machine->progress();
+    } else if (const auto found = peers.find(row.host);
+               found != peers.end() && found->second.heartbeat && found->second.heartbeat->view == view.number) {
+      row.running = (found->second.heartbeat->ready >> t & 1) != 0;
+      row.progress = found->second.heartbeat->progress[t];
+    }
+    if (!row.running) stuck += std::string(stuck.empty() ? "torus " : ", torus ") + letter_of(torus);
+    all_running &= row.running;
+  }
+  if (view.number.raw == 0 || !am_member()) {
+    out.health = Health::kJoining;
+    out.verdict = restarted ? "restarted: waiting for a view that admits this node" : "joining: not a member yet";
+  } else if (!majority_of_voters_heard() || needs_resumption()) {
+    out.health = Health::kStopped;
+    out.verdict = "stopped: fewer than a majority of the " + std::to_string(view.voters.size()) +
+                  " voters answer; everything resumes when they return" + (silent.empty() ? "" : " (" + silent + ")");
+  } else if (!all_running) {
+    out.health = Health::kRebuilding;
+    out.verdict = "degraded: " + stuck + " is being rebuilt" + (silent.empty() ? "" : "; " + silent);
+  } else if (!protected_now() || alive < 3 || !silent.empty()) {
+    out.health = Health::kUnprotected;
+    if (view.members.size() == 1) {
+      out.verdict = "unprotected: this node is alone; add two with rse-node --peer";
+    } else if (view.voters.size() == 1) {
+      out.verdict = "unprotected: two nodes; add a third with rse-node --peer";
+    } else {
+      out.verdict = "degraded: one failure already used; " +
+                    (silent.empty() ? std::to_string(view.members.size()) + " of 3 nodes hold the tori" : silent);
+    }
+  } else {
+    out.health = Health::kHealthy;
+    out.verdict = "healthy: " + std::to_string(alive) + " of " + std::to_string(view.members.size()) +
+                  " nodes; any one may fail";
+  }
+  return out;
+}
+
+}  // namespace rse

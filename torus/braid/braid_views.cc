@@ -1,0 +1,530 @@
+// Suspicion and views: who is lost, what the next view should be, and agreeing on it.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+
+// --- Suspicion. ---
+
+Duration BraidNode::Impl::silence_limit(const PeerState& state) const {
+  return {std::clamp(4 * state.gap_max, options.silence_floor.raw, options.silence_ceiling.raw)};
+}
+
+bool BraidNode::Impl::suspected_early(const Member& member) const {
+  const auto found = peers.find(member.node);
+  if (member.node == self.node || found == peers.end()) return false;
+  return lost(member) || !found->second.linked ||
+         elapsed(found->second.heard, now) > options.early_silence;
+}
+
+bool BraidNode::Impl::lost(const Member& member) const {
+  if (member.node == self.node) return false;
+  const auto found = peers.find(member.node);
+  if (found == peers.end()) return false;
+  const PeerState& state = found->second;
+  if (state.member.incarnation > member.incarnation) return true;  // a new life: the old one is over
+  if (state.dead) return true;
+  return elapsed(state.heard, now) > silence_limit(state);
+}
+
+bool BraidNode::Impl::majority_agrees_lost(const Member& member) const {
+  std::size_t agreeing = 0;
+  for (NodeId voter : view.voters) {
+    if (voter == self.node) {
+      ++agreeing;
+      continue;
+    }
+    const auto found = peers.find(voter);
+    if (voter == member.node || found == peers.end() || !found->second.heartbeat) continue;
+    const Heartbeat& beat = *found->second.heartbeat;
+    const Member* as_member = view.find(voter);
+    if (!as_member || lost(*as_member) || beat.view != view.number) continue;
+    if (std::find(beat.suspects.begin(), beat.suspects.end(), member.node) != beat.suspects.end()) {
+      ++agreeing;
+    }
+  }
+  return agreeing >= view.majority();
+}
+
+bool BraidNode::Impl::majority_of_voters_heard() const {
+  std::size_t heard = 0;
+  for (NodeId voter : view.voters) {
+    const auto found = peers.find(voter);
+    if (voter == self.node ||
+        (found != peers.end() && !found->second.dead && found->second.heard.raw != 0 &&
+         elapsed(found->second.heard, now) <= options.silence_ceiling)) {
+      ++heard;
+    }
+  }
+  return heard >= view.majority();
+}
+
+// --- The next view. ---
+
+/// Gives every torus whose host is no member a new one: a spare first, else the next in the cycle that is alive.
+bool BraidNode::Impl::place_tori(View& next) const {
+  for (TorusId torus : kTori) {
+    if (next.find(next.hosts[torus.raw])) continue;
+    NodeId chosen;
+    for (const Member& member : next.members) {
+      const Member* before = view.find(member.node);
+      if (before && before->incarnation == member.incarnation &&
+          next.hosted_count(member.node) == 0) {
+        chosen = member.node;
+        next.homes[torus.raw] = chosen;  // a spare takes the dead node's place for good
+        break;
+      }
+    }
+    for (TorusId other = next_torus(torus); chosen.raw == 0 && other != torus; other = next_torus(other)) {
+      const NodeId candidate = next.hosts[other.raw];
+      const Member* member = next.find(candidate);
+      const Member* before = view.find(candidate);
+      if (member && before && before->incarnation == member->incarnation) chosen = candidate;
+    }
+    if (chosen.raw == 0) return false;
+    next.hosts[torus.raw] = chosen;
+    next.hosted_since[torus.raw] = next.number;
+  }
+  return true;
+}
+
+/// Voters are 1, 3 or 5: three once three nodes host; a dead voter's place goes to a member that has none.
+void BraidNode::Impl::settle_voters(View& next) const {
+  std::vector<NodeId> free;
+  for (TorusId torus : kTori) {  // hosts first, then spares
+    const NodeId host = next.hosts[torus.raw];
+    if (!next.is_voter(host) && std::find(free.begin(), free.end(), host) == free.end()) {
+      free.push_back(host);
+    }
+  }
+  const bool three_hosts = next.hosted_count(next.hosts[0]) == 1 &&
+                           next.hosted_count(next.hosts[1]) == 1 &&
+                           next.hosted_count(next.hosts[2]) == 1;
+  if (next.voters.size() == 1 && three_hosts && free.size() >= 2) {
+    next.voters.push_back(free[0]);
+    next.voters.push_back(free[1]);
+    return;
+  }
+  for (const Member& member : next.members) {
+    if (!next.is_voter(member.node) &&
+        std::find(free.begin(), free.end(), member.node) == free.end()) {
+      free.push_back(member.node);
+    }
+  }
+  if (next.voters.size() == 1) return;
+  std::size_t used = 0;
+  for (NodeId& voter : next.voters) {
+    if (!next.find(voter) && used < free.size()) voter = free[used++];
+  }
+  if (next.voters.size() == 3 && free.size() - used >= 2) {
+    next.voters.push_back(free[used]);
+    next.voters.push_back(free[used + 1]);
+  }
+}
+
+std::optional<View> BraidNode::Impl::desired_view() {
+  if (!am_member() || restarted || !majority_of_voters_heard()) return {};
+  View next = view;
+  next.number = view.number.raw + 1 == 0 ? view.number : ViewNumber{view.number.raw + 1};
+  bool changed = false;
+  std::erase_if(next.members, [&](const Member& member) {
+    const bool gone = lost(member) && majority_agrees_lost(member);
+    changed |= gone;
+    return gone;
+  });
+  const bool removal = changed;
+  for (auto it = joiners.begin(); it != joiners.end();) {
+    const Member& joiner = it->second.first;
+    if (elapsed(it->second.second, now) > milliseconds(1000) ||
+        view.is_member(joiner.node, joiner.incarnation)) {
+      it = joiners.erase(it);
+      continue;
+    }
+    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal) {
+      next.members.push_back(joiner);
+      changed = true;
+    }
+    ++it;
+  }
+  if (!place_tori(next)) return {};
+  for (auto it = take_overs.begin(); it != take_overs.end();) {
+    const TakeOver& wish = it->second.first;
+    const bool stale = elapsed(it->second.second, now) > milliseconds(300) ||
+                       wish.view != view.number || view.hosts[wish.torus.raw] == it->first;
+    if (!stale && !removal && next.find(it->first)) {
+      next.hosts[wish.torus.raw] = it->first;
+      next.hosted_since[wish.torus.raw] = next.number;
+      next.homes[wish.torus.raw] = it->first;
+      changed = true;
+    }
+    it = stale ? take_overs.erase(it) : std::next(it);
+  }
+  if (offered && *offered != Digest256{}) {
+    const ScenarioBlob& blob = scenarios[*offered];
+    bool all_hold = blob.held;
+    for (NodeId host : next.hosts) all_hold &= host == self.node || blob.holders.contains(host);
+    if (all_hold) {
+      next.run = RunId{view.run.raw + 1};
+      next.scenario = *offered;
+      next.run_since = next.number;
+      next.resume_cut = 0;
+      next.resumed = {};
+      next.hosted_since.fill(next.number);
+      changed = true;
+    }
+  }
+  if (!changed) {
+    View same = next;
+    settle_voters(same);
+    if (same.voters == view.voters) return {};
+  }
+  settle_voters(next);
+  return next;
+}
+
+/// Whether fewer than a majority of the voters live on in the process that the view knows: then nobody can rebuild from
+/// memory alone, and a view has to fix a cut from which all go on.
+bool BraidNode::Impl::needs_resumption() const {
+  if (view.number.raw == 0) return false;
+  std::size_t running = 0;
+  for (NodeId voter : view.voters) {
+    const Member* member = view.find(voter);
+    if (!member) continue;
+    if (voter == self.node ? am_member() && !restarted : peers.contains(voter) && !lost(*member)) {
+      ++running;
+    }
+  }
+  return running < view.majority();
+}
+
+Holdings BraidNode::Impl::make_holdings() const {
+  Holdings mine;
+  mine.view = view.number;
+  mine.run = view.run;
+  mine.self = self;
+  mine.running = am_member() && !restarted;
+  const auto scenario = scenarios.find(view.scenario);
+  mine.has_scenario = scenario != scenarios.end() && scenario->second.whole;
+  for (TorusId torus : kTori) {
+    for (const auto& [cut, regions] : cuts[torus.raw]) {
+      if (mine.cuts.size() < kHoldingsMax) mine.cuts.push_back({torus, cut, regions.halves});
+    }
+  }
+  return mine;
+}
+
+std::optional<View> BraidNode::Impl::resumption_view() {
+  std::vector<Holdings> present = {make_holdings()};
+  for (const auto& [node, state] : peers) {
+    if (state.holdings && elapsed(state.holdings_at, now) < milliseconds(300) &&
+        state.holdings->view == view.number && state.holdings->run == view.run &&
+        state.holdings->self.node == node) {
+      present.push_back(*state.holdings);
+    }
+  }
+  const auto is_present = [&](NodeId node) {
+    return std::any_of(present.begin(), present.end(),
+                       [&](const Holdings& held) { return held.self.node == node; });
+  };
+  const auto voters_present = static_cast<std::size_t>(
+      std::count_if(view.voters.begin(), view.voters.end(), is_present));
+  if (voters_present < view.majority() && !overridden) return {};
+  // Those that are starting up too are given a moment: fewer tori have to move.
+  const bool all_hosts = std::all_of(view.hosts.begin(), view.hosts.end(), is_present);
+  if (!desired_since) desired_since = now;
+  if (!all_hosts && !overridden && elapsed(*desired_since, now) < milliseconds(1500)) return {};
+
+  std::map<CutNumber, std::array<Halves, kTorusCount>> coverage;
+  bool scenario_present = false;
+  for (const Holdings& held : present) {
+    scenario_present |= held.has_scenario;
+    for (const Holdings::Cut& cut : held.cuts) {
+      if (cut.torus.raw < kTorusCount) coverage[cut.cut][cut.torus.raw] |= cut.halves;
+    }
+  }
+  std::optional<CutNumber> best;
+  if (scenario_present) best = 0;
+  for (const auto& [cut, halves] : coverage) {
+    if (std::all_of(halves.begin(), halves.end(), [](Halves h) { return h == kBothHalves; })) best = cut;
+  }
+  if (!best) {
+    if (elapsed(alarms_said["resume"], now) > milliseconds(5000)) {
+      alarms_said["resume"] = now;
+      event(BraidEvent::Kind::kStopped,
+            "a majority is here, but no cut can be put together from their disks; waiting for the other nodes");
+    }
+    return {};
+  }
+  View next = view;
+  next.number = ViewNumber{view.number.raw + 1};
+  next.resume_cut = *best;
+  next.resumed = next.number;
+  next.members.clear();
+  for (const Holdings& held : present) next.members.push_back(held.self);
+  std::sort(next.members.begin(), next.members.end(),
+            [](const Member& a, const Member& b) { return a.node < b.node; });
+  for (TorusId torus : kTori) {
+    NodeId& host = next.hosts[torus.raw];
+    next.hosted_since[torus.raw] = next.number;
+    if (is_present(host)) continue;
+    host = NodeId{};
+    const Member* fewest = &next.members.front();
+    for (const Member& member : next.members) {
+      if (next.hosted_count(member.node) < next.hosted_count(fewest->node)) fewest = &member;
+    }
+    host = fewest->node;
+  }
+  return next;
+}
+
+Result<void> BraidNode::Impl::override_majority() {
+  if (view.number.raw == 0) return Error::kNotFound;
+  overridden = true;
+  auto next = resumption_view();
+  overridden = false;
+  if (!next) return Error::kNotFound;
+  // Far above what the lost voters can have decided among themselves; from here on this node alone votes.
+  next->number = next->resumed = ViewNumber{view.number.raw + 1000};
+  next->hosted_since.fill(next->number);
+  next->voters = {self.node};
+  Bytes bytes;
+  encode_view(*next, bytes);
+  for (const auto& [node, state] : peers) send(node, Decided{bytes});
+  install(std::move(*next));
+  return {};
+}
+
+// --- Agreement. ---
+
+void BraidNode::Impl::start_agreement() {
+  agreement.start(ViewNumber{view.number.raw + 1}, view.voters, self.node);
+}
+
+void BraidNode::Impl::persist_vote(std::function<void()> then) {
+  PersistVote vote;
+  encode_view(view, vote.record);
+  ByteWriter writer(vote.record);
+  const ViewAgreement::Acceptor& acceptor = agreement.acceptor();
+  writer.put(acceptor.number);
+  writer.put(acceptor.promised);
+  writer.put(acceptor.accepted_ballot);
+  writer.put_sized(acceptor.accepted);
+  persist(std::move(vote), std::move(then));
+}
+
+void BraidNode::Impl::to_voters(const Message& message) {
+  for (NodeId voter : view.voters) send(voter, message);
+}
+
+void BraidNode::Impl::consider_views() {
+  if (view.number.raw == 0) return;
+  for (const Member& member : view.members) {
+    if (member.node == self.node) continue;
+    PeerState& state = peer(member.node);
+    if (state.member.node.raw == 0) {
+      state.member = member;
+      state.heard = now;
+    }
+    const bool early = suspected_early(member), gone = lost(member);
+    if (gone && !state.said_lost) {
+      event(BraidEvent::Kind::kPeerLost, name_of(member.node) + (state.dead ? " has died" : " is silent beyond its limit"), member.node);
+    } else if (early && !state.said_suspected) {
+      event(BraidEvent::Kind::kPeerSuspected, name_of(member.node) + " is silent", member.node);
+    } else if (!early && state.said_suspected) {
+      event(BraidEvent::Kind::kPeerHeardAgain, name_of(member.node) + " is heard again", member.node);
+    }
+    if (gone && !state.said_lost) next_heartbeat = now;  // the others wait for our word
+    state.said_suspected = early;
+    state.said_lost = gone;
+  }
+  if (!am_voter()) return;
+  if (agreement.proposing()) {
+    if (now < propose_deadline) return;
+    agreement.abandon();
+    propose_not_before = now + Duration{milliseconds(10).raw + random.below(50) * 1'000'000ull};
+  }
+  if (now < propose_not_before) return;
+  const bool resumption = needs_resumption();
+  std::optional<View> desired = resumption ? resumption_view() : desired_view();
+  if (!desired) {
+    if (!resumption) desired_since.reset();
+    return;
+  }
+  if (!desired_since) desired_since = now;
+  // The first voter that lives proposes at once, the others in turn if nothing comes of it.
+  std::uint64_t rank = 0;
+  for (NodeId voter : view.voters) {
+    if (voter == self.node) break;
+    const auto found = peers.find(voter);
+    if (found != peers.end() && !found->second.dead && found->second.linked &&
+        elapsed(found->second.heard, now) < options.silence_floor) {
+      ++rank;
+    }
+  }
+  if (elapsed(*desired_since, now) < milliseconds(25 * rank)) return;
+  Bytes value;
+  encode_view(*desired, value);
+  propose_deadline = now + milliseconds(150);
+  to_voters(agreement.propose(std::move(value)));
+}
+
+void BraidNode::Impl::on_prepare(NodeId from, const Prepare& prepare) {
+  if (!am_voter() || prepare.number != agreement.number()) return;
+  auto reply = agreement.on_prepare(prepare);
+  persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });
+}
+
+void BraidNode::Impl::on_accept(NodeId from, const Accept& accept) {
+  if (!am_voter() || accept.number != agreement.number()) return;
+  ByteReader reader(accept.view);
+  if (auto proposed = decode_view(reader); !proposed || proposed->number != accept.number ||
+                                           proposed->cluster != view.cluster) {
+    ++messages_refused;
+    return;
+  }
+  auto reply = agreement.on_accept(accept);
+  persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });
+}
+
+void BraidNode::Impl::on_promise(NodeId from, const Promise& promise) {
+  if (promise.number != agreement.number()) return;
+  if (auto accept = agreement.on_promise(from, promise)) to_voters(*accept);
+}
+
+void BraidNode::Impl::on_reject(NodeId, const Reject& reject) {
+  if (reject.number != agreement.number()) return;
+  agreement.on_reject(reject);
+  propose_not_before = now + Duration{milliseconds(10).raw + random.below(50) * 1'000'000ull};
+}
+
+void BraidNode::Impl::on_accepted(NodeId from, const Accepted& accepted) {
+  if (accepted.number != agreement.number()) return;
+  auto decided = agreement.on_accepted(from, accepted);
+  if (!decided) return;
+  const Decided message{*decided};
+  std::set<NodeId> to(view.voters.begin(), view.voters.end());
+  for (const Member& member : view.members) to.insert(member.node);
+  for (const auto& [node, joiner] : joiners) to.insert(node);
+  to.erase(self.node);
+  for (NodeId node : to) send(node, message);
+  on_decided(*decided);
+}
+
+void BraidNode::Impl::on_decided(const Bytes& bytes) {
+  ByteReader reader(bytes);
+  auto decided = decode_view(reader);
+  if (!decided || !reader.finished()) {
+    ++messages_refused;
+    return;
+  }
+  if (decided->number <= view.number) return;
+  if (view.cluster.raw != 0 && decided->cluster != view.cluster) {
+    ++messages_refused;
+    return;
+  }
+  install(std::move(*decided));
+}
+
+void BraidNode::Impl::on_join(const Join& join) {
+  if (view.number.raw == 0 || join.joiner.node.raw == 0 || join.joiner.node == self.node) return;
+  if (view.is_member(join.joiner.node, join.joiner.incarnation)) return;
+  if (joiners.size() >= kMembersMax && !joiners.contains(join.joiner.node)) return;
+  auto& known = joiners[join.joiner.node];
+  if (known.first.incarnation <= join.joiner.incarnation) known = {join.joiner, now};
+  if (!am_voter() && am_member()) {
+    for (NodeId voter : view.voters) {
+      if (voter != join.joiner.node) send(voter, join);
+    }
+  }
+}
+
+void BraidNode::Impl::install(View next) {
+  const View before = std::move(view);
+  view = std::move(next);
+  const bool new_run = before.number.raw == 0 || before.run != view.run;
+  const bool resumed = view.resumed > before.number;  // perhaps in a view that we missed
+  start_agreement();
+  desired_since.reset();
+  take_overs.clear();
+  overridden = false;
+  for (const Member& member : view.members) {
+    if (member.node == self.node) continue;
+    PeerState& state = peer(member.node);
+    if (state.member.incarnation < member.incarnation) {
+      const bool linked = state.linked;
+      state = PeerState{};
+      state.linked = linked;
+    }
+    if (state.member.node.raw == 0) {
+      state.member = member;
+      state.heard = now;
+    }
+  }
+  const bool admitted = am_member() && (restarted || !before.is_member(self.node, self.incarnation));
+  if (new_run || resumed || admitted) {
+    for (TorusId torus : kTori) {
+      if (resumed && !new_run) {
+        for (const PacketPtr& packet : logs[torus.raw].from({})) {
+          SealedEpoch& known = fixed_seals[torus.raw][packet->epoch];
+          if (known.view <= before.number) known = {packet->epoch, before.number, packet->seal};
+        }
+      } else {
+        fixed_seals[torus.raw].clear();
+      }
+      logs[torus.raw].clear();
+      cut_complete[torus.raw] = 0;
+      durable_through[torus.raw] = {};
+      if (new_run || (admitted && !resumed)) cuts[torus.raw].clear();
+      drop_hosted(torus);
+      sealed_recorded[torus.raw] = {};
+    }
+    seals_to_persist.clear();
+    durable_cut = resumed ? view.resume_cut : 0;
+    assemblies.clear();
+  }
+  if (admitted) {
+    restarted = false;
+    event(BraidEvent::Kind::kJoined, "this node is a member", self.node);
+  }
+  if (new_run) {
+    scenario_parsed.reset();
+    if (offered && *offered == view.scenario) offered.reset();
+    std::erase_if(scenarios, [&](const auto& entry) {
+      return entry.first != view.scenario && (!offered || entry.first != *offered);
+    });
+    for (auto& [key, request] : requests) {
+      answers_out.push_back({key.first, key.second, InjectStatus::kRunEnded, {}});
+    }
+    requests.clear();
+    if (view.run.raw != 0) event(BraidEvent::Kind::kRunStarted, "run " + std::to_string(view.run.raw) + " starts");
+  }
+  persist_vote(nullptr);
+  std::string text = "view " + std::to_string(view.number.raw) + ":";
+  for (TorusId torus : kTori) {
+    text += std::string(" ") + letter_of(torus) + " on " + name_of(view.hosts[torus.raw]);
+  }
+  event(BraidEvent::Kind::kViewInstalled, text, self.node);
+  for (TorusId torus : kTori) {
+    const bool ours = am_member() && view.hosts[torus.raw] == self.node;
+    if (!ours && before.hosts[torus.raw] != view.hosts[torus.raw]) cut_complete[torus.raw] = 0;
+    if (!ours) {
+      HostedTorus* mine = hosted[torus.raw].get();
+      if (mine && (mine->official || mine->since.raw != 0)) drop_hosted(torus);
+      continue;
+    }
+    HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || mine->since != view.hosted_since[torus.raw]) {
+      begin_hosting(torus, before);
+    } else if (!mine->official) {
+      start_gather(torus, false, 0);  // the sources may be others now
+    } else {
+      assign_holders(torus);
+    }
+  }
+  for (auto& [key, request] : requests) request.sent_to = {};
+  for (const auto& [node, state] : peers) {
+    if (state.linked) heartbeat_to(node);
+  }
+  forward_requests();
+}
+
+}  // namespace rse

@@ -1,0 +1,83 @@
+#include "torus/braid/view_agreement.h"
+
+#include <algorithm>
+
+#include "torus/base/assert.h"
+
+namespace rse {
+
+void ViewAgreement::start(ViewNumber number, std::vector<NodeId> voters, NodeId self) {
+  number_ = number;
+  voters_ = std::move(voters);
+  self_ = self;
+  acceptor_ = Acceptor{.number = number};
+  phase_ = Phase::kIdle;
+  ballot_ = ballot_seen_ = 0;
+}
+
+bool ViewAgreement::is_voter(NodeId node) const {
+  return std::find(voters_.begin(), voters_.end(), node) != voters_.end();
+}
+
+ViewAgreement::Reply ViewAgreement::on_prepare(const Prepare& prepare) {
+  ballot_seen_ = std::max(ballot_seen_, prepare.ballot);
+  if (prepare.ballot < acceptor_.promised) {
+    return {Reject{number_, prepare.ballot, acceptor_.promised}};
+  }
+  const bool changed = prepare.ballot != acceptor_.promised;
+  acceptor_.promised = prepare.ballot;
+  return {Promise{number_, prepare.ballot, acceptor_.accepted_ballot, acceptor_.accepted}, changed};
+}
+
+ViewAgreement::Reply ViewAgreement::on_accept(const Accept& accept) {
+  ballot_seen_ = std::max(ballot_seen_, accept.ballot);
+  if (accept.ballot < acceptor_.promised) {
+    return {Reject{number_, accept.ballot, acceptor_.promised}};
+  }
+  const bool changed = accept.ballot != acceptor_.accepted_ballot;
+  acceptor_.promised = accept.ballot;
+  acceptor_.accepted_ballot = accept.ballot;
+  acceptor_.accepted = accept.view;
+  return {Accepted{number_, accept.ballot}, changed};
+}
+
+Prepare ViewAgreement::propose(Bytes value) {
+  const auto rank = static_cast<std::uint64_t>(
+      std::find(voters_.begin(), voters_.end(), self_) - voters_.begin());
+  RSE_ASSERT(rank < voters_.size(), "only voters propose");
+  const std::uint64_t seen = std::max(ballot_seen_, acceptor_.promised);
+  ballot_ = (((seen >> 16) + 1) << 16) | rank;
+  value_ = std::move(value);
+  value_ballot_ = 0;
+  answers_.clear();
+  phase_ = Phase::kPreparing;
+  return {number_, ballot_};
+}
+
+std::optional<Accept> ViewAgreement::on_promise(NodeId from, const Promise& promise) {
+  if (phase_ != Phase::kPreparing || promise.ballot != ballot_ || !is_voter(from)) return {};
+  answers_[from] = true;
+  if (promise.accepted_ballot > value_ballot_) {
+    value_ballot_ = promise.accepted_ballot;
+    value_ = promise.accepted;
+  }
+  if (answers_.size() < majority()) return {};
+  answers_.clear();
+  phase_ = Phase::kAccepting;
+  return Accept{number_, ballot_, value_};
+}
+
+std::optional<Bytes> ViewAgreement::on_accepted(NodeId from, const Accepted& accepted) {
+  if (phase_ != Phase::kAccepting || accepted.ballot != ballot_ || !is_voter(from)) return {};
+  answers_[from] = true;
+  if (answers_.size() < majority()) return {};
+  phase_ = Phase::kIdle;
+  return value_;
+}
+
+void ViewAgreement::on_reject(const Reject& reject) {
+  ballot_seen_ = std::max(ballot_seen_, reject.promised);
+  if (reject.ballot == ballot_) phase_ = Phase::kIdle;
+}
+
+}  // namespace rse
