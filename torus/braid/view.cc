@@ -1,0 +1,151 @@
+#include "torus/braid/view.h"
+
+#include <algorithm>
+
+namespace rse {
+namespace {
+
+constexpr std::uint32_t kViewFormat = 0x31565352;  // "RSV1", little-endian
+constexpr std::size_t kVotersMax = 5;
+constexpr std::size_t kMemberBytesMin = 8 + 8 + 4 + 4;
+
+void put_string(ByteWriter& writer, const std::string& text) {
+  writer.put_sized(std::as_bytes(std::span(text)));
+}
+
+std::string get_string(ByteReader& reader, std::size_t size_max) {
+  const auto bytes = reader.get_sized(size_max);
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void put_digest(ByteWriter& writer, const Digest256& digest) {
+  writer.put_bytes(std::as_bytes(std::span(digest.bytes)));
+}
+
+Digest256 get_digest(ByteReader& reader) {
+  Digest256 digest;
+  const auto bytes = reader.get_bytes(digest.bytes.size());
+  if (reader.ok()) std::memcpy(digest.bytes.data(), bytes.data(), bytes.size());
+  return digest;
+}
+
+Member get_member(ByteReader& reader) {
+  Member member;
+  member.node = reader.get<NodeId>();
+  member.incarnation = reader.get<std::uint64_t>();
+  member.name = get_string(reader, kNodeNameBytesMax);
+  const std::uint32_t count = reader.get_count(sizeof(std::uint32_t));
+  if (count > kAddressesMax) reader.fail();
+  for (std::uint32_t i = 0; reader.ok() && i < count; ++i) {
+    member.addresses.push_back(get_string(reader, kAddressBytesMax));
+  }
+  return member;
+}
+
+bool voters_are_valid(const View& view) {
+  const std::size_t count = view.voters.size();
+  if (count != 1 && count != 3 && count != 5) return false;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (view.voters[i].raw == 0) return false;
+    if (std::find(view.voters.begin(), view.voters.begin() + i, view.voters[i]) !=
+        view.voters.begin() + i) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool members_are_valid(const View& view) {
+  for (std::size_t i = 0; i < view.members.size(); ++i) {
+    if (view.members[i].node.raw == 0) return false;
+    if (view.find(view.members[i].node) != &view.members[i]) return false;  // twice
+  }
+  return true;
+}
+
+}  // namespace
+
+const Member* View::find(NodeId node) const {
+  for (const Member& member : members) {
+    if (member.node == node) return &member;
+  }
+  return nullptr;
+}
+
+bool View::is_member(NodeId node, std::uint64_t incarnation) const {
+  const Member* member = find(node);
+  return member != nullptr && member->incarnation == incarnation;
+}
+
+bool View::is_voter(NodeId node) const {
+  return std::find(voters.begin(), voters.end(), node) != voters.end();
+}
+
+std::size_t View::hosted_count(NodeId node) const {
+  return static_cast<std::size_t>(std::count(hosts.begin(), hosts.end(), node));
+}
+
+// Order of fields: format, cluster, number, run, scenario, run_since, resume_cut, resumed, members
+// (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C.
+// Counts and sizes are u32.
+void encode_view(const View& view, Bytes& out) {
+  ByteWriter writer(out);
+  writer.put(kViewFormat);
+  writer.put(view.cluster);
+  writer.put(view.number);
+  writer.put(view.run);
+  put_digest(writer, view.scenario);
+  writer.put(view.run_since);
+  writer.put(view.resume_cut);
+  writer.put(view.resumed);
+  writer.put(static_cast<std::uint32_t>(view.members.size()));
+  for (const Member& member : view.members) {
+    writer.put(member.node);
+    writer.put(member.incarnation);
+    put_string(writer, member.name);
+    writer.put(static_cast<std::uint32_t>(member.addresses.size()));
+    for (const std::string& address : member.addresses) put_string(writer, address);
+  }
+  writer.put(static_cast<std::uint32_t>(view.voters.size()));
+  for (NodeId voter : view.voters) writer.put(voter);
+  for (NodeId host : view.hosts) writer.put(host);
+  for (ViewNumber since : view.hosted_since) writer.put(since);
+  for (NodeId home : view.homes) writer.put(home);
+}
+
+Result<View> decode_view(ByteReader& reader) {
+  const auto format = reader.get<std::uint32_t>();
+  if (!reader.ok()) return Error::kTruncated;
+  if (format != kViewFormat) return Error::kUnknownVersion;
+  View view;
+  view.cluster = reader.get<ClusterId>();
+  view.number = reader.get<ViewNumber>();
+  view.run = reader.get<RunId>();
+  view.scenario = get_digest(reader);
+  view.run_since = reader.get<ViewNumber>();
+  view.resume_cut = reader.get<std::uint64_t>();
+  view.resumed = reader.get<ViewNumber>();
+  const std::uint32_t member_count = reader.get_count(kMemberBytesMin);
+  if (!reader.ok()) return Error::kTruncated;
+  if (member_count > kMembersMax) return Error::kTooLarge;
+  view.members.reserve(member_count);
+  for (std::uint32_t i = 0; reader.ok() && i < member_count; ++i) {
+    view.members.push_back(get_member(reader));
+  }
+  const std::uint32_t voter_count = reader.get_count(sizeof(NodeId));
+  if (!reader.ok()) return Error::kTruncated;
+  if (voter_count > kVotersMax) return Error::kTooLarge;
+  view.voters.reserve(voter_count);
+  for (std::uint32_t i = 0; i < voter_count; ++i) view.voters.push_back(reader.get<NodeId>());
+  for (NodeId& host : view.hosts) host = reader.get<NodeId>();
+  for (ViewNumber& since : view.hosted_since) since = reader.get<ViewNumber>();
+  for (NodeId& home : view.homes) home = reader.get<NodeId>();
+  if (!reader.ok()) return Error::kTruncated;
+  if (!members_are_valid(view) || !voters_are_valid(view)) return Error::kMalformed;
+  for (NodeId host : view.hosts) {
+    if (view.find(host) == nullptr) return Error::kMalformed;
+  }
+  return view;
+}
+
+}  // namespace rse
