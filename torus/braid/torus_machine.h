@@ -42,7 +42,11 @@ class TorusMachine {
   /// The epoch that runs next. After a leap it is not the last one plus one.
   Epoch next_epoch() const;
   Tick next_start() const;         // start(next_epoch())
-  std::uint64_t next_length() const;  // K(next_epoch()); known once the inputs are: valid after run()
+  /// Between run_epoch() and seal(): K of that epoch. Otherwise K of the epoch before next_epoch(), whose own K is not
+  /// known before its inputs are.
+  std::uint64_t next_length() const;
+  /// Whether an epoch would have ended beyond tick 2^64-1. It ended there, and nothing happens any more.
+  bool ticks_exhausted() const;
   RunId run() const;
   TorusId id() const;
 
@@ -54,6 +58,10 @@ class TorusMachine {
   /// Runs next_epoch(). Packets are of input_epoch(), from torus (X+1) mod 3 and (X+2) mod 3, or both nullptr. The
   /// heavy call: everything else is cheap. Afterwards the machine waits for seal().
   void run_epoch(const Packet* from_next, const Packet* from_previous);
+
+  /// No leap passes `limit` from now on: the machine stops there, in the state in which running every epoch would have
+  /// left it, and goes on epoch by epoch. Not part of the state. {0}: no leaps at all.
+  void set_leap_limit(Epoch limit);
 
   /// After run_epoch(): whether the seal of this epoch has to be empty (the torus promised so, DESIGN 2.3 Leap).
   bool must_seal_empty() const;

@@ -1,0 +1,175 @@
+// The canonical bytes of a machine: torus/braid/checkpoint.md. Reading treats every byte as hostile.
+#include "torus/braid/machine_state.h"
+
+namespace rse {
+namespace {
+
+constexpr std::uint32_t kHeadMagic = 0x31484D52;  // "RMH1"
+
+bool get_bool(ByteReader& reader) {
+  const auto value = reader.get<std::uint8_t>();
+  if (value > 1) reader.fail();
+  return value == 1;
+}
+
+/// Bytes that could not be read although they did not end early are malformed.
+Error error_of(const ByteReader& reader) {
+  return reader.remaining() == 0 ? Error::kTruncated : Error::kMalformed;
+}
+
+void write_epochs(const Epochs& epochs, ByteWriter& writer) {
+  writer.put(static_cast<std::uint8_t>(epochs.mode));
+  writer.put(epochs.next);
+  writer.put(epochs.start);
+  writer.put(epochs.length);
+  writer.put(static_cast<std::uint8_t>(epochs.calm));
+  writer.put(static_cast<std::uint8_t>(epochs.exhausted));
+}
+
+Result<Epochs> read_epochs(ByteReader& reader) {
+  Epochs epochs;
+  epochs.mode = get_bool(reader) ? EpochLength::kAdaptive : EpochLength::kFixed;
+  epochs.next = reader.get<Epoch>();
+  epochs.start = reader.get<Tick>();
+  epochs.length = reader.get<std::uint64_t>();
+  epochs.calm = reader.get<std::uint8_t>();
+  epochs.exhausted = get_bool(reader);
+  if (!reader.ok()) return error_of(reader);
+  const std::uint32_t calm_end = epochs.mode == EpochLength::kAdaptive ? kCalmEpochsToGrow : 1;
+  if (epochs.length == 0 || epochs.calm >= calm_end) return Error::kMalformed;
+  // Every epoch has a tick unless ticks have run out.
+  if (!epochs.exhausted && epochs.start.raw < epochs.next.raw) return Error::kMalformed;
+  if (epochs.exhausted && epochs.start != kLastTick) return Error::kMalformed;
+  return epochs;
+}
+
+}  // namespace
+
+Digest256 RegionDigests::state_digest() const {
+  static_assert(sizeof(of) == kRegionCount * sizeof(Digest256{}.bytes));
+  return digest_of(std::as_bytes(std::span(of)));
+}
+
+void TorusMachine::Impl::write_machine_head(Bytes& out) const {
+  ByteWriter writer(out);
+  writer.put(kHeadMagic);
+  writer.put(torus.id());
+  writer.put(run);
+  writer.put(static_cast<std::uint8_t>(coupling == Correction::kDeliver));
+  writer.put(tolerance);
+  write_epochs(epochs, writer);
+  writer.put(violations_total);
+  writer.put(injections_delivered);
+  writer.put(cut.epochs_at_last_cut);
+  for (const std::uint64_t events : cut.events_at_last_cut) writer.put(events);
+  clients.encode(out);
+  writer.put(static_cast<std::uint8_t>(own_count));
+  for (std::size_t age = own_count; age-- > 0;) {  // the older one first
+    const OwnEpoch& own = own_epochs[(newest_index + age) % own_epochs.size()];
+    encode_packet(own.packet, out);
+    for (const std::uint32_t count : own.counts) writer.put(count);
+  }
+  Bytes engine_head;
+  torus.write_head(engine_head);
+  writer.put_sized(engine_head);
+}
+
+void TorusMachine::write_region(std::size_t region, Bytes& out) const {
+  RSE_ASSERT(impl_->phase == MachinePhase::kReady, "a checkpoint is taken at a boundary");
+  RSE_ASSERT(region < kRegionCount, "there are 128 regions and the head");
+  if (region == kHeadRegion) {
+    impl_->write_machine_head(out);
+  } else {
+    impl_->torus.write_region(region, out);
+  }
+}
+
+const RegionDigests& TorusMachine::region_digests() {
+  Impl& machine = *impl_;
+  RSE_ASSERT(machine.phase == MachinePhase::kReady, "a checkpoint is taken at a boundary");
+  Bytes bytes;
+  for (std::size_t region = 0; region < kRegionCount; ++region) {
+    const bool is_known = machine.digests_known && region != kHeadRegion &&
+                          !machine.torus.region_changed(region);
+    if (is_known) continue;
+    bytes.clear();
+    write_region(region, bytes);
+    machine.digests.of[region] = digest_of(bytes);
+  }
+  machine.torus.clear_changed();
+  machine.digests_known = true;
+  return machine.digests;
+}
+
+Result<void> TorusMachine::restore(std::span<const Bytes> regions) {
+  impl_->clear();
+  if (auto read = impl_->read_regions(regions); !read) {
+    impl_->clear();
+    return read;
+  }
+  impl_->phase = MachinePhase::kReady;
+  return {};
+}
+
+Result<void> TorusMachine::Impl::read_regions(std::span<const Bytes> regions) {
+  if (regions.size() != kRegionCount) return Error::kMalformed;
+  for (const Bytes& region : regions) {
+    if (region.size() > kRegionBytesMax) return Error::kTooLarge;
+  }
+  RSE_CHECK(read_head(regions[kHeadRegion]));
+  for (std::size_t region = 0; region < kCellRegionCount; ++region) {
+    RSE_CHECK(torus.read_region(region, regions[region]));
+  }
+  const auto earliest = torus.next_event_time();
+  if (earliest && *earliest < epochs.start) return Error::kMalformed;
+  return {};
+}
+
+Result<void> TorusMachine::Impl::read_head(std::span<const std::byte> bytes) {
+  ByteReader reader(bytes);
+  const auto magic = reader.get<std::uint32_t>();
+  const auto id = reader.get<TorusId>();
+  if (!reader.ok()) return Error::kTruncated;
+  if (magic != kHeadMagic) return Error::kUnknownVersion;
+  if (id != torus.id()) return Error::kWrongTorus;
+  run = reader.get<RunId>();
+  coupling = get_bool(reader) ? Correction::kDeliver : Correction::kNone;
+  tolerance = reader.get<std::uint32_t>();
+  RSE_TRY(epochs, read_epochs(reader));
+  violations_total = reader.get<std::uint64_t>();
+  injections_delivered = reader.get<std::uint64_t>();
+  cut.epochs_at_last_cut = reader.get<std::uint64_t>();
+  for (std::uint64_t& events : cut.events_at_last_cut) events = reader.get<std::uint64_t>();
+  if (!reader.ok()) return error_of(reader);
+  if (cut.epochs_at_last_cut > epochs.next.raw) return Error::kMalformed;
+  RSE_CHECK(clients.decode(reader));
+  RSE_CHECK(read_own_epochs(reader));
+  const auto engine_head = reader.get_sized(kRegionBytesMax);
+  if (!reader.finished()) return error_of(reader);
+  return torus.read_head(engine_head);
+}
+
+Result<void> TorusMachine::Impl::read_own_epochs(ByteReader& reader) {
+  const auto count = reader.get<std::uint8_t>();
+  if (!reader.ok()) return error_of(reader);
+  const std::uint64_t count_due = std::min<std::uint64_t>(epochs.next.raw, own_epochs.size());
+  if (count != count_due) return Error::kMalformed;
+  for (std::size_t i = 0; i < count; ++i) {
+    OwnEpoch& own = own_epochs[i];
+    RSE_TRY(own.packet, decode_packet(reader));
+    for (std::uint32_t& cell_count : own.counts) cell_count = reader.get<std::uint32_t>();
+    if (!reader.ok()) return error_of(reader);
+    if (own.packet.torus != torus.id() || own.packet.run != run) return Error::kMalformed;
+    if (i != 0 && own_epochs[i - 1].packet.next_epoch != own.packet.epoch) return Error::kMalformed;
+  }
+  own_count = count;
+  newest_index = count == 0 ? 0 : count - 1;
+  if (const OwnEpoch* const last = newest()) {
+    const bool follows = last->packet.epoch < epochs.next && epochs.next <= last->packet.next_epoch;
+    if (!follows) return Error::kMalformed;
+    cut_noted = cut.epochs_at_last_cut == last->packet.epoch.raw + 1;
+  }
+  return {};
+}
+
+}  // namespace rse

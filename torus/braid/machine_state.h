@@ -1,0 +1,69 @@
+// What a TorusMachine is made of, shared by torus_machine.cc (running) and machine_checkpoint.cc (bytes). Nobody else
+// includes this. Everything but `torus` and the transient part at the end is in the head of a checkpoint.
+#pragma once
+
+#include "torus/braid/client_table.h"
+#include "torus/braid/coupling.h"
+#include "torus/braid/cut_rule.h"
+#include "torus/braid/epochs.h"
+#include "torus/braid/torus_machine.h"
+
+namespace rse {
+
+//  kEmpty --load, restore--> kReady --run_epoch--> kAwaitingSeal --seal--> kReady
+//     ^------- error of load, restore ------'
+enum class MachinePhase : std::uint8_t { kEmpty, kReady, kAwaitingSeal };
+
+/// What the torus keeps of an epoch that it ran, until its neighbours' packets of that epoch are applied.
+struct OwnEpoch {
+  Packet packet;
+  ConstraintCounts counts{};  // of the x=31 face
+};
+
+struct TorusMachine::Impl {
+  Impl(TorusId torus_id, const Capacity& capacity) : torus(torus_id, capacity) {}
+
+  void clear();
+  Result<void> take_scenario(const Scenario& scenario);
+  const OwnEpoch* own(Epoch epoch) const;
+  const OwnEpoch* newest() const { return own_count == 0 ? nullptr : &own_epochs[newest_index]; }
+  /// Inside a leap that a limit made this machine step through: nothing happens in this epoch.
+  bool stepping() const { return newest() != nullptr && epochs.next < newest()->packet.next_epoch; }
+  void apply_inputs(const Packet& from_next, const Packet& from_previous, const OwnEpoch& mine);
+  void deliver_batch(const Packet& packet);
+  void deliver_injection(const Injection& injection, Tick start);
+  void decide_leap(const Projections& projections);
+  Projection project() const;
+  bool is_quiet(const Packet& packet) const;
+  void write_machine_head(Bytes& out) const;
+  Result<void> read_head(std::span<const std::byte> bytes);
+  Result<void> read_own_epochs(ByteReader& reader);
+  Result<void> read_regions(std::span<const Bytes> regions);
+
+  Torus torus;
+  RunId run;
+  Correction coupling = Correction::kNone;
+  std::uint32_t tolerance = 0;
+  Epochs epochs;
+  std::uint64_t violations_total = 0;
+  std::uint64_t injections_delivered = 0;
+  CutRule cut;
+  ClientTable clients;
+  std::array<OwnEpoch, kLookaheadEpochs> own_epochs;  // the last ones run
+  std::size_t own_count = 0;
+  std::size_t newest_index = 0;
+
+  // Not part of the state: derived, or gone at the next boundary.
+  MachinePhase phase = MachinePhase::kEmpty;
+  Epoch leap_limit{~std::uint64_t{0}};
+  std::optional<Epoch> leap_target;  // decided in the epoch that awaits its seal
+  bool must_seal_empty = false;
+  bool cut_noted = false;
+  std::uint64_t violations = 0;  // of the epoch that awaits its seal
+  std::string alarm;
+  Packet stepped_packet;  // what seal() returns while stepping
+  RegionDigests digests;
+  bool digests_known = false;
+};
+
+}  // namespace rse
