@@ -19,10 +19,10 @@ namespace rse {
 class LocalCluster {
  public:
   struct Options {
-    std::string binary;                     // of rse-node
-    std::string directory;                  // empty: a temporary one, removed at the end
+    std::string binary{};                   // of rse-node
+    std::string directory{};                // empty: a temporary one, removed at the end
     std::vector<std::string> names{"a", "b", "c"};
-    std::vector<std::string> flags;         // more of them, for every node
+    std::vector<std::string> flags{};       // more of them, for every node
     std::chrono::seconds start_limit{30};
   };
   explicit LocalCluster(Options options);

@@ -1,0 +1,27 @@
+// What three_node runs: this machine's packages as a network of events, and beside it a load that keeps the tori busy.
+// Threads: none. Memory: the scenario. Errors: a sentence.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "torus/braid/scenario.h"
+
+namespace rse {
+
+struct LoadOptions {
+  std::uint32_t cells = 4096;   // of each torus, at most what the scenario leaves free
+  std::uint32_t events = 256;   // on their way in each torus
+  std::uint32_t remote = 4;     // edges of each torus that lead to the next one
+  std::uint64_t seed = 1;
+};
+
+/// Adds relays in cells that `scenario` does not use: one closed path through all three tori in a random order, on which
+/// events go round for ever. Their number never changes, so the load does not either.
+void add_load(Scenario& scenario, const LoadOptions& options);
+
+/// The scenario of this machine's package database, with names.tsv in `directory`. nullopt: `failure` says why.
+std::optional<Scenario> package_scenario(const std::string& directory, std::string& names_file, std::string& failure);
+
+}  // namespace rse

@@ -1,0 +1,144 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "deploy/three_node.h"
+#include "deploy/three_node_scenario.h"
+#include "node/client_status.h"
+#include "node/scenario_text.h"
+#include "torus/base/random.h"
+
+namespace rse {
+namespace {
+
+constexpr std::chrono::seconds kLoadLimit{60};
+
+LocalCluster::Options cluster_options(const StoryOptions& options) { return {.directory = options.data_directory}; }
+
+}  // namespace
+
+Injector::Injector(std::vector<std::string> controls, std::vector<CellId> cells, double per_second, std::uint64_t seed) {
+  if (cells.empty() || per_second <= 0) return;
+  thread_ = std::thread([this, controls = std::move(controls), cells = std::move(cells), per_second, seed] {
+    Requester requester(controls, std::chrono::seconds(30));
+    Random random(seed);
+    const auto interval = std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+        std::chrono::duration<double>(1 / per_second));
+    auto next = std::chrono::steady_clock::now();
+    while (!stopping_) {
+      ControlFailure failure;
+      const CellId cell = cells[random.below(static_cast<std::uint32_t>(cells.size()))];
+      const auto answer = requester.inject(cell, std::nullopt, static_cast<std::int32_t>(random.below(1000)) + 1, failure);
+      if (answer && answer->reply.status() == v1::ControlInjectReply::ACCEPTED)
+        ++accepted_;
+      else
+        ++failed_;
+      if (answer && answer->attempts > 1) ++repeated_;
+      next = std::max(next + interval, std::chrono::steady_clock::now());
+      while (!stopping_ && std::chrono::steady_clock::now() < next) std::this_thread::sleep_until(next);
+    }
+  });
+}
+
+Injector::~Injector() { stop(); }
+
+void Injector::stop() {
+  stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+Story::Story(StoryOptions options) : options_(std::move(options)), cluster_(cluster_options(options_)) {}
+
+std::string Story::begin() {
+  std::error_code ignored;
+  const bool kept = !options_.data_directory.empty() && std::filesystem::exists(options_.data_directory + "/a", ignored);
+  if (std::string failure = cluster_.start(); !failure.empty()) return failure;
+  requester_ = std::make_unique<Requester>(cluster_.controls());
+  std::string failure;
+  std::optional<Scenario> scenario;
+  if (options_.scenario.empty()) {
+    scenario = package_scenario(cluster_.directory(), options_.names, failure);
+  } else {
+    scenario = read_scenario(options_.scenario, failure);
+  }
+  if (!scenario) return failure;
+  if (!options_.names.empty())
+    if (failure = names_.read(options_.names); !failure.empty()) return failure;
+  for (const auto& process : scenario->processes) cells_.push_back(process.cell);
+  for (const auto& edge : scenario->edges) cells_.push_back(edge.from);
+  std::sort(cells_.begin(), cells_.end());
+  cells_.erase(std::unique(cells_.begin(), cells_.end()), cells_.end());
+  if (kept) {  // the run of last time goes on
+    const auto status = cluster_.status();
+    if (status && status->view().run() > 0) return {};
+  }
+  if (options_.scenario.empty()) add_load(*scenario, {});
+  ControlFailure refused;
+  std::uint64_t run = 0;
+  if (!load_scenario(cluster_.controls(), encode_scenario(*scenario), kLoadLimit, run, refused)) return refused.text;
+  return {};
+}
+
+std::string Story::kill(const std::string& name) {
+  const auto node = cluster_.find(name);
+  if (!node) return fmt::format("there is no node \"{}\": they are a, b and c", name);
+  if (!cluster_.running(*node)) return fmt::format("node {} does not run; `restart {}` starts it", name, name);
+  const pid_t process = cluster_.process(*node);
+  cluster_.kill(*node);
+  return fmt::format("SIGKILL to node {} (process {})", name, process);
+}
+
+std::string Story::restart(const std::string& name) {
+  const auto node = cluster_.find(name);
+  if (!node) return fmt::format("there is no node \"{}\": they are a, b and c", name);
+  if (std::string failure = cluster_.restart(*node); !failure.empty()) return failure;
+  return fmt::format("node {} runs again (process {})", name, cluster_.process(*node));
+}
+
+std::string Story::inject(const std::string& package) {
+  std::optional<CellId> cell = parse_cell(package);
+  if (!cell) cell = names_.cell_of(package);
+  if (!cell) return fmt::format("no package is named \"{}\" ({} are known)", package, names_.size());
+  ControlFailure failure;
+  const auto answer = requester_->inject(*cell, std::nullopt, wave_++, failure);
+  if (!answer) return failure.text;
+  if (answer->reply.status() != v1::ControlInjectReply::ACCEPTED) return "not accepted: the run has ended";
+  return fmt::format("wave {} starts at {} ({}), sealed in epoch {}; `reached` lists how far it got", wave_ - 1, package,
+                     cell_text(*cell), answer->reply.sealed_in());
+}
+
+std::string Story::reached() {
+  struct Reached {
+    std::int64_t tick;
+    CellId cell;
+  };
+  std::vector<Reached> all;
+  for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
+    ControlFailure failure;
+    auto client = connect_to_host({torus}, cluster_.running_controls(), failure);
+    if (!client) return failure.text;
+    v1::ControlRequest request;
+    request.mutable_ps()->set_torus(torus);
+    v1::ControlReply reply;
+    if (!client->ask(request, reply, failure)) return failure.text;
+    for (const auto& process : reply.ps().processes())
+      if (process.program() == "wave" && process.value() >= 0) all.push_back({process.value(), {process.cell()}});
+  }
+  std::sort(all.begin(), all.end(), [](const Reached& a, const Reached& b) { return a.tick < b.tick; });
+  std::string text = fmt::format("{} reached, the last ones:", all.size());
+  for (std::size_t i = all.size() > 8 ? all.size() - 8 : 0; i < all.size(); ++i)
+    text += fmt::format(" {}@{}", names_.name_of(all[i].cell), all[i].tick);
+  return text;
+}
+
+std::optional<VerifyReport> Story::verify(std::string& failure) {
+  ControlFailure why;
+  std::optional<VerifyReport> report =
+      verify_cluster({.control = cluster_.running_controls(), .epochs_max = 0, .progress = {}}, why);
+  failure = why.text;
+  return report;
+}
+
+}  // namespace rse

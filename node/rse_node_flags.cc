@@ -1,0 +1,124 @@
+#include "node/rse_node_flags.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "node/control_address.h"
+
+namespace rse {
+namespace {
+
+constexpr std::size_t kSocketPathBytesMax = 107;
+
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "node";
+  return std::string(name).substr(0, kNodeNameBytesMax);
+}
+
+/// A socket in the data directory when its path fits one, else in the folder of this user's daemons.
+std::string default_control(const NodeFlags& flags) {
+  if (!flags.data_directory.empty()) {
+    char* absolute = ::realpath(flags.data_directory.c_str(), nullptr);
+    std::string path = (absolute != nullptr ? absolute : flags.data_directory) + std::string("/control.sock");
+    std::free(absolute);
+    if (path.size() <= kSocketPathBytesMax) return path;
+  }
+  const std::string folder = runtime_directory();
+  return (folder.empty() ? "/tmp" : folder) + "/" + flags.name + "-" + std::to_string(::getpid()) + ".sock";
+}
+
+std::string check(const NodeFlags& flags) {
+  if (flags.found && !flags.peers.empty())
+    return "--found makes a new cluster and --peer joins one: give one of them";
+  if (flags.name.empty() || flags.name.size() > kNodeNameBytesMax ||
+      flags.name.find_first_of("/ \t\n") != std::string::npos)
+    return fmt::format("the name \"{}\" will not do: 1 to {} bytes without slashes and spaces", flags.name, kNodeNameBytesMax);
+  if (flags.advertise.size() > kAddressesMax)
+    return fmt::format("{} addresses to advertise; at most {}", flags.advertise.size(), kAddressesMax);
+  return {};
+}
+
+}  // namespace
+
+std::string with_default_port(const std::string& address) {
+  const bool bracketed = !address.empty() && address.front() == '[';
+  const std::size_t colon = bracketed ? address.find("]:") : address.rfind(':');
+  if (colon != std::string::npos && (bracketed || address.find(':') == colon)) return address;
+  if (!bracketed && colon != std::string::npos) return "[" + address + "]:" + kDefaultPort;  // a bare IPv6 address
+  return address + ":" + kDefaultPort;
+}
+
+std::vector<std::string> reachable_addresses(const std::string& listen) {
+  const std::size_t colon = listen.rfind(':');
+  const std::string host = listen.substr(0, colon);
+  const std::string port = listen.substr(colon + 1);
+  if (host != "0.0.0.0" && host != "[::]" && host != "::" && !host.empty()) return {listen};
+  std::vector<std::string> found;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return found;
+  for (const ifaddrs* at = list; at != nullptr && found.size() < kAddressesMax; at = at->ifa_next) {
+    if (at->ifa_addr == nullptr || (at->ifa_flags & IFF_UP) == 0 || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    char text[INET6_ADDRSTRLEN] = {};
+    if (at->ifa_addr->sa_family == AF_INET) {
+      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, text, sizeof text);
+      found.push_back(fmt::format("{}:{}", text, port));
+    } else if (at->ifa_addr->sa_family == AF_INET6 && host != "0.0.0.0") {
+      const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr;
+      if (IN6_IS_ADDR_LINKLOCAL(&address)) continue;  // of no use without its interface
+      ::inet_ntop(AF_INET6, &address, text, sizeof text);
+      found.push_back(fmt::format("[{}]:{}", text, port));
+    }
+  }
+  ::freeifaddrs(list);
+  if (found.empty()) found.push_back("127.0.0.1:" + port);
+  return found;
+}
+
+std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code) {
+  NodeFlags flags;
+  flags.name = host_name();
+  flags.listen = fmt::format("0.0.0.0:{}", kDefaultPort);
+  std::string level = "info";
+  std::string format = "text";
+  CLI::App app{"rse-node: one node of a computer made of several, that does not stop when one of them dies"};
+  app.add_option("--peer", flags.peers, "joins the cluster of this node, HOST[:PORT]; repeatable");
+  app.add_flag("--found", flags.found, "makes a new cluster with this node alone");
+  app.add_option("--listen", flags.listen, "ADDRESS[:PORT] for other nodes (0.0.0.0:7400)");
+  app.add_option("--advertise", flags.advertise, "HOST[:PORT] by which others reach this node (else its addresses); repeatable");
+  app.add_option("--data-dir", flags.data_directory, "where the node keeps what has to survive; without it, nothing does");
+  app.add_option("--name", flags.name, "for people (else the host's name)");
+  app.add_option("--control", flags.control, "PATH or HOST:PORT for `rse` (else in the data directory)");
+  app.add_option("--log", level, "trace, debug, info, warning, error, off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
+  app.add_option("--log-format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error) == 0 ? 0 : 2;
+    return std::nullopt;
+  }
+  flags.log_level = spdlog::level::from_str(level);
+  flags.log_format = format == "json" ? LogFormat::kJson : LogFormat::kText;
+  flags.listen = with_default_port(flags.listen);
+  for (std::string& peer : flags.peers) peer = with_default_port(peer);
+  for (std::string& address : flags.advertise) address = with_default_port(address);
+  if (flags.advertise.empty()) flags.advertise = reachable_addresses(flags.listen);
+  if (const std::string wrong = check(flags); !wrong.empty()) {
+    fmt::print(stderr, "rse-node: {}\n", wrong);
+    exit_code = 2;
+    return std::nullopt;
+  }
+  if (flags.control.empty()) flags.control = default_control(flags);
+  return flags;
+}
+
+}  // namespace rse

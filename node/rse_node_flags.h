@@ -1,0 +1,37 @@
+// What rse-node was told: flags, environment, configuration file and defaults put together (node/config.h), and checked.
+// Threads: none. Memory: small. Errors: printed, with exit code 2 for usage.
+#pragma once
+
+#include <spdlog/common.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node/rse_log.h"
+
+namespace rse {
+
+inline constexpr const char* kDefaultPort = "7400";
+
+struct NodeFlags {
+  std::string name;
+  std::string listen;                  // ADDRESS:PORT
+  std::vector<std::string> advertise;  // HOST:PORT, how others reach this node
+  std::vector<std::string> peers;      // HOST:PORT
+  std::string data_directory;          // empty: none
+  std::string control;                 // path or HOST:PORT
+  bool found = false;
+  spdlog::level::level_enum log_level = spdlog::level::info;
+  LogFormat log_format = LogFormat::kText;
+};
+
+/// nullopt: the program ends with `exit_code` (help was asked for, or the flags are wrong; it has been said).
+std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code);
+
+/// HOST, HOST:PORT, [V6] or [V6]:PORT with the default port added where it is missing.
+std::string with_default_port(const std::string& address);
+/// What others can reach this machine by when it listens on `listen`: that address, or those of its interfaces.
+std::vector<std::string> reachable_addresses(const std::string& listen);
+
+}  // namespace rse

@@ -1,0 +1,217 @@
+// rse-node: the daemon. Reads its settings, opens the data directory, offers the control API, then runs the shell's loop
+// until SIGTERM or SIGINT (exit 0) or until it cannot go on (exit 1, with the reason as the last line).
+#include <fmt/format.h>
+#include <netdb.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <optional>
+
+#include "node/control_address.h"
+#include "node/control_server.h"
+#include "node/rse_node_flags.h"
+#include "node/shell.h"
+#include "transport/tcp/tcp_transport.h"
+
+namespace rse {
+namespace {
+
+constexpr const char* kVersion = "0.2.0";
+
+std::uint64_t random_id() {
+  std::uint64_t id = 0;
+  while (id == 0)
+    if (::getrandom(&id, sizeof id, 0) != sizeof id) id = 0;
+  return id;
+}
+
+int fail(const std::string& why, int code = 1) {
+  std::fflush(stdout);
+  fmt::print(stderr, "rse-node: {}\n", why);
+  return code;
+}
+
+/// Empty, or why `peer` cannot be dialled. Asks the resolver, so only before the loop runs.
+std::string resolve(const std::string& peer) {
+  const std::size_t colon = peer.rfind(':');
+  std::string host = peer.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (found != nullptr) ::freeaddrinfo(found);
+  if (error == 0) return {};
+  return fmt::format("cannot resolve peer {}: {}; check the name, or give its address", host, ::gai_strerror(error));
+}
+
+class Daemon {
+ public:
+  explicit Daemon(NodeFlags flags) : flags_(std::move(flags)), log_(flags_.log_level, flags_.log_format) {}
+
+  int run() {
+    if (std::string failure = open_directory(); !failure.empty()) return fail(failure);
+    if (std::string failure = decide_start(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
+    make_self();
+    asio::signal_set signals(loop_, SIGTERM, SIGINT);
+    signals.async_wait([this](const std::error_code& error, int signal) {
+      if (error) return;
+      log_.write(spdlog::level::info, "leaving", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+      leave();
+    });
+    make_shell();
+    if (std::string failure = start(); !failure.empty()) return fail(failure);
+    loop_.run();
+    leave();
+    if (!fatal_.empty()) return fail(fatal_);
+    return 0;
+  }
+
+ private:
+  std::string open_directory() {
+    if (flags_.data_directory.empty()) return {};
+    StorageError error;
+    directory_ = DataDirectory::open(flags_.data_directory, error);
+    if (!directory_) return error.text;
+    identity_ = directory_->identity();
+    for (const std::string& warning : directory_->warnings())
+      log_.write(spdlog::level::warn, "data_directory", {{"text", warning}});
+    return {};
+  }
+
+  /// A cluster is founded, joined or continued; exactly one of them (founding by accident is how clusters fall apart).
+  std::string decide_start() {
+    if (flags_.found && identity_.cluster)
+      return fmt::format("cannot found a cluster in {}: it holds node data of cluster {:016x}; start without --found to "
+                         "continue, or use an empty --data-dir",
+                         flags_.data_directory, identity_.cluster->raw);
+    if (!flags_.found && !identity_.cluster && flags_.peers.empty()) {
+      usage_ = true;
+      return flags_.data_directory.empty()
+                 ? "nothing to do: --found makes a new cluster, --peer HOST[:PORT] joins one, --data-dir of a node continues"
+                 : fmt::format("{} holds no cluster yet: --found makes a new one, --peer HOST[:PORT] joins one",
+                               flags_.data_directory);
+    }
+    std::string failure;
+    std::size_t resolved = 0;
+    for (const std::string& peer : flags_.peers) {
+      std::string why = resolve(peer);
+      if (why.empty()) {
+        ++resolved;
+        continue;
+      }
+      failure = std::move(why);
+      log_.write(spdlog::level::warn, "peer_unresolvable", {{"peer", peer}, {"text", failure}});
+    }
+    // A member finds the others by the view; whoever joins has nothing but its peers.
+    if (!flags_.peers.empty() && resolved == 0 && !identity_.cluster) return failure;
+    return {};
+  }
+
+  void make_self() {
+    Member& self = options_.braid.self;
+    self.node = directory_ ? identity_.node : NodeId{random_id()};
+    self.incarnation = directory_ ? identity_.incarnation : 1;
+    self.name = flags_.name;
+    self.addresses = flags_.advertise;
+    options_.peers = flags_.peers;
+    options_.data_directory = flags_.data_directory;
+    options_.braid.seed = random_id();
+    if (identity_.cluster) options_.cluster = *identity_.cluster;
+    if (flags_.found) {
+      options_.cluster = ClusterId{random_id()};
+      options_.braid.found = options_.cluster;
+    }
+  }
+
+  void make_shell() {
+    NodeShell::Hooks hooks;
+    hooks.make_transport = [this](const Hello& hello, TransportCallbacks callbacks) {
+      return open_transport(hello, std::move(callbacks));
+    };
+    hooks.on_fatal = [this](const std::string& why) {
+      fatal_ = why;
+      asio::post(loop_, [this] { leave(); });
+    };
+    hooks.on_incident = [this](const Incident& incident) {
+      if (control_) control_->on_incident(incident);
+    };
+    hooks.on_cluster = [this](ClusterId cluster) {
+      log_.write(spdlog::level::info, "member_of", {{"cluster", fmt::format("{:016x}", cluster.raw)}});
+    };
+    shell_ = std::make_unique<NodeShell>(loop_, options_, std::move(directory_), log_, std::move(hooks));
+    control_ = std::make_unique<ControlServer>(loop_, *shell_, kVersion, [this] {
+      log_.write(spdlog::level::info, "leaving", {{"asked_by", "control"}});
+      leave();
+    });
+  }
+
+  std::unique_ptr<Transport> open_transport(const Hello& hello, TransportCallbacks callbacks);
+
+  std::string start() {
+    if (std::string failure = control_->listen(flags_.control); !failure.empty()) return failure;
+    try {
+      shell_->start();
+    } catch (const std::exception& error) {
+      control_->stop();
+      return error.what();
+    }
+    publish_control(flags_.name, flags_.control);
+    return {};
+  }
+
+  void first_lines() {
+    const std::string& reached = flags_.advertise.empty() ? flags_.listen : flags_.advertise.front();
+    const std::string cluster =
+        options_.cluster.raw != 0 ? fmt::format("{:016x}{}", options_.cluster.raw, flags_.found ? " (founded now)" : "")
+                                  : fmt::format("joining by way of {}", flags_.peers.front());
+    fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}\ncontrol   {}\n"
+               "add       rse-node --peer {}\nlog       stderr\n",
+               kVersion, flags_.name, options_.braid.self.node.raw, cluster,
+               flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
+               flags_.listen, flags_.control, reached);
+    std::fflush(stdout);
+  }
+
+  void leave() {
+    if (std::exchange(left_, true)) return;
+    withdraw_control(flags_.name, flags_.control);
+    if (control_) control_->stop();
+    if (shell_) shell_->stop();
+    log_.flush();
+    loop_.stop();
+  }
+
+  NodeFlags flags_;
+  Log log_;
+  asio::io_context loop_{1};
+  Identity identity_;
+  std::unique_ptr<DataDirectory> directory_;
+  NodeShell::Options options_;
+  std::unique_ptr<NodeShell> shell_;
+  std::unique_ptr<ControlServer> control_;
+  std::string fatal_;
+  bool usage_ = false;
+  bool left_ = false;
+};
+
+}  // namespace
+}  // namespace rse
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  int exit_code = 0;
+  const std::optional<rse::NodeFlags> flags = rse::read_node_flags(argc, argv, exit_code);
+  if (!flags) return exit_code;
+  try {
+    return rse::Daemon(*flags).run();
+  } catch (const std::exception& error) {
+    return rse::fail(fmt::format("stopped: {}", error.what()));
+  }
+}
