@@ -1,0 +1,29 @@
+// Between the plain structs of messages and their bytes on a link (proto/rse/v1/messages.proto, by libprotobuf).
+// Size: refuses more than kMessageBytesMax before it looks; decoding allocates at most about 64 MiB beside the result.
+// Threads: any; no state. Errors: returned; every byte may be hostile, and nothing beyond a bound of the headers of
+// torus/braid is ever put in a struct. Invariant: what decodes, encodes to bytes that decode to the same struct.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "torus/base/bytes.h"
+#include "torus/base/result.h"
+#include "torus/braid/messages.h"
+#include "transport/transport.h"
+
+namespace rse {
+
+/// Appends the message; the caller keeps `out` to save allocations. It may exceed kMessageBytesMax when the lists in
+/// it do (a region of tens of megabytes): Transport::send() then refuses it as kTooLarge.
+void encode_envelope(const Envelope& envelope, Bytes& out);
+Bytes encode_envelope(const Envelope& envelope);
+/// kTooLarge, kMalformed, kForeignEvent: whoever sent it is broken, hostile or of another version.
+Result<Envelope> decode_envelope(std::span<const std::byte> bytes);
+
+inline constexpr std::size_t kHelloBytesMax = 4096;
+void encode_hello(const Hello& hello, Bytes& out);
+/// kMalformed also when the other end is not an RSE node at all, or its node id is 0.
+Result<Hello> decode_hello(std::span<const std::byte> bytes);
+
+}  // namespace rse

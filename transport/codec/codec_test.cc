@@ -1,0 +1,273 @@
+#include "transport/codec/codec.h"
+
+#include <doctest/doctest.h>
+
+#include "proto/rse/v1/messages.pb.h"
+#include "torus/braid/torus_machine.h"
+#include "transport/codec/random_message.h"
+#include "transport/codec/wire_scan.h"
+
+using namespace rse;
+using testing::dump;
+using testing::random_envelope;
+
+namespace {
+
+constexpr std::size_t kKindCount = std::variant_size_v<Message>;
+
+Bytes bytes_of(const google::protobuf::MessageLite& wire) {
+  Bytes bytes(wire.ByteSizeLong());
+  wire.SerializeToArray(bytes.data(), static_cast<int>(bytes.size()));
+  return bytes;
+}
+
+v1::Envelope wire_of(const Envelope& envelope) {
+  v1::Envelope wire;
+  const Bytes bytes = encode_envelope(envelope);
+  REQUIRE(wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  return wire;
+}
+
+Error refusal(const v1::Envelope& wire) {
+  const auto decoded = decode_envelope(bytes_of(wire));
+  REQUIRE_FALSE(decoded);
+  return decoded.error();
+}
+
+template <class M>
+Envelope envelope_of(M message) {
+  return {{1}, 1, {2}, std::move(message)};
+}
+
+Hello some_hello() {
+  Hello hello;
+  hello.cluster = {0xABCD};
+  hello.self = {{42}, 7, "first", {"10.0.0.7:7400"}};
+  return hello;
+}
+
+}  // namespace
+
+TEST_CASE("codec: every kind of message comes back with every field") {
+  for (std::size_t kind = 0; kind < kKindCount; ++kind) {
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+      CAPTURE(kind);
+      CAPTURE(seed);
+      const Envelope envelope = random_envelope(kind, seed);
+      const auto decoded = decode_envelope(encode_envelope(envelope));
+      REQUIRE(decoded);
+      CHECK(dump(*decoded) == dump(envelope));
+    }
+  }
+}
+
+TEST_CASE("codec: a projection takes the same bytes whatever is in it, at most kProjectionBytesMax") {
+  v1::Projection wire;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    auto message = std::get<PacketMessage>(random_envelope(1, seed).message);
+    if (seed == 0) message.packet.projection = Projection{};
+    if (seed == 0) message.packet.run = {}, message.packet.torus = {}, message.packet.epoch = {};
+    const auto size =
+        wire_of(envelope_of(message)).packet_message().packet().projection().ByteSizeLong();
+    CHECK(size == 4346);
+    CHECK(size <= kProjectionBytesMax);
+  }
+}
+
+TEST_CASE("codec: the largest packet fits in a message") {
+  PacketMessage message;
+  Packet& packet = message.packet;
+  packet.next_epoch = {1};
+  packet.batch_to_next.assign(kBatchEventsMax, {{~0ull}, cell_at({1}, 31, 31, 31), {5}, -1});
+  packet.batch_to_previous.assign(kBatchEventsMax, {{~0ull}, cell_at({2}, 31, 31, 31), {5}, -1});
+  Injection injection;
+  injection.client = {~0ull};
+  injection.sequence = ~0ull;
+  injection.program.assign(32, 'p');
+  injection.args.assign(256, 'a');
+  packet.seal.injections.assign(kInjectionsPerSealMax, injection);
+  const Bytes bytes = encode_envelope(envelope_of(message));
+  CHECK(bytes.size() <= kMessageBytesMax);
+  const auto decoded = decode_envelope(bytes);
+  REQUIRE(decoded);
+  CHECK(std::get<PacketMessage>(decoded->message).packet.batch_to_next == packet.batch_to_next);
+  packet.batch_to_next.push_back(packet.batch_to_next.front());
+  CHECK(decode_envelope(encode_envelope(envelope_of(message))).error() == Error::kTooLarge);
+}
+
+TEST_CASE("codec: an event that is not of the packet's torus, or not for the right peer, is refused") {
+  PacketMessage message;
+  message.packet.next_epoch = {1};
+  message.packet.batch_to_next = {{{1}, {kCellCount}, {0}, 1}};
+  REQUIRE(decode_envelope(encode_envelope(envelope_of(message))));
+  auto foreign_source = message;
+  foreign_source.packet.batch_to_next[0].src = {kCellCount};
+  CHECK(refusal(wire_of(envelope_of(foreign_source))) == Error::kForeignEvent);
+  auto foreign_destination = message;
+  foreign_destination.packet.batch_to_next[0].dst = {2 * kCellCount};
+  CHECK(refusal(wire_of(envelope_of(foreign_destination))) == Error::kForeignEvent);
+  auto nowhere = message;
+  nowhere.packet.seal.injections.resize(1);
+  nowhere.packet.seal.injections[0].dst = {3 * kCellCount};
+  CHECK(refusal(wire_of(envelope_of(nowhere))) == Error::kForeignEvent);
+}
+
+TEST_CASE("codec: a packet that contradicts itself is refused") {
+  PacketMessage message;
+  message.packet.next_epoch = {1};
+  auto wire = wire_of(envelope_of(message));
+  auto& packet = *wire.mutable_packet_message()->mutable_packet();
+  packet.mutable_projection()->set_run(9);
+  CHECK(refusal(wire) == Error::kMalformed);
+  packet.mutable_projection()->set_run(0);
+  packet.set_next_epoch(0);
+  CHECK(refusal(wire) == Error::kMalformed);
+  packet.set_next_epoch(1);
+  packet.mutable_projection()->add_boundary_states(1);
+  CHECK(refusal(wire) == Error::kMalformed);
+  packet.mutable_projection()->mutable_boundary_states()->RemoveLast();
+  packet.mutable_batch_to_next()->add_time(1);
+  CHECK(refusal(wire) == Error::kMalformed);
+  packet.mutable_batch_to_next()->clear_time();
+  CHECK(decode_envelope(bytes_of(wire)));
+  packet.set_torus(3);
+  CHECK(refusal(wire) == Error::kWrongTorus);
+}
+
+TEST_CASE("codec: numbers outside their range are refused") {
+  v1::Envelope wire;
+  wire.mutable_inject_answer()->set_status(static_cast<v1::InjectAnswer::Status>(4));
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_shard_ack()->set_halves(4);
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_shard_ack()->set_halves(256 + 1);  // would fit if it were cut to a byte first
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_take_over()->set_torus(256);
+  CHECK(refusal(wire) == Error::kWrongTorus);
+  wire.mutable_gather_regions()->add_regions()->set_index(129);
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_gather_regions()->mutable_digests()->assign(32, 'x');
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_heartbeat();  // without its three-element lists
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_promise()->set_accepted("a value without a ballot");
+  CHECK(refusal(wire) == Error::kMalformed);
+  wire.mutable_scenario_held()->set_hash("short");
+  CHECK(refusal(wire) == Error::kMalformed);
+  CHECK(refusal(v1::Envelope()) == Error::kMalformed);
+}
+
+TEST_CASE("codec: every list has its bound") {
+  v1::Envelope wire;
+  for (std::size_t i = 0; i <= kHoldingsMax; ++i) wire.mutable_holdings()->add_cuts();
+  CHECK(refusal(wire) == Error::kTooLarge);
+  for (std::size_t i = 0; i <= kAddressesMax; ++i) {
+    wire.mutable_join()->mutable_joiner()->add_addresses(std::string(1, 'a'));
+  }
+  CHECK(refusal(wire) == Error::kTooLarge);
+  wire.mutable_join()->mutable_joiner()->Clear();
+  wire.mutable_join()->mutable_joiner()->mutable_name()->assign(kNodeNameBytesMax + 1, 'x');
+  CHECK(refusal(wire) == Error::kTooLarge);
+  for (std::size_t i = 0; i <= kRegionCount; ++i) wire.mutable_shard_part()->add_regions();
+  CHECK(refusal(wire) == Error::kTooLarge);
+  wire.mutable_inject_request()->mutable_injection()->mutable_args()->assign(257, 'x');
+  CHECK(refusal(wire) == Error::kTooLarge);
+  wire.mutable_decided()->mutable_view()->assign(1u << 20, 'x');
+  CHECK(refusal(wire) == Error::kTooLarge);
+  wire.mutable_scenario_part()->set_hash(std::string(32, 'x'));
+  wire.mutable_scenario_part()->set_total_bytes((64u << 20) + 1);
+  CHECK(refusal(wire) == Error::kTooLarge);
+  auto packet = wire_of(random_envelope(1, 1));
+  auto& seal = *packet.mutable_packet_message()->mutable_packet()->mutable_seal();
+  while (seal.injections_size() <= static_cast<int>(kInjectionsPerSealMax)) seal.add_injections();
+  CHECK(refusal(packet) == Error::kTooLarge);
+}
+
+TEST_CASE("codec: the largest view fits") {
+  View view;
+  for (std::uint64_t i = 1; i <= kMembersMax; ++i) {
+    Member member{{i}, ~0ull, std::string(kNodeNameBytesMax, 'n'), {}};
+    member.addresses.assign(kAddressesMax, std::string(kAddressBytesMax, 'a'));
+    view.members.push_back(member);
+  }
+  view.voters = {{1}, {2}, {3}, {4}, {5}};
+  view.hosts = {{{1}, {2}, {3}}};
+  Decided decided;
+  encode_view(view, decided.view);
+  CHECK(decode_envelope(encode_envelope(envelope_of(decided))));
+}
+
+TEST_CASE("codec: a message that would cost much more memory than it has bytes is refused unparsed") {
+  Bytes bomb = {std::byte{0x7A}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{0}};
+  const std::uint32_t size = (8u << 20);  // field 15, GatherRegions; then that many bytes of empty regions
+  for (int i = 0; i < 4; ++i) {
+    bomb[1 + i] = static_cast<std::byte>((size >> (7 * i) & 0x7F) | (i < 3 ? 0x80 : 0));
+  }
+  for (std::uint32_t i = 0; i < size / 2; ++i) {
+    bomb.push_back(std::byte{0x2A});
+    bomb.push_back(std::byte{0});
+  }
+  std::size_t objects = kWireObjectsMax;
+  CHECK_FALSE(scan_wire(bomb, *v1::Envelope::descriptor(), objects));
+  CHECK(decode_envelope(bomb).error() == Error::kMalformed);
+  CHECK(decode_envelope(Bytes(kMessageBytesMax + 1)).error() == Error::kTooLarge);
+}
+
+TEST_CASE("codec: fields of a later version are ignored") {
+  const Envelope envelope = random_envelope(0, 3);
+  Bytes bytes = encode_envelope(envelope);
+  for (unsigned byte : {0xC2, 0x3E, 0x03, 0x6E, 0x65, 0x77, 0xC8, 0x3E, 0x07}) {  // fields 1000, 1001
+    bytes.push_back(static_cast<std::byte>(byte));
+  }
+  const auto decoded = decode_envelope(bytes);
+  REQUIRE(decoded);
+  CHECK(dump(*decoded) == dump(envelope));
+}
+
+TEST_CASE("codec: truncated and damaged messages are errors or other messages, never a crash") {
+  for (std::size_t kind = 0; kind < kKindCount; ++kind) {
+    CAPTURE(kind);
+    const Bytes bytes = encode_envelope(random_envelope(kind, 5));
+    Random random(kind + 1);
+    for (std::size_t size = 0; size < bytes.size(); size += 1 + bytes.size() / 500) {
+      static_cast<void>(decode_envelope(std::span(bytes).first(size)));
+    }
+    for (int i = 0; i < 500; ++i) {
+      Bytes damaged = bytes;
+      const int flips = 1 + static_cast<int>(random.below(4));
+      for (int flip = 0; flip < flips; ++flip) {
+        const auto bit = random.below(static_cast<std::uint32_t>(damaged.size() * 8));
+        damaged[bit / 8] ^= std::byte{1} << (bit % 8);
+      }
+      const auto decoded = decode_envelope(damaged);
+      if (!decoded) continue;
+      const auto again = decode_envelope(encode_envelope(*decoded));
+      REQUIRE(again);
+      CHECK(dump(*again) == dump(*decoded));
+    }
+  }
+}
+
+TEST_CASE("codec: hello comes back, and nothing else passes for one") {
+  Bytes bytes;
+  encode_hello(some_hello(), bytes);
+  const auto decoded = decode_hello(bytes);
+  REQUIRE(decoded);
+  CHECK(decoded->self == some_hello().self);
+  CHECK(decoded->cluster == some_hello().cluster);
+  CHECK(decoded->protocol_min == kProtocolMin);
+  CHECK(decoded->protocol_max == kProtocolMax);
+  CHECK(decode_hello({}).error() == Error::kMalformed);
+  CHECK(decode_hello(Bytes(kHelloBytesMax + 1)).error() == Error::kTooLarge);
+  CHECK_FALSE(decode_hello(encode_envelope(random_envelope(0, 1))));
+  Hello nobody = some_hello();
+  nobody.self.node = {0};
+  Bytes other;
+  encode_hello(nobody, other);
+  CHECK(decode_hello(other).error() == Error::kMalformed);
+  Hello inverted = some_hello();
+  inverted.protocol_min = 5;
+  other.clear();
+  encode_hello(inverted, other);
+  CHECK(decode_hello(other).error() == Error::kMalformed);
+}
