@@ -1,0 +1,153 @@
+#include <doctest/doctest.h>
+
+#include "tests/sim/simulation.h"
+
+using namespace rse;
+using namespace rse::sim;
+
+namespace {
+
+constexpr Duration kPatience = milliseconds(20'000);  // simulated
+
+/// Three nodes, each with a torus, running the busy scenario.
+void bring_up(Simulation& sim, std::uint64_t seed) {
+  sim.start(0);
+  REQUIRE(sim.run_until([&] { return sim.node(0).is_member(); }, kPatience));
+  sim.start(1);
+  sim.start(2);
+  CHECK_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+  sim.load(busy_scenario(seed));
+  CHECK_MESSAGE(sim.run_until([&] { return sim.node(0).view().run == RunId{1} && sim.epoch().raw >= 3; }, kPatience), sim.story());
+}
+
+bool reaches(Simulation& sim, std::uint64_t epochs) {
+  const std::uint64_t target = sim.epoch().raw + epochs;
+  return sim.run_until([&] { return sim.epoch().raw >= target; }, kPatience);
+}
+
+}  // namespace
+
+TEST_CASE("simulation: three nodes run a scenario exactly as three machines without nodes do") {
+  Simulation sim({.seed = 1});
+  bring_up(sim, 1);
+  CHECK_MESSAGE(reaches(sim, 600), sim.story());
+  CHECK(sim.verify() == "");
+}
+
+TEST_CASE("simulation: a node killed at any moment leaves the results of a run without the kill") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    Random random(seed);
+    for (std::uint64_t steps = random.below(4000); steps > 0; --steps) {
+      if (steps % 100 == 0) sim.inject(random.below(3), cell_at({static_cast<std::uint8_t>(steps % 3)}, 5, 5, 5), 7);
+      sim.step();
+    }
+    sim.kill(seed % 3);
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    sim.inject((seed + 1) % 3, cell_at({0}, 5, 5, 5), 9);
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    sim.start(seed % 3);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+    CHECK(sim.acknowledged() >= 1);
+  }
+}
+
+TEST_CASE("simulation: a cut cable between any two nodes stops nothing") {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    Random random(seed);
+    for (std::uint64_t steps = random.below(3000); steps > 0; --steps) sim.step();
+    sim.cut(seed % 3, (seed + 1) % 3);
+    REQUIRE_MESSAGE(reaches(sim, 100), sim.story());
+    sim.heal(seed % 3, (seed + 1) % 3);
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
+TEST_CASE("simulation: a node cut off from both others is replaced, cannot go on alone, and comes back") {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    Random random(seed);
+    for (std::uint64_t steps = random.below(3000); steps > 0; --steps) sim.step();
+    const std::size_t lone = seed % 3;
+    sim.cut(lone, (lone + 1) % 3);
+    sim.cut(lone, (lone + 2) % 3);
+    REQUIRE_MESSAGE(reaches(sim, 100), sim.story());
+    sim.heal(lone, (lone + 1) % 3);
+    sim.heal(lone, (lone + 2) % 3);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
+TEST_CASE("simulation: six nodes die one after the other, each returns, and memory stays bounded") {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    Random random(seed);
+    for (int failure = 0; failure < 6; ++failure) {
+      const std::size_t victim = random.below(3);
+      for (std::uint64_t steps = random.below(3000); steps > 0; --steps) sim.step();
+      sim.kill(victim);
+      REQUIRE_MESSAGE(reaches(sim, 300), sim.story());
+      sim.start(victim);
+      REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    }
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+    CHECK(sim.retained_bytes_max() < 16u << 20);
+  }
+}
+
+TEST_CASE("simulation: all three lose power at once and go on from their disks; acknowledged injections survive") {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = true});
+    bring_up(sim, seed);
+    Random random(seed);
+    for (std::uint64_t steps = random.below(6000); steps > 0; --steps) {
+      if (steps % 50 == 0) sim.inject(random.below(3), cell_at({static_cast<std::uint8_t>(steps % 3)}, 5, 5, 5), 7);
+      sim.step();
+    }
+    for (std::size_t node = 0; node < 3; ++node) sim.kill(node);
+    sim.run_for(milliseconds(random.below(200)));
+    const bool only_two = seed % 4 == 0;
+    for (std::size_t node = only_two ? 1 : 0; node < 3; ++node) {
+      sim.start(node);
+      sim.run_for(milliseconds(random.below(300)));
+    }
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    if (only_two) sim.start(0);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
+TEST_CASE("simulation: a spare takes a dead node's place first") {
+  Simulation sim({.seed = 3, .nodes = 4});
+  bring_up(sim, 3);
+  sim.start(3);
+  REQUIRE(sim.run_until([&] { return sim.node(0).view().members.size() == 4; }, kPatience));
+  NodeId dead;
+  for (const Member& member : sim.node(0).view().members) {
+    if (member.name == "b") dead = member.node;
+  }
+  sim.kill(1);
+  REQUIRE_MESSAGE(sim.run_until([&] { return sim.node(0).view().members.size() == 3 && sim.healthy(); }, kPatience), sim.story());
+  for (NodeId host : sim.node(0).view().hosts) CHECK(host != dead);
+  for (NodeId host : sim.node(0).view().hosts) CHECK(sim.node(0).view().hosted_count(host) == 1);
+  REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+  CHECK(sim.verify() == "");
+}
