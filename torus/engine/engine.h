@@ -53,9 +53,9 @@ struct Engine {
 
   void run_epoch();
   void process_correctives();
-  template <bool kChecked>
+  void process_tick(std::uint64_t now);
+  void relay_all(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   void process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
-  template <bool kChecked>
   void relay(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
   void run_processes(std::uint64_t now, PackedEvent event);
   void count_faces(const PackedEvent* events, std::uint32_t count);

@@ -1,15 +1,61 @@
-// Sorts the events of one tick into canonical order.
-// Size: any count. Threads: none. Memory: the caller's scratch, as large as the input. Errors:
+// Sorts the events of one tick into canonical order, in one piece or, when there are many, region
+// by region, so that each piece is still in the first-level cache when it is processed. Size: any
+// count. Threads: none. Memory: two buffers of the caller's, each as large as the input. Errors:
 // none. Invariant: ascending, whatever the input; time is bounded by n log n for any input.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "torus/engine/packed_event.h"
 
 namespace rse {
 
+/// From here on a tick is spread over its regions first.
+inline constexpr std::uint32_t kSpreadCountMin = 6000;
+inline constexpr std::uint32_t kInsertionCountMax = 24;
+inline constexpr std::uint32_t kSpreadRegions = kCellCount >> kRegionCellBits;
+
 /// Sorts `count` events; the result is in `events` or in `scratch`, whichever is returned.
 PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count);
+/// The same for events of one region.
+PackedEvent* sort_region(PackedEvent* events, PackedEvent* scratch, std::uint32_t count);
+
+/// Calls `process(sorted, count)` with the events that `visit_runs` gives, in ascending order over
+/// all calls. `visit_runs(visit)` calls `visit(events, count)` for each run of the input; `taken()`
+/// says that it may be reused, and comes before the first `process`.
+template <class VisitRuns, class Taken, class Process>
+void sort_tick(std::uint32_t count, PackedEvent* buffer, PackedEvent* scratch, VisitRuns visit_runs,
+               Taken taken, Process process) {
+  if (count < kSpreadCountMin) {
+    PackedEvent* out = buffer;
+    visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
+      for (std::uint32_t i = 0; i < in_run; ++i) out[i] = events[i];
+      out += in_run;
+    });
+    taken();
+    process(static_cast<const PackedEvent*>(sort_events(buffer, scratch, count)), count);
+    return;
+  }
+  constexpr unsigned kShift = kPackedDestinationShift + kRegionCellBits;
+  std::array<std::uint32_t, kSpreadRegions + 1> next{};
+  visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
+    for (std::uint32_t i = 0; i < in_run; ++i) ++next[(events[i] >> kShift) + 1];
+  });
+  for (std::uint32_t i = 1; i < next.size(); ++i) next[i] += next[i - 1];
+  const auto starts = next;
+  visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
+    for (std::uint32_t i = 0; i < in_run; ++i) buffer[next[events[i] >> kShift]++] = events[i];
+  });
+  taken();
+  for (std::uint32_t region = 0; region < kSpreadRegions; ++region) {
+    const std::uint32_t in_region = starts[region + 1] - starts[region];
+    if (in_region == 0) continue;
+    process(
+        static_cast<const PackedEvent*>(sort_region(buffer + starts[region], scratch, in_region)),
+        in_region);
+  }
+}
 
 }  // namespace rse

@@ -19,17 +19,9 @@ void PendingSet::carve(Carver& carver, std::uint32_t events_max) {
 }
 
 void PendingSet::reset() {
-  std::memset(near_at_, 0, kNearSlots * sizeof(near_at_[0]));
-  for (unsigned level = 0; level < kFarLevels; ++level) {
-    if ((far_levels_ >> level & 1) != 0) std::memset(&far_[level], 0, sizeof(FarLevel));
-  }
-  std::memset(near_bits_, 0, sizeof(near_bits_));
-  near_words_ = 0;
-  far_levels_ = 0;
+  drop_all();
   window_start_ = 0;
   cursor_ = 0;
-  free_chunk_ = 0;
-  fresh_chunk_ = kChunkWords;
 }
 
 std::uint32_t PendingSet::allocate_chunk() {
@@ -152,24 +144,34 @@ std::uint64_t PendingSet::next_before(std::uint64_t end) {
 
 std::uint64_t PendingSet::earliest() const { return std::min(near_from_cursor(), far_earliest()); }
 
-std::uint32_t PendingSet::take(std::uint64_t time, PackedEvent* out) {
+std::uint32_t PendingSet::count_at(std::uint64_t time) const {
+  std::uint32_t count = 0;
+  visit_tick(time, [&](const PackedEvent*, std::uint32_t in_run) { count += in_run; });
+  return count;
+}
+
+void PendingSet::drop_tick(std::uint64_t time) {
   const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
-  const std::uint32_t at = near_at_[slot];
+  const std::uint32_t last = (near_at_[slot] - 1) & ~kChunkMask;
+  words_[last] = free_chunk_;  // the list as a whole becomes the front of the free one
+  free_chunk_ = near_first_[slot];
   near_at_[slot] = 0;
   near_bits_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
   if (near_bits_[slot / 64] == 0) near_words_ &= ~(1u << (slot / 64));
-  const std::uint32_t last = (at - 1) & ~kChunkMask;
-  PackedEvent* next_out = out;
-  for (std::uint32_t chunk = near_first_[slot];;) {
-    const std::uint32_t count = (chunk == last ? at - chunk : kChunkWords) - 1;
-    std::memcpy(next_out, words_ + chunk + 1, count * sizeof(PackedEvent));
-    next_out += count;
-    const std::uint32_t next = next_chunk(chunk);
-    free_chunk(chunk);
-    if (chunk == last) break;
-    chunk = next;
+}
+
+void PendingSet::drop_all() {
+  for (std::uint32_t slot = 0; slot < kNearSlots; slot += 64) {
+    if (near_bits_[slot / 64] != 0) std::memset(near_at_ + slot, 0, 64 * sizeof(near_at_[0]));
+    near_bits_[slot / 64] = 0;
   }
-  return static_cast<std::uint32_t>(next_out - out);
+  near_words_ = 0;
+  for (unsigned level = 0; level < kFarLevels; ++level) {
+    if ((far_levels_ >> level & 1) != 0) std::memset(&far_[level], 0, sizeof(FarLevel));
+  }
+  far_levels_ = 0;
+  free_chunk_ = 0;
+  fresh_chunk_ = kChunkWords;
 }
 
 }  // namespace rse

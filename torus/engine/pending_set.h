@@ -12,6 +12,7 @@
 //         most is spread over the levels below.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -22,6 +23,8 @@ namespace rse {
 
 class PendingSet {
  public:
+  class Appender;
+
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
   void carve(Carver& carver, std::uint32_t events_max);
@@ -42,9 +45,15 @@ class PendingSet {
   std::uint64_t next_before(std::uint64_t end);
   /// The earliest tick with an event, kNever if there is none (or it is that tick). Moves nothing.
   std::uint64_t earliest() const;
-  /// Moves the events of `time`, the tick that next_before() returned, to `out` in order of
-  /// insertion; their count.
-  std::uint32_t take(std::uint64_t time, PackedEvent* out);
+  /// The number of events of `time`, the tick that next_before() returned.
+  std::uint32_t count_at(std::uint64_t time) const;
+  /// Calls `visit(events, count)` for runs of the events of `time`, in order of insertion.
+  template <class Visit>
+  void visit_tick(std::uint64_t time, Visit visit) const;
+  /// Forgets the events of `time`; the caller has taken them.
+  void drop_tick(std::uint64_t time);
+  /// Forgets all events; the window stays.
+  void drop_all();
 
   /// Calls `visit(time, events, count)` for the events of a tick or part of one; ticks of the near
   /// lists come in ascending order and before the far ones, which come one by one in no order.
@@ -82,6 +91,8 @@ class PendingSet {
     words_[at] = event;
     near_at_[slot] = at + 1;
   }
+  template <class Visit>
+  void visit_chunks(std::uint32_t first, std::uint32_t at, Visit visit) const;
   std::uint32_t grow_near(std::uint32_t slot, std::uint32_t at);
   void insert_far(std::uint64_t time, PackedEvent event);
   void enter_block(std::uint64_t block);
@@ -110,31 +121,72 @@ class PendingSet {
   std::uint32_t words_size_ = 0;
 };
 
+/// Inserts like the set itself, from a copy of where its tables are: a loop that holds one keeps
+/// them in registers. The window must not move while it lives.
+class PendingSet::Appender {
+ public:
+  explicit Appender(PendingSet& set)
+      : set_(set), words_(set.words_), near_at_(set.near_at_), window_start_(set.window_start_) {}
+  void insert(std::uint64_t time, PackedEvent event) {
+    if (time - window_start_ >= 2 * kBlockTicks) [[unlikely]] {
+      set_.insert_far(time, event);
+      return;
+    }
+    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+    std::uint32_t at = near_at_[slot];
+    if ((at & kChunkMask) == 0) [[unlikely]]
+      at = set_.grow_near(slot, at);
+    words_[at] = event;
+    near_at_[slot] = at + 1;
+  }
+
+ private:
+  PendingSet& set_;
+  std::uint64_t* const words_;
+  std::uint32_t* const near_at_;
+  const std::uint64_t window_start_;
+};
+
+template <class Visit>
+void PendingSet::visit_chunks(std::uint32_t first, std::uint32_t at, Visit visit) const {
+  const std::uint32_t last = (at - 1) & ~kChunkMask;
+  for (std::uint32_t chunk = first; chunk != last; chunk = next_chunk(chunk)) {
+    visit(chunk, kChunkWords);
+  }
+  visit(last, at - last);
+}
+
+template <class Visit>
+void PendingSet::visit_tick(std::uint64_t time, Visit visit) const {
+  const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+  visit_chunks(near_first_[slot], near_at_[slot], [&](std::uint32_t chunk, std::uint32_t words) {
+    visit(static_cast<const PackedEvent*>(words_ + chunk + 1), words - 1);
+  });
+}
+
 template <class Visit>
 void PendingSet::for_each(Visit visit) const {
-  for (std::uint32_t i = 0; i < kNearSlots; ++i) {
-    const std::uint64_t time = window_start_ + i;
-    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
-    const std::uint32_t at = near_at_[slot];
-    if (at == 0) continue;
-    const std::uint32_t last = (at - 1) & ~kChunkMask;
-    for (std::uint32_t chunk = near_first_[slot];; chunk = next_chunk(chunk)) {
-      const std::uint32_t end = chunk == last ? at : chunk + kChunkWords;
-      visit(time, words_ + chunk + 1, end - chunk - 1);
-      if (chunk == last) break;
+  const std::uint32_t first_word = (static_cast<std::uint32_t>(window_start_) & kNearMask) / 64;
+  for (std::uint32_t i = 0; i < kNearSlots / 64; ++i) {
+    const std::uint32_t word = (first_word + i) % (kNearSlots / 64);
+    for (std::uint64_t bits = near_bits_[word]; bits != 0; bits &= bits - 1) {
+      const std::uint64_t time =
+          window_start_ + i * 64 + static_cast<unsigned>(std::countr_zero(bits));
+      visit_tick(time, [&](const PackedEvent* events, std::uint32_t count) {
+        visit(time, events, count);
+      });
     }
   }
   for (unsigned level = 0; level < kFarLevels; ++level) {
     if ((far_levels_ >> level & 1) == 0) continue;
+    const FarLevel& far = far_[level];
     for (std::uint32_t slot = 0; slot < kFarSlots; ++slot) {
-      const std::uint32_t at = far_[level].at[slot];
-      if (at == 0) continue;
-      const std::uint32_t last = (at - 1) & ~kChunkMask;
-      for (std::uint32_t chunk = far_[level].first[slot];; chunk = next_chunk(chunk)) {
-        const std::uint32_t end = chunk == last ? at : chunk + kChunkWords;
-        for (std::uint32_t i = chunk + 2; i < end; i += 2) visit(words_[i], words_ + i + 1, 1u);
-        if (chunk == last) break;
-      }
+      if (far.at[slot] == 0) continue;
+      visit_chunks(far.first[slot], far.at[slot], [&](std::uint32_t chunk, std::uint32_t words) {
+        for (std::uint32_t i = 2; i < words; i += 2) {
+          visit(words_[chunk + i], words_ + chunk + i + 1, 1u);
+        }
+      });
     }
   }
 }

@@ -38,8 +38,15 @@ TEST_CASE("sort: every size and shape of a tick comes out ascending") {
     }
     std::vector<PackedEvent> expected = events;
     std::sort(expected.begin(), expected.end());
-    const PackedEvent* const sorted = sort_events(events.data(), scratch.data(), count);
-    CHECK(std::equal(expected.begin(), expected.end(), sorted));
+    std::vector<PackedEvent> buffer(count + 1);
+    std::vector<PackedEvent> sorted;
+    sort_tick(
+        count, buffer.data(), scratch.data(), [&](auto visit) { visit(events.data(), count); },
+        [&] { events.assign(events.size(), 0); },
+        [&](const PackedEvent* piece, std::uint32_t in_piece) {
+          sorted.insert(sorted.end(), piece, piece + in_piece);
+        });
+    CHECK(sorted == expected);
   }
 }
 
@@ -76,8 +83,12 @@ TEST_CASE("pending set: whatever the gaps, ticks come in order and complete") {
       REQUIRE(tick == (first < end ? first : PendingSet::kNever));
       now = tick == PendingSet::kNever ? end : tick;
       if (tick == PendingSet::kNever) continue;
-      std::vector<PackedEvent> taken(kEvents);
-      taken.resize(pending.take(tick, taken.data()));
+      std::vector<PackedEvent> taken;
+      pending.visit_tick(tick, [&](const PackedEvent* events, std::uint32_t in_run) {
+        taken.insert(taken.end(), events, events + in_run);
+      });
+      CHECK(pending.count_at(tick) == taken.size());
+      pending.drop_tick(tick);
       std::sort(taken.begin(), taken.end());
       CHECK(std::ranges::equal(taken, expected.begin()->second));
       count -= static_cast<std::uint32_t>(taken.size());

@@ -16,26 +16,34 @@ void Engine::run_epoch() {
     progress.store(now > epoch_start ? now - epoch_start : 0, std::memory_order_relaxed);
     tick_sum = 0;
     if (corrective_first) process_correctives();
-    if (next == now) {
-      const std::uint32_t count = pending.take(now, tick_events);
-      const PackedEvent* const sorted = sort_events(tick_events, tick_scratch, count);
-      // Without processes, each event makes at most degree_max() new ones, and no time can overflow
-      // far from the end.
-      const bool room_for_all =
-          processes.count() == 0 && now < ~std::uint64_t{kDelayMax} &&
-          pending_count + count * std::max<std::uint64_t>(lattice.degree_max(), 1) - count <=
-              limits.events;
-      if (room_for_all) {
-        process_events<false>(now, sorted, count);
-      } else {
-        process_events<true>(now, sorted, count);
-      }
-    }
+    if (next == now) process_tick(now);
     digest = digest_step(digest, Tick{now}, tick_sum);
   }
   progress.store(epoch_end - epoch_start, std::memory_order_relaxed);
   floor = epoch_end;
   in_epoch = false;
+}
+
+void Engine::process_tick(std::uint64_t now) {
+  const std::uint32_t count = pending.count_at(now);
+  // Without processes, each event makes at most degree_max() new ones, and far from the end no time
+  // can overflow.
+  const bool room_for_all =
+      processes.count() == 0 && now < ~std::uint64_t{kDelayMax} &&
+      pending_count + count * std::max<std::uint64_t>(lattice.degree_max(), 1) - count <=
+          limits.events;
+  sort_tick(
+      count, tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
+      [&] { pending.drop_tick(now); },
+      [&](const PackedEvent* events, std::uint32_t in_piece) {
+        if (room_for_all) {
+          relay_all(now, events, in_piece);
+        } else {
+          process_events(now, events, in_piece);
+        }
+        count_faces(events, in_piece);
+        counters.events += in_piece;
+      });
 }
 
 void Engine::process_correctives() {
@@ -71,45 +79,72 @@ void Engine::count_faces(const PackedEvent* events, std::uint32_t count) {
   }
 }
 
-/// `events` are sorted. kChecked: the pending set may fill up or time overflow, so that each event
-/// is sent on its own with every check; otherwise the caller has excluded both.
-template <bool kChecked>
-void Engine::process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+// For a torus without processes where nothing can be refused for lack of room or time.
+void Engine::relay_all(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+  const Cell* const cells = lattice.cells();
+  Edge* const edges = lattice.edge_pool();
+  std::uint8_t* const marks = changed.data();
+  const std::uint32_t first = first_cell;
+  PendingSet::Appender out(pending);
   std::uint64_t sum = 0;
+  std::uint32_t sent = 0;
+  const auto send_along = [&](Edge& edge, std::uint32_t from, std::int32_t payload) {
+    const std::uint32_t delay = adapted_delay(edge.delay, payload);
+    edge.delay = delay;
+    const std::uint32_t target = edge.target - first;
+    if (target >= kCellCount) [[unlikely]] {
+      static_cast<void>(send(now, from, CellId{edge.target}, delay, next_payload(payload)));
+      return;
+    }
+    marks[target >> kRegionCellBits] = 1;
+    ++sent;
+    out.insert(now + delay, pack(target, first + from, next_payload(payload)));
+  };
   for (std::uint32_t i = 0; i < count; ++i) {
     const PackedEvent event = events[i];
     const std::uint32_t index = packed_destination(event);
-    sum += digest_term(unpack(event, Tick{now}, id));
+    const std::int32_t payload = packed_payload(event);
+    sum += digest_term({Tick{now}, CellId{first + index}, CellId{packed_source(event)}, payload});
+    marks[index >> kRegionCellBits] = 1;
+    const Cell cell = cells[index];
+    if (cell.flags_and_edge_count == 1) [[likely]] {
+      send_along(edges[cell.first_edge], index, payload);
+      continue;
+    }
+    if (cell.has_limit() && payload >= *lattice.limit(index)) continue;
+    const std::uint32_t end = cell.first_edge + cell.edge_count();
+    for (std::uint32_t edge = cell.first_edge; edge < end; ++edge) {
+      send_along(edges[edge], index, payload);
+    }
+  }
+  tick_sum += sum;
+  pending_count += sent - count;
+}
+
+// With every check, an event at a time.
+void Engine::process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const PackedEvent event = events[i];
+    const std::uint32_t index = packed_destination(event);
+    tick_sum += digest_term(unpack(event, Tick{now}, id));
     --pending_count;
     mark_changed(index);
     const Cell cell = lattice.cell(index);
-    if (cell.has_processes()) [[unlikely]] {
-      run_processes(now, event);
-      continue;
-    }
     const std::int32_t payload = packed_payload(event);
-    if (cell.has_limit() && payload >= *lattice.limit(index)) continue;
-    relay<kChecked>(now, index, payload);
+    if (cell.has_processes()) {
+      run_processes(now, event);
+    } else if (!cell.has_limit() || payload < *lattice.limit(index)) {
+      relay(now, index, payload);
+    }
   }
-  count_faces(events, count);
-  counters.events += count;
-  tick_sum += sum;
 }
 
-template <bool kChecked>
 void Engine::relay(std::uint64_t now, std::uint32_t cell, std::int32_t payload) {
-  const std::int32_t sent_payload = next_payload(payload);
   for (Edge& edge : lattice.edges(cell)) {
-    const std::uint32_t delay = adapted_delay(edge.delay, payload);
-    edge.delay = delay;
-    if (kChecked || !is_local(edge.target)) {
-      static_cast<void>(send(now, cell, CellId{edge.target}, delay, sent_payload));
-    } else {
-      const std::uint32_t target = edge.target - first_cell;
-      ++pending_count;
-      mark_changed(target);
-      pending.insert(now + delay, pack(target, first_cell + cell, sent_payload));
-    }
+    edge.delay = adapted_delay(edge.delay, payload);
+    const CellId target{edge.target};
+    static_cast<void>(
+        send(now, cell, target, edge.delay, next_payload(payload)));  // refusal: counted
   }
 }
 
