@@ -1,0 +1,15 @@
+// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78), by tables: old processors have no
+// instruction for it. Speed: about 1 GB/s. It guards against torn and rotten bytes, not against a
+// forger: see the journal's salt.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace rse {
+
+/// `seed` continues the CRC of bytes before these; 0 at the start.
+std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed = 0);
+
+}  // namespace rse
