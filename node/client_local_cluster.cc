@@ -124,7 +124,7 @@ std::string LocalCluster::start() {
     Node node;
     node.name = name;
     node.directory = directory_ + "/" + name;
-    node.control = directory_ + "/" + name + ".control";
+    node.control = directory_ + "/" + name + ".sock";
     node.port = free_port();
     fresh = fresh && !fs::exists(node.directory, error);
     nodes_.push_back(std::move(node));

@@ -11,14 +11,15 @@
 #include <thread>
 
 #include "node/client_words.h"
+#include "node/local_run.h"
 #include "node/rse_text.h"
-#include "torus/braid/torus_machine.h"
 
 namespace rse {
 namespace {
 
 constexpr std::chrono::seconds kCatchUpLimit{5};
 constexpr std::chrono::milliseconds kCatchUpInterval{10};
+constexpr std::uint64_t kSliceEpochs = 256;
 
 struct Recorded {
   std::uint64_t event_digest = 0;
@@ -162,111 +163,122 @@ class Collector {
   Record record_;
 };
 
-/// The three tori in this process, epoch by epoch, in step.
+/// The three tori in this process, fed with the recorded seals and compared as they go.
 class Replay {
  public:
-  explicit Replay(const Record& record) : record_(record) {}
+  Replay(const Record& record, const VerifyOptions& options, std::uint64_t end)
+      : record_(record), options_(options), end_(end), run_({.run = RunId{record.run}, .capacity = {}}) {
+    for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
+      digest_at_[torus] = record_.digests[torus].begin();
+      seal_at_[torus] = record_.seals[torus].begin();
+    }
+    run_.set_seal_source([this](TorusId torus, Epoch epoch, bool must_be_empty) { return seal_of(torus, epoch, must_be_empty); });
+    run_.set_epoch_callback([this](Epoch epoch, const LocalRun::EpochPackets& packets) { compare(epoch, packets); });
+  }
 
   bool load(ControlFailure& failure) {
     Result<Scenario> scenario = decode_scenario(record_.scenario);
-    if (!scenario) {
-      failure = {kExitFailed, fmt::format("the cluster's scenario cannot be read: {}; are rse and rse-node of one version?",
-                                          to_string(scenario.error()))};
-      return false;
-    }
-    for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
-      machines_[torus] = std::make_unique<TorusMachine>(TorusId{torus}, Capacity{});
-      if (Result<void> loaded = machines_[torus]->load(RunId{record_.run}, *scenario); !loaded) {
-        failure = {kExitFailed, fmt::format("the cluster's scenario does not load here: {}", to_string(loaded.error()))};
-        return false;
-      }
-    }
-    return true;
-  }
-
-  std::uint64_t next_epoch() const { return machines_[0]->next_epoch().raw; }
-
-  bool compare_states(VerifyReport& report) {
-    for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
-      const std::optional<State>& state = record_.states[torus];
-      if (!state || state->cut != machines_[torus]->next_epoch().raw) continue;
-      const Digest256 digest = machines_[torus]->region_digests().state_digest();
-      const std::string_view local(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
-      ++report.states_compared;
-      if (state->digest == local) continue;
-      differ(report, torus, state->cut, "state", hex_of(state->digest), hex_of(local), state->node);
-      return false;
-    }
-    return true;
-  }
-
-  /// One epoch of all three. False: a difference, or a seal that cannot be read.
-  bool step(VerifyReport& report) {
-    const std::uint64_t epoch = next_epoch();
-    for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
-      TorusMachine& machine = *machines_[torus];
-      const Epoch input = machine.input_epoch();
-      const bool inputs = machine.needs_inputs();
-      machine.run_epoch(inputs ? machines_[next_torus({torus}).raw]->own_packet(input) : nullptr,
-                        inputs ? machines_[previous_torus({torus}).raw]->own_packet(input) : nullptr);
-    }
-    for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
-      std::optional<Seal> seal = seal_of(torus, epoch, report);
-      if (!seal) return false;
-      report.injections += seal->injections.size();
-      const Packet& packet = machines_[torus]->seal(std::move(*seal));
-      report.events += packet.projection.load;
-      if (!compare(torus, epoch, packet.projection, report)) return false;
-    }
-    return true;
-  }
-
- private:
-  std::optional<Seal> seal_of(std::uint8_t torus, std::uint64_t epoch, VerifyReport& report) {
-    const auto at = record_.seals[torus].find(epoch);
-    if (at == record_.seals[torus].end()) return Seal{};
-    ByteReader reader(std::as_bytes(std::span(at->second)));
-    Result<Seal> seal = decode_seal(reader);
-    if (seal) return std::move(*seal);
-    differ(report, torus, epoch, "record", "a seal that cannot be read", to_string(seal.error()), "?");
-    return std::nullopt;
-  }
-
-  bool compare(std::uint8_t torus, std::uint64_t epoch, const Projection& projection, VerifyReport& report) {
-    const auto at = record_.digests[torus].find(epoch);
-    if (at == record_.digests[torus].end()) {
-      ++report.missing;
-      return true;
-    }
-    ++report.digests_compared;
-    if (at->second.event_digest != projection.event_digest) {
-      differ(report, torus, epoch, "event digest", hex16(at->second.event_digest), hex16(projection.event_digest),
-             at->second.node);
-      return false;
-    }
-    const Digest256 digest = projection_digest(projection);
-    std::uint64_t local = 0;
-    std::memcpy(&local, digest.bytes.data(), sizeof local);
-    if (at->second.projection == local) return true;
-    differ(report, torus, epoch, "projection", hex16(at->second.projection), hex16(local), at->second.node);
+    std::string why = scenario ? "" : to_string(scenario.error());
+    if (scenario && run_.load(*scenario, why)) return true;
+    failure = {kExitFailed, fmt::format("the cluster's scenario does not load here: {}; are rse and rse-node of one version?", why)};
     return false;
   }
 
-  void differ(VerifyReport& report, std::uint8_t torus, std::uint64_t epoch, const char* what, std::string cluster,
-              std::string local, const std::string& node) {
-    report.verdict = VerifyReport::Verdict::kDifferent;
-    report.torus = TorusId{torus};
-    report.epoch = epoch;
-    report.what = what;
-    report.cluster_value = std::move(cluster);
-    report.local_value = std::move(local);
-    report.sentence =
-        fmt::format("DIFFERENT: {} of torus {} at epoch {}: the cluster (node {}) has {}, a fresh run {}", what,
-                    letter_of({torus}), epoch, node, report.cluster_value, report.local_value);
+  /// Stops where a whole state was fetched, and at the end. A difference found on the way ends it at the next such stop.
+  void run() {
+    std::vector<std::uint64_t> stops{end_};
+    for (const auto& state : record_.states)
+      if (state && state->cut <= end_) stops.push_back(state->cut);
+    std::sort(stops.begin(), stops.end());
+    for (const std::uint64_t stop : stops) {
+      for (std::uint64_t slice = epochs_done_; slice < stop && !different();) {
+        slice = std::min(slice + kSliceEpochs, stop);
+        run_.run(Epoch{slice});
+        epochs_done_ = slice;
+        if (options_.progress) options_.progress(slice, end_);
+      }
+      if (different()) break;
+      compare_states(stop);
+    }
+    report_.epochs_run = epochs_done_;
+    for (const std::uint64_t injections : injections_) report_.injections += injections;
+    if (const std::string alarm = run_.alarm(); !alarm.empty() && !different()) report_.alarm = alarm;
+  }
+
+  VerifyReport& report() { return report_; }
+
+ private:
+  bool different() const { return report_.verdict == VerifyReport::Verdict::kDifferent; }
+
+  Seal seal_of(TorusId torus, Epoch epoch, bool must_be_empty) {
+    auto& at = seal_at_[torus.raw];
+    const auto& seals = record_.seals[torus.raw];
+    while (at != seals.end() && at->first < epoch.raw) ++at;
+    if (at == seals.end() || at->first != epoch.raw) return {};
+    ByteReader reader(std::as_bytes(std::span(at->second)));
+    Result<Seal> seal = decode_seal(reader);
+    // Otherwise the digests will differ, and that is reported. A seal that has to be empty may still say that more wait.
+    if (!seal || (must_be_empty && !seal->injections.empty())) return {};
+    injections_[torus.raw] += seal->injections.size();
+    return std::move(*seal);
+  }
+
+  void compare(Epoch epoch, const LocalRun::EpochPackets& packets) {
+    for (std::uint8_t torus = 0; torus < kTorusCount && !different(); ++torus) {
+      const Projection& projection = packets[torus]->projection;
+      report_.events += projection.load;
+      auto& at = digest_at_[torus];
+      while (at != record_.digests[torus].end() && at->first < epoch.raw) ++at;
+      if (at == record_.digests[torus].end() || at->first != epoch.raw) {
+        ++report_.missing;
+        continue;
+      }
+      ++report_.digests_compared;
+      const Recorded& recorded = at->second;
+      std::uint64_t local = 0;
+      const Digest256 digest = projection_digest(projection);
+      std::memcpy(&local, digest.bytes.data(), sizeof local);
+      if (recorded.event_digest != projection.event_digest)
+        differ(torus, epoch.raw, "event digest", hex16(recorded.event_digest), hex16(projection.event_digest), recorded.node);
+      else if (recorded.projection != local)
+        differ(torus, epoch.raw, "projection", hex16(recorded.projection), hex16(local), recorded.node);
+    }
+  }
+
+  void compare_states(std::uint64_t cut) {
+    for (std::uint8_t torus = 0; torus < kTorusCount && !different(); ++torus) {
+      const std::optional<State>& state = record_.states[torus];
+      if (!state || state->cut != cut) continue;
+      TorusMachine& machine = run_.machine(TorusId{torus});
+      if (machine.next_epoch().raw != cut) continue;
+      const Digest256 digest = machine.region_digests().state_digest();
+      const std::string_view local(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
+      ++report_.states_compared;
+      if (state->digest != local) differ(torus, cut, "state", hex_of(state->digest), hex_of(local), state->node);
+    }
+  }
+
+  void differ(std::uint8_t torus, std::uint64_t epoch, const char* what, std::string cluster, std::string local,
+              const std::string& node) {
+    report_.verdict = VerifyReport::Verdict::kDifferent;
+    report_.torus = TorusId{torus};
+    report_.epoch = epoch;
+    report_.what = what;
+    report_.cluster_value = std::move(cluster);
+    report_.local_value = std::move(local);
+    report_.sentence = fmt::format("DIFFERENT: {} of torus {} at epoch {}: the cluster (node {}) has {}, a fresh run {}", what,
+                                   letter_of({torus}), epoch, node, report_.cluster_value, report_.local_value);
   }
 
   const Record& record_;
-  std::array<std::unique_ptr<TorusMachine>, kTorusCount> machines_;
+  const VerifyOptions& options_;
+  std::uint64_t end_;
+  LocalRun run_;
+  VerifyReport report_;
+  std::uint64_t epochs_done_ = 0;
+  std::array<std::map<std::uint64_t, Recorded>::const_iterator, kTorusCount> digest_at_;
+  std::array<std::map<std::uint64_t, std::string>::const_iterator, kTorusCount> seal_at_;
+  std::array<std::uint64_t, kTorusCount> injections_{};  // each written by its torus's thread
 };
 
 void conclude(VerifyReport& report, const Record& record) {
@@ -288,6 +300,7 @@ void conclude(VerifyReport& report, const Record& record) {
   report.sentence = fmt::format(
       "identical: {} epochs of three tori ({} digests and {} whole states compared), {} events, {} injections", report.epochs_run,
       report.digests_compared, report.states_compared, report.events, report.injections);
+  if (!report.alarm.empty()) report.sentence += "; ALARM in both: " + report.alarm;
   if (report.missing > 0)
     report.sentence += fmt::format("; {} older digests are no longer kept (the later ones contain them)", report.missing);
 }
@@ -303,17 +316,11 @@ std::optional<VerifyReport> verify_cluster(const VerifyOptions& options, Control
   for (const auto& digests : record->digests) end = std::min(end, digests.empty() ? 0 : digests.rbegin()->first + 1);
   if (options.epochs_max != 0) end = std::min(end, options.epochs_max);
 
-  VerifyReport report;
-  report.run = record->run;
-  Replay replay(*record);
+  Replay replay(*record, options, end);
   if (!replay.load(failure)) return std::nullopt;
-  bool same = true;
-  while (same && replay.next_epoch() < end) {
-    same = replay.compare_states(report) && replay.step(report);
-    ++report.epochs_run;
-    if (options.progress && report.epochs_run % 64 == 0) options.progress(replay.next_epoch(), end);
-  }
-  if (same) replay.compare_states(report);
+  replay.report().run = record->run;
+  replay.run();
+  VerifyReport report = std::move(replay.report());
   conclude(report, *record);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return report;

@@ -29,6 +29,7 @@ struct VerifyReport {
   std::optional<TorusId> torus;       // of the first difference
   std::uint64_t epoch = 0;
   std::string what;                   // "event digest", "projection", "state", "record"
+  std::string alarm;                  // a conservation law that broke, in the cluster and here alike
   std::string cluster_value;
   std::string local_value;
   double seconds = 0;

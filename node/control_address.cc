@@ -110,6 +110,7 @@ void publish_control(const std::string& name, const std::string& where) {
   const std::string folder = runtime_directory();
   if (folder.empty() || name.find('/') != std::string::npos) return;
   const std::string link = folder + "/" + name + kSuffix;
+  if (link == where) return;  // it is there already
   ::unlink(link.c_str());
   [[maybe_unused]] const int made = ::symlink(where.c_str(), link.c_str());  // a convenience: no link, no harm
 }

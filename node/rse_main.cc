@@ -1,6 +1,7 @@
 // `rse`, the command line. Each subcommand lives in its own file and registers itself here.
 #include <CLI/CLI.hpp>
 
+#include "node/rse_commands.h"
 #include "node/rse_simulate.h"
 
 namespace {
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   rse::add_simulate_command(app, exit_code);
+  rse::add_cluster_commands(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -10,8 +10,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 
 #include "node/control_address.h"
+#include "torus/braid/view.h"
 
 namespace rse {
 namespace {
@@ -27,9 +29,8 @@ std::string host_name() {
 /// A socket in the data directory when its path fits one, else in the folder of this user's daemons.
 std::string default_control(const NodeFlags& flags) {
   if (!flags.data_directory.empty()) {
-    char* absolute = ::realpath(flags.data_directory.c_str(), nullptr);
-    std::string path = (absolute != nullptr ? absolute : flags.data_directory) + std::string("/control.sock");
-    std::free(absolute);
+    std::error_code ignored;
+    const std::string path = std::filesystem::absolute(flags.data_directory, ignored).lexically_normal() / "control.sock";
     if (path.size() <= kSocketPathBytesMax) return path;
   }
   const std::string folder = runtime_directory();
