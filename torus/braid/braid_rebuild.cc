@@ -19,6 +19,12 @@ void BraidNode::Impl::drop_hosted(TorusId torus) {
   mine.reset();
 }
 
+/// The cut that a resumption has fixed for this torus, as a Gather names it; 0: none, the newest will do.
+CutNumber BraidNode::Impl::resumption_cut(TorusId torus) const {
+  if (view.resumed != view.hosted_since[torus.raw]) return 0;
+  return view.resume_cut == 0 ? kScenarioCut : view.resume_cut;
+}
+
 /// The view has made us the host of `torus`.
 void BraidNode::Impl::begin_hosting(TorusId torus, const View& before) {
   const bool from_scenario = view.hosted_since[torus.raw] == view.run_since;
@@ -40,7 +46,7 @@ void BraidNode::Impl::begin_hosting(TorusId torus, const View& before) {
   }
   event(BraidEvent::Kind::kRebuildStarted,
         std::string("torus ") + letter_of(torus) + " is put together here", self.node, torus);
-  start_gather(torus, false, view.resumed == view.hosted_since[torus.raw] ? view.resume_cut : 0);
+  start_gather(torus, false, resumption_cut(torus));
 }
 
 /// Whether this node should get ready for a torus that it does not host: one that will come here if a silent peer is lost, or
@@ -200,13 +206,13 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   }
   CutNumber base = gather.from_epoch.raw;
   if (gather.with_cut) {
-    base = gather.cut_wanted;
+    base = gather.cut_wanted == kScenarioCut ? 0 : gather.cut_wanted;
     const auto& known = cuts[t];
     const auto found = gather.cut_wanted != 0 ? known.find(gather.cut_wanted)
                        : known.empty()        ? known.end()
                                               : std::prev(known.end());
     GatherRegions message{.request = gather.request, .torus = gather.torus};
-    if (found != known.end() && !(gather.view.raw != 0 && view.resumed == view.hosted_since[t] && view.resume_cut == 0)) {
+    if (found != known.end()) {
       base = found->first;
       const CutRegions& regions = found->second;
       message.cut = found->first;
@@ -332,11 +338,15 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
     if (!merged) all.emplace_back(number, own);
   }
   std::optional<CutNumber> best;
-  const bool from_start = durable_cut == 0 && (gather.cut_wanted == 0 || view.resumed == view.number);
-  if (from_start) best = 0;
+  // The scenario will do if every packet since is here.
+  std::array<bool, kTorusCount> has_any{}, has_first{};
+  for (const PacketPtr& packet : gather.packets) {
+    has_any[packet->torus.raw] = true;
+    has_first[packet->torus.raw] |= packet->epoch.raw == 0;
+  }
+  if ((gather.cut_wanted == 0 || gather.cut_wanted == kScenarioCut) && has_any == has_first) best = 0;
   for (auto& [cut, regions] : all) {
     if (gather.cut_wanted != 0 && cut != gather.cut_wanted) continue;
-    if (view.resumed == view.hosted_since[torus.raw] && gather.view.raw != 0 && cut != view.resume_cut) continue;
     const bool whole = std::all_of(regions.regions.begin(), regions.regions.end(),
                                    [](const auto& region) { return region != nullptr; });
     if (whole && (!best || cut > *best)) {
@@ -346,6 +356,18 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
     }
   }
   return best;
+}
+
+/// Whether the gathered packets begin no later than what is known ends.
+bool BraidNode::Impl::gathered_connects(TorusId torus) const {
+  for (TorusId each : kTori) {
+    std::optional<Epoch> first;
+    for (const PacketPtr& packet : hosted[torus.raw]->gather->packets) {
+      if (packet->torus == each && (!first || packet->epoch < *first)) first = packet->epoch;
+    }
+    if (first && *first > logs[each.raw].wanted()) return false;
+  }
+  return true;
 }
 
 void BraidNode::Impl::merge_gathered(TorusId torus) {
@@ -375,6 +397,17 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
   GatherState& gather = *mine.gather;
   if (!gather.with_cut) {
+    if (!gathered_connects(torus)) {
+      // While we caught up, a durable cut let the others forget what we lack: begin again from a newer cut.
+      const bool speculative = gather.view.raw == 0;
+      if (mine.working) dropped[torus.raw].push_back(std::move(mine.machine));
+      mine.machine.reset();
+      mine.working = mine.restored = mine.cut_due = false;
+      mine.taking.reset();
+      mine.failure.reset();
+      start_gather(torus, speculative, speculative ? 0 : resumption_cut(torus));
+      return;
+    }
     merge_gathered(torus);
     mine.official_when_idle |= gather.view.raw != 0;
     mine.gather.reset();
@@ -386,22 +419,17 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   if (!best) {
     // The sources' newest cuts may differ by one: ask for an older one that some of them named.
     CutNumber older = 0;
-    for (CutNumber cut : gather.cuts_named) {
-      if (cut != 0 && (gather.cut_wanted == 0 || cut < gather.cut_wanted)) {
-        older = cut;
-        break;
-      }
-    }
+    if (gather.cuts_named.size() > 1) older = *gather.cuts_named.begin();
     const std::string key = std::string("gather ") + letter_of(torus);
     if (elapsed(alarms_said[key], now) > milliseconds(2000)) {
       alarms_said[key] = now;
       event(BraidEvent::Kind::kStopped,
             std::string("torus ") + letter_of(torus) + " cannot be put together from what the members hold", self.node, torus);
     }
-    if (older != 0 && gather.cut_wanted == 0) {
-      start_gather(torus, gather.view.raw == 0, older);
+    if (gather.cut_wanted == 0) {
+      start_gather(torus, gather.view.raw == 0, older != 0 ? older : kScenarioCut);
     } else {
-      gather.cut_wanted = view.resumed == view.hosted_since[torus.raw] ? view.resume_cut : 0;
+      gather.cut_wanted = gather.view.raw != 0 ? resumption_cut(torus) : 0;
       gather.retry_at = now + milliseconds(200);
     }
     return;
@@ -442,7 +470,7 @@ void BraidNode::Impl::restored(TorusId torus) {
     cuts[torus.raw].erase(mine.cut_taken);
     mine.machine.reset();
     mine.official_when_idle = false;
-    if (mine.since.raw != 0 && mine.cut_taken != 0) start_gather(torus, false, 0);
+    if (mine.since.raw != 0 && mine.cut_taken != 0) start_gather(torus, false, resumption_cut(torus));
     return;
   }
   mine.restored = true;

@@ -202,6 +202,7 @@ struct BraidNode::Impl {
   // --- braid_rebuild.cc ---
   void begin_hosting(TorusId torus, const View& before);
   void drop_hosted(TorusId torus);
+  CutNumber resumption_cut(TorusId torus) const;
   void consider_staging();
   void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
   void send_gather(TorusId torus, NodeId to);
@@ -212,6 +213,7 @@ struct BraidNode::Impl {
   void retry_gather(TorusId torus);
   void gather_complete(TorusId torus);
   std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, CutRegions& out) const;
+  bool gathered_connects(TorusId torus) const;
   void merge_gathered(TorusId torus);
   void restored(TorusId torus);
   void become_official(TorusId torus);

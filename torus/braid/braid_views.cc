@@ -515,7 +515,7 @@ void BraidNode::Impl::install(View next) {
     if (!mine || mine->since != view.hosted_since[torus.raw]) {
       begin_hosting(torus, before);
     } else if (!mine->official) {
-      start_gather(torus, false, 0);  // the sources may be others now
+      start_gather(torus, false, resumption_cut(torus));  // the sources may be others now
     } else {
       assign_holders(torus);
     }

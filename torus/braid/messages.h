@@ -22,6 +22,7 @@ inline constexpr std::size_t kMessageBytesMax = 16u << 20;
 inline constexpr std::size_t kPartBytes = 256u << 10;
 
 using CutNumber = std::uint64_t;
+inline constexpr CutNumber kScenarioCut = ~CutNumber{0};  // in Gather only, where 0 means the newest
 
 /// Which of a torus's regions a node holds: bit 0 the even ones, bit 1 the odd ones.
 using Halves = std::uint8_t;
@@ -90,7 +91,7 @@ struct Gather {
   std::uint64_t request = 0;
   bool with_cut = true;      // false: packets from `from_epoch` on are enough
   Epoch from_epoch;          // with_cut = false: the first epoch the requester's machine will run
-  CutNumber cut_wanted = 0;  // 0: the newest the holder has; else exactly this (resumption)
+  CutNumber cut_wanted = 0;  // 0: the newest the holder has; kScenarioCut: none, all packets; else exactly this
 };
 
 /// Regions of a cut that the answering node holds.
