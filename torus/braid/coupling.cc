@@ -11,7 +11,7 @@ ConstraintCounts constraint_counts(std::span<const std::uint32_t, kFaceCellCount
 
 std::uint64_t apply_constraints(std::span<const std::uint32_t, kFaceCellCount> expected,
                                 const ConstraintCounts& actual, Epoch epoch,
-                                std::uint32_t tolerance, Correction correction, Torus& own) {
+                                std::uint32_t tolerance, Torus& own) {
   const TorusId neighbour = previous_torus(own.id());
   std::uint64_t violations = 0;
   for (std::size_t i = 0; i < kConstraintsPerEpoch; ++i) {
@@ -21,7 +21,7 @@ std::uint64_t apply_constraints(std::span<const std::uint32_t, kFaceCellCount> e
     if (distance <= std::int64_t{tolerance}) continue;
     ++violations;
     const std::int32_t payload = correction_of(difference);
-    if (payload == 0 || correction == Correction::kNone) continue;
+    if (payload == 0) continue;
     const auto y = static_cast<std::int32_t>(cell / kSide);
     const auto z = static_cast<std::int32_t>(cell % kSide);
     own.deliver_corrective(cell_at(own.id(), kSide - 1, y, z), cell_at(neighbour, 0, y, z), payload);

@@ -32,12 +32,10 @@ constexpr std::int32_t correction_of(std::int64_t difference) {
 /// What of a whole face's counts has to be kept until the neighbour's states of `epoch` arrive.
 ConstraintCounts constraint_counts(std::span<const std::uint32_t, kFaceCellCount> face, Epoch epoch);
 
-enum class Correction : std::uint8_t { kNone, kDeliver };
-
-/// Compares, returns the count of violations, and with kDeliver delivers the corrective events into `own`, which is
-/// between begin_epoch() and run_epoch(). `expected`: boundary states of the torus before `own`, of `epoch`.
+/// Compares, delivers the corrective events into `own`, which is between begin_epoch() and run_epoch(), and returns the
+/// count of violations. `expected`: boundary states of the torus before `own`, of `epoch`.
 std::uint64_t apply_constraints(std::span<const std::uint32_t, kFaceCellCount> expected,
                                 const ConstraintCounts& actual, Epoch epoch, std::uint32_t tolerance,
-                                Correction correction, Torus& own);
+                                Torus& own);
 
 }  // namespace rse

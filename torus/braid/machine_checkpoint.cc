@@ -55,7 +55,7 @@ void TorusMachine::Impl::write_machine_head(Bytes& out) const {
   writer.put(kHeadMagic);
   writer.put(torus.id());
   writer.put(run);
-  writer.put(static_cast<std::uint8_t>(coupling == Correction::kDeliver));
+  writer.put(static_cast<std::uint8_t>(coupling == Coupling::kOn));
   writer.put(tolerance);
   write_epochs(epochs, writer);
   writer.put(violations_total);
@@ -133,7 +133,7 @@ Result<void> TorusMachine::Impl::read_head(std::span<const std::byte> bytes) {
   if (magic != kHeadMagic) return Error::kUnknownVersion;
   if (id != torus.id()) return Error::kWrongTorus;
   run = reader.get<RunId>();
-  coupling = get_bool(reader) ? Correction::kDeliver : Correction::kNone;
+  coupling = get_bool(reader) ? Coupling::kOn : Coupling::kOff;
   tolerance = reader.get<std::uint32_t>();
   RSE_TRY(epochs, read_epochs(reader));
   violations_total = reader.get<std::uint64_t>();

@@ -14,6 +14,8 @@ namespace rse {
 //     ^------- error of load, restore ------'
 enum class MachinePhase : std::uint8_t { kEmpty, kReady, kAwaitingSeal };
 
+enum class Coupling : std::uint8_t { kOff = 0, kOn = 1 };
+
 /// What the torus keeps of an epoch that it ran, until its neighbours' packets of that epoch are applied.
 struct OwnEpoch {
   Packet packet;
@@ -29,11 +31,14 @@ struct TorusMachine::Impl {
   const OwnEpoch* newest() const { return own_count == 0 ? nullptr : &own_epochs[newest_index]; }
   /// Inside a leap that a limit made this machine step through: nothing happens in this epoch.
   bool stepping() const { return newest() != nullptr && epochs.next < newest()->packet.next_epoch; }
+  /// False once ticks have run out: such an epoch is empty, its inputs are not applied, the engine rests.
+  bool has_ticks() const { return epochs.start < kLastTick; }
   void apply_inputs(const Packet& from_next, const Packet& from_previous, const OwnEpoch& mine);
   void deliver_batch(const Packet& packet);
   void deliver_injection(const Injection& injection, Tick start);
   void decide_leap(const Projections& projections);
   Projection project() const;
+  std::vector<Event> batch_to(TorusId peer) const;
   bool is_quiet(const Packet& packet) const;
   void write_machine_head(Bytes& out) const;
   Result<void> read_head(std::span<const std::byte> bytes);
@@ -42,7 +47,7 @@ struct TorusMachine::Impl {
 
   Torus torus;
   RunId run;
-  Correction coupling = Correction::kNone;
+  Coupling coupling = Coupling::kOff;
   std::uint32_t tolerance = 0;
   Epochs epochs;
   std::uint64_t violations_total = 0;

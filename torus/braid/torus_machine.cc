@@ -38,7 +38,7 @@ TorusMachine::~TorusMachine() = default;
 void TorusMachine::Impl::clear() {
   torus.reset(torus.id());
   run = {};
-  coupling = Correction::kNone;
+  coupling = Coupling::kOff;
   tolerance = 0;
   epochs = {};
   violations_total = 0;
@@ -87,7 +87,7 @@ Result<void> TorusMachine::load(RunId run, const Scenario& scenario) {
     return taken;
   }
   impl_->run = run;
-  impl_->coupling = scenario.boundary_coupling ? Correction::kDeliver : Correction::kNone;
+  impl_->coupling = scenario.boundary_coupling ? Coupling::kOn : Coupling::kOff;
   impl_->tolerance = scenario.boundary_tolerance;
   impl_->epochs.mode = scenario.adaptive ? EpochLength::kAdaptive : EpochLength::kFixed;
   impl_->epochs.length = scenario.epoch_ticks;
@@ -168,16 +168,14 @@ void TorusMachine::run_epoch(const Packet* from_next, const Packet* from_previou
   machine.alarm.clear();
   machine.epochs.enter(violations_two_before);
 
-  // At the end of all ticks an epoch has no tick: the engine gets the last one, which it has passed, and what is
-  // delivered lies beyond it for ever.
-  const Tick end = machine.epochs.end();
-  const Tick start{std::min(machine.epochs.start.raw, end.raw - 1)};
-  machine.torus.begin_epoch(start, end);
-  if (has_inputs) {
-    machine.apply_inputs(*from_next, *from_previous, *mine);
-    machine.alarm = broken_law(projections, machine.torus);
+  if (machine.has_ticks()) {
+    machine.torus.begin_epoch(machine.epochs.start, machine.epochs.end());
+    if (has_inputs) {
+      machine.apply_inputs(*from_next, *from_previous, *mine);
+      machine.alarm = broken_law(projections, machine.torus);
+    }
+    machine.torus.run_epoch();
   }
-  machine.torus.run_epoch();
   if (has_inputs && !stepping) {
     machine.decide_leap(projections);
     machine.cut_noted = machine.cut.note(machine.epochs.next, projections);
@@ -189,13 +187,11 @@ void TorusMachine::run_epoch(const Packet* from_next, const Packet* from_previou
 void TorusMachine::Impl::apply_inputs(const Packet& from_next, const Packet& from_previous,
                                       const OwnEpoch& mine) {
   const Tick start = epochs.start;
-  const bool has_ticks = start < epochs.end();
   deliver_batch(from_next);
   deliver_batch(from_previous);
-  if (coupling == Correction::kDeliver) {
+  if (coupling == Coupling::kOn) {
     violations = apply_constraints(from_previous.projection.boundary_states, mine.counts,
-                                   mine.packet.epoch, tolerance,
-                                   has_ticks ? Correction::kDeliver : Correction::kNone, torus);
+                                   mine.packet.epoch, tolerance, torus);
     violations_total += violations;
   }
   for (const Injection& injection : mine.packet.seal.injections) deliver_injection(injection, start);
@@ -260,14 +256,15 @@ const Packet& TorusMachine::seal(Seal seal) {
   packet.next_epoch = machine.leap_target.value_or(epoch + 1);
   packet.seal = std::move(seal);
   packet.projection = machine.project();
-  const auto to_next = machine.torus.outbox(next_torus(id()));
-  const auto to_previous = machine.torus.outbox(previous_torus(id()));
-  packet.batch_to_next.assign(to_next.begin(), to_next.end());
-  packet.batch_to_previous.assign(to_previous.begin(), to_previous.end());
+  packet.batch_to_next = machine.batch_to(next_torus(id()));
+  packet.batch_to_previous = machine.batch_to(previous_torus(id()));
   packet.projection.quiet = !stepping && machine.is_quiet(packet);
   if (!stepping) {
-    machine.own_epochs[oldest].counts =
-        constraint_counts(machine.torus.high_face_counts(), epoch);
+    machine.own_epochs[oldest].counts = {};
+    if (machine.has_ticks()) {
+      machine.own_epochs[oldest].counts =
+          constraint_counts(machine.torus.high_face_counts(), epoch);
+    }
     machine.newest_index = oldest;
     machine.own_count = std::min(machine.own_count + 1, machine.own_epochs.size());
   }
@@ -277,6 +274,12 @@ const Packet& TorusMachine::seal(Seal seal) {
   machine.must_seal_empty = false;
   machine.phase = MachinePhase::kReady;
   return packet;
+}
+
+std::vector<Event> TorusMachine::Impl::batch_to(TorusId peer) const {
+  if (!has_ticks()) return {};
+  const auto sent = torus.outbox(peer);
+  return {sent.begin(), sent.end()};
 }
 
 bool TorusMachine::Impl::is_quiet(const Packet& packet) const {
@@ -299,9 +302,11 @@ Projection TorusMachine::Impl::project() const {
   projection.refused = counters.refused;
   projection.processes = torus.process_count();
   projection.edges = torus.edge_count();
-  projection.load = torus.epoch_events();
   projection.next_event_time = torus.next_event_time().value_or(kLastTick);
-  std::ranges::copy(torus.low_face_counts(), projection.boundary_states.begin());
+  if (has_ticks()) {
+    projection.load = torus.epoch_events();
+    std::ranges::copy(torus.low_face_counts(), projection.boundary_states.begin());
+  }
   const auto set = [&](ConstraintIndex index, std::uint64_t value) {
     projection.constraint_vector[index] = static_cast<std::int64_t>(value);
   };
