@@ -1,15 +1,15 @@
 #include "torus/engine/key_sort.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 namespace rse {
 namespace {
 
 constexpr unsigned kLowShift = kPackedDestinationShift;  // 8 bits: cell of a region
-constexpr unsigned kHighShift = kPackedDestinationShift + kRegionCellBits;  // 7 bits: region
 constexpr std::uint32_t kLowBuckets = 1u << kRegionCellBits;
-constexpr std::uint32_t kHighBuckets = kSpreadRegions;
+constexpr std::uint32_t kSmallDigitsCountMax =
+    160;  // below, clearing and adding up large tables costs more than a pass
 
 void insertion_sort(PackedEvent* events, std::uint32_t count) {
   for (std::uint32_t i = 1; i < count; ++i) {
@@ -20,13 +20,30 @@ void insertion_sort(PackedEvent* events, std::uint32_t count) {
   }
 }
 
-void counts_to_starts(std::uint32_t* counts, std::uint32_t buckets) {
-  std::uint32_t start = 0;
-  for (std::uint32_t i = 0; i < buckets; ++i) {
-    const std::uint32_t count = counts[i];
-    counts[i] = start;
-    start += count;
+// Radix sort by destination in kPasses passes of kBits, least significant digit first; where the
+// result lies.
+template <unsigned kBits, unsigned kPasses>
+PackedEvent* sort_by_destination(PackedEvent* events, PackedEvent* scratch, std::uint32_t count) {
+  static_assert(kBits * kPasses >= 15);
+  constexpr std::uint32_t kMask = (1u << kBits) - 1;
+  std::uint32_t next[kPasses][kMask + 1] = {};
+  const auto digit = [](PackedEvent event, unsigned pass) {
+    return static_cast<std::uint32_t>(event >> (kPackedDestinationShift + pass * kBits)) & kMask;
+  };
+  for (std::uint32_t i = 0; i < count; ++i) {
+#pragma GCC unroll 3
+    for (unsigned pass = 0; pass < kPasses; ++pass) ++next[pass][digit(events[i], pass)];
   }
+#pragma GCC unroll 3
+  for (unsigned pass = 0; pass < kPasses; ++pass) {
+    std::uint32_t start = 0;
+    for (std::uint32_t& at : next[pass]) start += std::exchange(at, start);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      scratch[next[pass][digit(events[i], pass)]++] = events[i];
+    }
+    std::swap(events, scratch);
+  }
+  return events;
 }
 
 // Ordered by destination already; orders each destination's events by source and payload. Most need
@@ -59,20 +76,11 @@ PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_
     insertion_sort(events, count);
     return events;
   }
-  std::uint32_t low[kLowBuckets] = {};
-  std::uint32_t high[kHighBuckets] = {};
-  for (std::uint32_t i = 0; i < count; ++i) {
-    ++low[(events[i] >> kLowShift) & (kLowBuckets - 1)];
-    ++high[events[i] >> kHighShift];
-  }
-  counts_to_starts(low, kLowBuckets);
-  counts_to_starts(high, kHighBuckets);
-  for (std::uint32_t i = 0; i < count; ++i) {
-    scratch[low[(events[i] >> kLowShift) & (kLowBuckets - 1)]++] = events[i];
-  }
-  for (std::uint32_t i = 0; i < count; ++i) events[high[scratch[i] >> kHighShift]++] = scratch[i];
-  sort_within_destinations(events, count);
-  return events;
+  PackedEvent* const sorted = count <= kSmallDigitsCountMax
+                                  ? sort_by_destination<5, 3>(events, scratch, count)
+                                  : sort_by_destination<8, 2>(events, scratch, count);
+  sort_within_destinations(sorted, count);
+  return sorted;
 }
 
 PackedEvent* sort_region(PackedEvent* events, PackedEvent* scratch, std::uint32_t count) {

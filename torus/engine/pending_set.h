@@ -121,18 +121,36 @@ class PendingSet {
   std::uint32_t words_size_ = 0;
 };
 
-/// Inserts like the set itself, from a copy of where its tables are: a loop that holds one keeps
-/// them in registers. The window must not move while it lives.
+/// Inserts like the set itself, for a loop over the events of one tick: keeps in registers where
+/// the tables are, and where the following tick's next event goes. The set must not be used
+/// otherwise while it lives.
 class PendingSet::Appender {
  public:
-  explicit Appender(PendingSet& set)
-      : set_(set), words_(set.words_), near_at_(set.near_at_), window_start_(set.window_start_) {}
-  void insert(std::uint64_t time, PackedEvent event) {
+  /// `now` is the tick that next_before() returned last.
+  Appender(PendingSet& set, std::uint64_t now)
+      : set_(set),
+        words_(set.words_),
+        near_at_(set.near_at_),
+        window_start_(set.window_start_),
+        following_tick_(now + 1),
+        following_at_(set.near_at_[static_cast<std::uint32_t>(now + 1) & kNearMask]) {}
+  ~Appender() { near_at_[static_cast<std::uint32_t>(following_tick_) & kNearMask] = following_at_; }
+  Appender(const Appender&) = delete;
+  Appender& operator=(const Appender&) = delete;
+
+  [[gnu::always_inline]] void insert(std::uint64_t time, PackedEvent event) {
+    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+    if (time == following_tick_) {
+      if ((following_at_ & kChunkMask) == 0) [[unlikely]] {
+        following_at_ = set_.grow_near(slot, following_at_);
+      }
+      words_[following_at_++] = event;
+      return;
+    }
     if (time - window_start_ >= 2 * kBlockTicks) [[unlikely]] {
       set_.insert_far(time, event);
       return;
     }
-    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
     std::uint32_t at = near_at_[slot];
     if ((at & kChunkMask) == 0) [[unlikely]]
       at = set_.grow_near(slot, at);
@@ -145,6 +163,8 @@ class PendingSet::Appender {
   std::uint64_t* const words_;
   std::uint32_t* const near_at_;
   const std::uint64_t window_start_;
+  const std::uint64_t following_tick_;
+  std::uint32_t following_at_;
 };
 
 template <class Visit>

@@ -2,6 +2,7 @@
 
 #include "torus/engine/engine.h"
 #include "torus/engine/engine_context.h"
+#include "torus/engine/few_events.h"
 #include "torus/engine/key_sort.h"
 
 namespace rse {
@@ -13,6 +14,10 @@ void Engine::run_epoch() {
     const bool corrective_first = corrective_count != 0 && next >= epoch_start;
     const std::uint64_t now = corrective_first ? epoch_start : next;
     if (now == PendingSet::kNever) break;
+    if (!corrective_first && pending_count <= FewEvents::kCountToEnter && FewEvents::fits(*this)) {
+      FewEvents(*this).run();
+      continue;
+    }
     progress.store(now > epoch_start ? now - epoch_start : 0, std::memory_order_relaxed);
     tick_sum = 0;
     if (corrective_first) process_correctives();
@@ -85,36 +90,49 @@ void Engine::relay_all(std::uint64_t now, const PackedEvent* events, std::uint32
   Edge* const edges = lattice.edge_pool();
   std::uint8_t* const marks = changed.data();
   const std::uint32_t first = first_cell;
-  PendingSet::Appender out(pending);
+  const std::uint8_t torus = id.raw;
+  PendingSet::Appender out(pending, now);
   std::uint64_t sum = 0;
   std::uint32_t sent = 0;
-  const auto send_along = [&](Edge& edge, std::uint32_t from, std::int32_t payload) {
-    const std::uint32_t delay = adapted_delay(edge.delay, payload);
-    edge.delay = delay;
-    const std::uint32_t target = edge.target - first;
+  // Sends along an edge whose delay, just adapted, the caller stores.
+  const auto send_along = [&](std::uint32_t to, std::uint32_t delay, std::uint32_t from,
+                              std::int32_t payload) __attribute__((always_inline)) {
+    const std::uint32_t target = to - first;
     if (target >= kCellCount) [[unlikely]] {
-      static_cast<void>(send(now, from, CellId{edge.target}, delay, next_payload(payload)));
+      static_cast<void>(send(now, from, CellId{to}, delay, next_payload(payload)));
       return;
     }
     marks[target >> kRegionCellBits] = 1;
     ++sent;
     out.insert(now + delay, pack(target, first + from, next_payload(payload)));
   };
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const PackedEvent event = events[i];
-    const std::uint32_t index = packed_destination(event);
-    const std::int32_t payload = packed_payload(event);
-    sum += digest_term({Tick{now}, CellId{first + index}, CellId{packed_source(event)}, payload});
+  const auto take_term = [&](PackedEvent event) {
+    sum += digest_term(unpack(event, Tick{now}, TorusId{torus}));
+  };
+  for (std::uint32_t i = 0; i < count;) {
+    const std::uint32_t index = packed_destination(events[i]);
     marks[index >> kRegionCellBits] = 1;
     const Cell cell = cells[index];
     if (cell.flags_and_edge_count == 1) [[likely]] {
-      send_along(edges[cell.first_edge], index, payload);
+      Edge& edge = edges[cell.first_edge];
+      std::uint32_t delay = edge.delay;
+      do {  // the cell's events of this tick, with the delay in a register
+        const std::int32_t payload = packed_payload(events[i]);
+        take_term(events[i]);
+        delay = adapted_delay(delay, payload);
+        send_along(edge.target, delay, index, payload);
+        ++i;
+      } while (i < count && packed_destination(events[i]) == index);
+      edge.delay = delay;
       continue;
     }
+    const std::int32_t payload = packed_payload(events[i]);
+    take_term(events[i++]);
     if (cell.has_limit() && payload >= *lattice.limit(index)) continue;
     const std::uint32_t end = cell.first_edge + cell.edge_count();
     for (std::uint32_t edge = cell.first_edge; edge < end; ++edge) {
-      send_along(edges[edge], index, payload);
+      edges[edge].delay = adapted_delay(edges[edge].delay, payload);
+      send_along(edges[edge].target, edges[edge].delay, index, payload);
     }
   }
   tick_sum += sum;
