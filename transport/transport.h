@@ -46,7 +46,9 @@ struct TransportCallbacks {
   /// The handshake succeeded; `peer` is who it says it is. A second connection to the same life of a peer is resolved
   /// inside the transport (both sides keep the same one) and is not reported.
   std::function<void(const Hello& peer)> on_up;
-  /// `proof_of_death`: the process is gone, not only the link (its port refuses connections after the close).
+  /// `proof_of_death`: the process is gone, not only the link (its port refuses connections after the close, or a later
+  /// life of the node has come up). A close is reported with false at once; when the proof comes later, and the peer
+  /// is still not back, a second and stronger report with true follows.
   std::function<void(NodeId peer, bool proof_of_death)> on_down;
   std::function<void(NodeId peer, std::span<const std::byte> message)> on_message;
   /// A dial or a handshake failed; `why` names thing, cause and next step. Repeats are folded by the receiver.
@@ -62,7 +64,7 @@ class Transport {
   virtual void dial(const std::string& address) = 0;
   virtual void undial(const std::string& address) = 0;
   virtual SendResult send(NodeId peer, std::span<const std::byte> message) = 0;
-  /// Closes the link to a peer; it may come back.
+  /// Closes the link to a peer; it may come back. on_down(peer, false) follows from the event loop.
   virtual void disconnect(NodeId peer) = 0;
   virtual std::vector<LinkStats> stats() const = 0;
   /// No callback after this returns.

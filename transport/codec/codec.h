@@ -10,6 +10,7 @@
 #include "torus/base/bytes.h"
 #include "torus/base/result.h"
 #include "torus/braid/messages.h"
+#include "transport/handshake.h"
 #include "transport/transport.h"
 
 namespace rse {
@@ -25,5 +26,10 @@ inline constexpr std::size_t kHelloBytesMax = 4096;
 void encode_hello(const Hello& hello, Bytes& out);
 /// kMalformed also when the other end is not an RSE node at all, or its node id is 0.
 Result<Hello> decode_hello(std::span<const std::byte> bytes);
+
+void encode_link_claim(const LinkClaim& claim, Bytes& out);
+Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes);
+void encode_link_grant(const LinkGrant& grant, Bytes& out);
+Result<LinkGrant> decode_link_grant(std::span<const std::byte> bytes);
 
 }  // namespace rse

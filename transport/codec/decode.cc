@@ -469,4 +469,20 @@ Result<Hello> decode_hello(std::span<const std::byte> bytes) {
   return hello;
 }
 
+Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes) {
+  if (bytes.size() > kHelloBytesMax) return Error::kTooLarge;
+  v1::LinkClaim wire;
+  if (!parse(bytes, wire)) return Error::kMalformed;
+  return LinkClaim{wire.link()};
+}
+
+Result<LinkGrant> decode_link_grant(std::span<const std::byte> bytes) {
+  if (bytes.size() > kHelloBytesMax) return Error::kTooLarge;
+  v1::LinkGrant wire;
+  if (!parse(bytes, wire)) return Error::kMalformed;
+  if (wire.refusal().size() > kRefusalBytesMax) return Error::kTooLarge;
+  if (wire.link() != 0 && !wire.refusal().empty()) return Error::kMalformed;
+  return LinkGrant{wire.link(), wire.refusal()};
+}
+
 }  // namespace rse

@@ -308,4 +308,17 @@ void encode_hello(const Hello& hello, Bytes& out) {
   append(wire, out);
 }
 
+void encode_link_claim(const LinkClaim& claim, Bytes& out) {
+  v1::LinkClaim wire;
+  wire.set_link(claim.link);
+  append(wire, out);
+}
+
+void encode_link_grant(const LinkGrant& grant, Bytes& out) {
+  v1::LinkGrant wire;
+  wire.set_link(grant.link);
+  wire.set_refusal(grant.refusal.substr(0, kRefusalBytesMax));
+  append(wire, out);
+}
+
 }  // namespace rse

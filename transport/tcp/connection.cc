@@ -1,0 +1,192 @@
+#include "transport/tcp/connection.h"
+
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
+#include <asio/write.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace rse {
+namespace {
+
+constexpr std::size_t kHeaderBytes = 4;
+constexpr std::size_t kReceiveBytes = 128u << 10;       // first size of the buffer; a larger frame grows it
+constexpr std::size_t kReceiveBytesKept = 1u << 20;     // after a larger frame it shrinks again
+constexpr std::size_t kChunkBytes = 64u << 10;          // small frames share a chunk up to this size
+constexpr std::size_t kChunksPerWrite = 64;             // Asio hands at most this many to writev()
+constexpr std::size_t kSpareChunksMax = 4;
+/// The kernel gives up a connection whose bytes nobody acknowledged for so long; until then the braid counts silence.
+constexpr unsigned kUnacknowledgedMillisecondsMax = 20'000;
+
+}  // namespace
+
+void set_close_on_exec(int handle) { ::fcntl(handle, F_SETFD, FD_CLOEXEC); }
+
+Connection::Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max)
+    : socket_(std::move(socket)), timer_(socket_.get_executor()), frame_bytes_max_(frame_bytes_max) {}
+
+void Connection::start() {
+  std::error_code ignored;
+  remote_ = socket_.remote_endpoint(ignored);
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  const unsigned limit = kUnacknowledgedMillisecondsMax;
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+  set_close_on_exec(socket_.native_handle());
+  received_.resize(kReceiveBytes);
+  read_more();
+}
+
+bool Connection::send(std::span<const std::byte> frame) {
+  if (closed_ || draining_) return true;
+  const std::size_t size = kHeaderBytes + frame.size();
+  const std::size_t bound =
+      frame.size() <= kSmallMessageBytes ? kPeerQueueBytesMax : kPeerQueueBytesMax - kQueueReserveBytes;
+  if (queued_bytes_ + size > bound) return false;
+  const bool shares = queue_.size() > writing_ && queue_.back().size() + size <= kChunkBytes;
+  if (!shares) {
+    queue_.emplace_back();
+    if (!spare_.empty()) {
+      queue_.back().swap(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  Bytes& chunk = queue_.back();
+  std::array<std::byte, kHeaderBytes> header;
+  const auto announced = static_cast<std::uint32_t>(frame.size());
+  std::memcpy(header.data(), &announced, kHeaderBytes);
+  chunk.insert(chunk.end(), header.begin(), header.end());
+  chunk.insert(chunk.end(), frame.begin(), frame.end());
+  queued_bytes_ += size;
+  flush();
+  return true;
+}
+
+void Connection::flush() {
+  if (closed_ || writing_ != 0) return;
+  if (queue_.empty()) {
+    if (draining_) close();
+    return;
+  }
+  writing_ = std::min(queue_.size(), kChunksPerWrite);
+  std::vector<asio::const_buffer> buffers;
+  buffers.reserve(writing_);
+  for (std::size_t i = 0; i < writing_; ++i) buffers.emplace_back(queue_[i].data(), queue_[i].size());
+  asio::async_write(socket_, std::move(buffers),
+                    [self = shared_from_this()](const std::error_code& error, std::size_t size) {
+                      self->on_written(error, size);
+                    });
+}
+
+void Connection::on_written(const std::error_code& error, std::size_t size) {
+  bytes_sent += size;
+  if (closed_) return;
+  if (error) {
+    // What the other end said before it closed (why it refuses, say) may still be there to read; reading ends in EOF or
+    // an error by itself. Until then nothing more is written.
+    if (!draining_) return;
+    return close();
+  }
+  for (; writing_ > 0; --writing_) {
+    Bytes& chunk = queue_.front();
+    queued_bytes_ -= chunk.size();
+    if (spare_.size() < kSpareChunksMax && chunk.capacity() <= 2 * kChunkBytes) {
+      chunk.clear();
+      spare_.push_back(std::move(chunk));
+    }
+    queue_.pop_front();
+  }
+  flush();
+}
+
+void Connection::read_more() {
+  make_room();
+  socket_.async_read_some(asio::buffer(received_.data() + end_, received_.size() - end_),
+                          [self = shared_from_this()](const std::error_code& error, std::size_t size) {
+                            self->on_read(error, size);
+                          });
+}
+
+void Connection::on_read(const std::error_code& error, std::size_t size) {
+  bytes_received += size;
+  if (closed_) return;
+  if (error) return fail(error, "");
+  end_ += size;
+  if (take_frames()) read_more();
+}
+
+/// False when the connection was closed on the way.
+bool Connection::take_frames() {
+  while (end_ - begin_ >= kHeaderBytes) {
+    std::uint32_t size = 0;
+    std::memcpy(&size, received_.data() + begin_, kHeaderBytes);
+    if (size > frame_bytes_max_) {
+      fail(asio::error::message_size, "it announced a frame of " + std::to_string(size) + " bytes and at most " +
+                                          std::to_string(frame_bytes_max_) + " are allowed");
+      return false;
+    }
+    if (end_ - begin_ - kHeaderBytes < size) break;
+    const std::span frame(received_.data() + begin_ + kHeaderBytes, size);
+    begin_ += kHeaderBytes + size;
+    if (!draining_) on_frame(frame);
+    if (closed_) return false;
+  }
+  return true;
+}
+
+/// Moves what is left to the front and makes the buffer larger, by doubling, when the frame being received needs it: a
+/// sender that announces 17 MiB and sends nothing gets no 17 MiB.
+void Connection::make_room() {
+  const std::size_t waiting = end_ - begin_;
+  if (begin_ > 0) {
+    if (waiting > 0) std::memmove(received_.data(), received_.data() + begin_, waiting);
+    begin_ = 0;
+    end_ = waiting;
+  }
+  if (waiting == 0 && received_.size() > kReceiveBytesKept) {
+    received_.resize(kReceiveBytes);
+    received_.shrink_to_fit();
+  }
+  if (end_ == received_.size()) received_.resize(std::min(received_.size() * 2, kFrameBytesMax + kHeaderBytes));
+}
+
+void Connection::set_time_limit(std::chrono::nanoseconds limit) {
+  const std::uint64_t number = ++time_limit_number_;
+  timer_.cancel();
+  if (limit.count() == 0 || closed_) return;
+  timer_.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(limit));
+  timer_.async_wait([self = shared_from_this(), number](const std::error_code& error) {
+    if (error || self->closed_ || number != self->time_limit_number_) return;
+    if (self->draining_) return self->close();
+    self->on_time_limit();
+  });
+}
+
+void Connection::close() {
+  if (closed_) return;
+  closed_ = true;
+  timer_.cancel();
+  std::error_code ignored;
+  socket_.close(ignored);
+}
+
+void Connection::close_after_flush() {
+  if (closed_) return;
+  draining_ = true;
+  flush();
+}
+
+void Connection::fail(const std::error_code& error, const std::string& why) {
+  if (closed_) return;
+  const bool silent = draining_;
+  close();
+  if (!silent) on_closed(error, why);
+}
+
+}  // namespace rse

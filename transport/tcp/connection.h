@@ -1,0 +1,87 @@
+// One TCP connection that carries frames: u32 little-endian size, then that many bytes. Spec: transport/tcp/framing.md.
+// Size: a frame is at most frame_bytes_max; the receive buffer grows with what arrives, not with what is announced.
+// Threads: the event loop's. Memory: queued bytes, bounded by the queue; frames handed out live until on_frame() returns.
+// Errors: on_closed(), once, from the event loop; never after close().
+#pragma once
+
+#include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "torus/base/bytes.h"
+#include "torus/braid/messages.h"
+
+namespace rse {
+
+inline constexpr std::size_t kFrameBytesMax = kMessageBytesMax + (1u << 20);
+inline constexpr std::size_t kPeerQueueBytesMax = 64u << 20;
+/// The end of the queue is kept for small messages: heartbeats have to get through a flood of regions.
+inline constexpr std::size_t kQueueReserveBytes = 1u << 20;
+inline constexpr std::size_t kSmallMessageBytes = 4096;
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max);
+  virtual ~Connection() = default;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// Sets the socket's options and begins to read.
+  void start();
+  void set_frame_bytes_max(std::size_t size) { frame_bytes_max_ = size; }
+  /// False: the queue is full and nothing was taken. True after a close, too: the bytes are lost like those on their way.
+  bool send(std::span<const std::byte> frame);
+  /// Ends it now; on_closed() will not be called.
+  void close();
+  /// Ends it when the queue has been written; what is received meanwhile is ignored.
+  void close_after_flush();
+  /// Calls on_time_limit() once unless called again before; 0: never.
+  void set_time_limit(std::chrono::nanoseconds limit);
+
+  bool closed() const { return closed_; }
+  std::size_t queued_bytes() const { return queued_bytes_; }
+  const asio::ip::tcp::endpoint& remote() const { return remote_; }
+  std::uint64_t bytes_sent = 0, bytes_received = 0;  // since taken by the owner's statistics
+
+ protected:
+  virtual void on_frame(std::span<const std::byte> frame) = 0;
+  /// `why` is empty when the other end or the network closed it (`error` says how).
+  virtual void on_closed(const std::error_code& error, const std::string& why) = 0;
+  virtual void on_time_limit() = 0;
+  void fail(const std::error_code& error, const std::string& why);
+
+ private:
+  void read_more();
+  void on_read(const std::error_code& error, std::size_t size);
+  bool take_frames();
+  void make_room();
+  void flush();
+  void on_written(const std::error_code& error, std::size_t size);
+
+  asio::ip::tcp::socket socket_;
+  asio::steady_timer timer_;
+  asio::ip::tcp::endpoint remote_;
+  std::size_t frame_bytes_max_;
+  bool closed_ = false;
+  bool draining_ = false;
+  std::uint64_t time_limit_number_ = 0;
+
+  Bytes received_;  // bytes [begin_, end_) wait to be taken
+  std::size_t begin_ = 0, end_ = 0;
+
+  std::deque<Bytes> queue_;  // whole frames; the first `writing_` are with the socket
+  std::size_t writing_ = 0;
+  std::size_t queued_bytes_ = 0;
+  std::vector<Bytes> spare_;
+};
+
+/// Children of this process must not inherit it: they would keep the port alive after our death.
+void set_close_on_exec(int handle);
+
+}  // namespace rse

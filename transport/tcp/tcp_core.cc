@@ -1,0 +1,348 @@
+// The transport's life outside handshakes: listening, dialling, sending, and what a broken link means.
+#include "transport/tcp/tcp_core.h"
+
+#include <asio/error.hpp>
+#include <asio/ip/v6_only.hpp>
+#include <asio/post.hpp>
+
+#include <random>
+
+#include "transport/codec/codec.h"
+#include "transport/tcp/address.h"
+
+namespace rse {
+
+using asio::ip::tcp;
+
+namespace {
+
+constexpr std::size_t kHandshakesMax = 128;        // of connections that others opened
+constexpr unsigned kProbeTriesMax = 8;             // waits 1, 2, 4, ... 128 ms between them
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+std::uint64_t system_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+}  // namespace
+
+Session::Session(TcpCore& core, tcp::socket socket) : Connection(std::move(socket), kHelloBytesMax), core_(&core) {}
+
+// A callback may destroy the transport: the core stays until its function returns.
+void Session::on_frame(std::span<const std::byte> frame) {
+  if (core_ != nullptr) core_->shared_from_this()->on_frame(*this, frame);
+}
+void Session::on_closed(const std::error_code& error, const std::string& why) {
+  if (core_ != nullptr) core_->shared_from_this()->on_closed(*this, error, why);
+}
+void Session::on_time_limit() {
+  if (core_ != nullptr) core_->shared_from_this()->on_time_limit(*this);
+}
+
+TcpCore::TcpCore(asio::io_context& loop, const TcpOptions& options, TransportCallbacks callbacks)
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      handshake_limit_(options.handshake_limit),
+      random_(options.seed != 0 ? options.seed : system_seed()),
+      resolver_(loop) {}
+
+// --- Listening. ---
+
+std::string TcpCore::listen(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    if (std::string failure = listen_on(address, addresses.size() > 1); !failure.empty()) return failure;
+  }
+  return {};
+}
+
+/// A single "[::]:port" takes IPv4 too; beside other addresses it keeps to IPv6, so that "0.0.0.0:port" has room.
+std::string TcpCore::listen_on(const std::string& address, bool only_v6) {
+  const auto parsed = parse_host_port(address);
+  if (!parsed) return resolve_failure_text("cannot listen on", address, {});
+  std::error_code error;
+  tcp::endpoint endpoint(tcp::v4(), parsed->port);
+  if (const auto numeric = numeric_endpoint(*parsed)) {
+    endpoint = *numeric;
+  } else if (!parsed->host.empty()) {
+    const auto found = resolver_.resolve(parsed->host, std::to_string(parsed->port), error);
+    if (error || found.empty()) return resolve_failure_text("cannot listen on", address, error);
+    endpoint = found.begin()->endpoint();
+  }
+  auto listener = std::make_shared<Listener>(loop_);
+  listener->address = address;
+  auto& acceptor = listener->acceptor;
+  acceptor.open(endpoint.protocol(), error);
+  if (error) return listen_failure_text(address, error);
+  set_close_on_exec(acceptor.native_handle());
+  acceptor.set_option(asio::socket_base::reuse_address(true), error);  // what the last life left in TIME_WAIT is fine
+  if (endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(only_v6), error);
+  acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return listen_failure_text(address, error);
+  listeners_.push_back(std::move(listener));
+  return {};
+}
+
+void TcpCore::accept(const std::shared_ptr<Listener>& listener) {
+  listener->acceptor.async_accept(
+      [self = shared_from_this(), listener](const std::error_code& error, tcp::socket socket) {
+        if (self->stopped_) return;
+        if (!error) {
+          self->on_accepted(std::move(socket));
+          if (!self->stopped_) self->accept(listener);
+          return;
+        }
+        // Too many open files, most likely; trying at once would only burn the processor.
+        listener->pause.expires_after(kAcceptPause);
+        listener->pause.async_wait([self, listener](const std::error_code& cancelled) {
+          if (!cancelled && !self->stopped_) self->accept(listener);
+        });
+        if (error != asio::error::connection_aborted) {
+          self->report_failure(listener->address, "cannot accept connections on " + listener->address + ": " +
+                                                      error.message() + "; raise the limit of open files (ulimit -n)");
+        }
+      });
+}
+
+void TcpCore::on_accepted(tcp::socket socket) {
+  if (handshake_count() >= kHandshakesMax) return;  // closes it; who means it comes again
+  std::error_code error;
+  const auto remote = socket.remote_endpoint(error);
+  if (!error) open_session(std::move(socket), false, to_text(remote), nullptr);
+}
+
+std::size_t TcpCore::handshake_count() const {
+  std::size_t count = 0;
+  for (const auto& session : sessions_) count += !session->outgoing && session->phase != SessionPhase::kUp;
+  return count;
+}
+
+std::vector<std::uint16_t> TcpCore::bound_ports() const {
+  std::vector<std::uint16_t> ports;
+  std::error_code ignored;
+  for (const auto& listener : listeners_) ports.push_back(listener->acceptor.local_endpoint(ignored).port());
+  return ports;
+}
+
+// --- Dialling. ---
+
+void TcpCore::set_hello(const Hello& hello) {
+  if (stopped_) return;
+  hello_ = hello;
+  if (std::exchange(started_, true)) return;
+  for (const auto& listener : listeners_) accept(listener);
+  for (const auto& [address, dialer] : dialers_) dialer->start();
+}
+
+void TcpCore::dial(const std::string& address) {
+  if (stopped_ || own_addresses_.contains(address) || dialers_.contains(address)) return;
+  Dialer::Hooks hooks;  // a dialer is stopped before the core goes
+  hooks.connected = [this](Dialer& dialer, tcp::socket socket) {
+    open_session(std::move(socket), true, dialer.address(), dialer.shared_from_this());
+  };
+  hooks.refused = [this](const tcp::endpoint& endpoint) { shared_from_this()->note_refused(endpoint); };
+  hooks.failed = [this](Dialer& dialer, const std::string& why) {
+    shared_from_this()->report_failure(dialer.address(), why);
+  };
+  hooks.linked = [this](NodeId node) { return linked(node); };
+  auto dialer = std::make_shared<Dialer>(loop_, address, random_.next(), std::move(hooks));
+  dialers_.emplace(address, dialer);
+  if (!started_) return;
+  asio::post(loop_, [self = shared_from_this(), dialer] { dialer->start(); });  // no callback from inside this call
+}
+
+void TcpCore::undial(const std::string& address) {
+  own_addresses_.erase(address);
+  const auto found = dialers_.find(address);
+  if (found == dialers_.end()) return;
+  found->second->stop();
+  dialers_.erase(found);
+}
+
+std::shared_ptr<Session> TcpCore::open_session(tcp::socket socket, bool outgoing, std::string address,
+                                               std::shared_ptr<Dialer> dialer) {
+  auto session = std::make_shared<Session>(*this, std::move(socket));
+  session->outgoing = outgoing;
+  session->address = std::move(address);
+  session->dialer = std::move(dialer);
+  sessions_.insert(session);
+  session->set_time_limit(handshake_limit_);
+  session->start();
+  Bytes hello;
+  encode_hello(hello_, hello);
+  session->send(hello);
+  return session;
+}
+
+// --- Links. ---
+
+bool TcpCore::linked(NodeId node) const {
+  const auto found = peers_.find(node);
+  return found != peers_.end() && found->second.link != nullptr;
+}
+
+SendResult TcpCore::send(NodeId node, std::span<const std::byte> message) {
+  if (message.size() > kMessageBytesMax) return SendResult::kTooLarge;
+  const auto found = peers_.find(node);
+  if (stopped_ || found == peers_.end() || !found->second.link) return SendResult::kNoLink;
+  Peer& peer = found->second;
+  if (message.empty()) return SendResult::kQueued;  // an empty frame is the handshake's, not a message
+  if (!peer.link->send(message)) {
+    ++peer.stats.messages_dropped;
+    return SendResult::kQueueFull;
+  }
+  ++peer.stats.messages_sent;
+  return SendResult::kQueued;
+}
+
+void TcpCore::disconnect(NodeId node) {
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !found->second.link) return;
+  Peer& peer = found->second;
+  forget(*peer.link);
+  peer.down_unreported = true;
+  asio::post(loop_, [self = shared_from_this(), node] {
+    const auto again = self->peers_.find(node);
+    if (self->stopped_ || again == self->peers_.end() || !std::exchange(again->second.down_unreported, false)) return;
+    self->wake_dialers(node);
+    self->callbacks_.on_down(node, false);
+  });
+}
+
+/// Closes a session, whatever it is, and counts what it did. Nobody is told.
+void TcpCore::forget(Session& session) {
+  const auto keep = session.self();
+  session.close();
+  session.detach();
+  if (session.phase == SessionPhase::kUp) {
+    Peer& peer = peers_[session.peer.self.node];
+    peer.stats.bytes_sent += session.bytes_sent;
+    peer.stats.bytes_received += session.bytes_received;
+    if (peer.link == keep) peer.link = nullptr;
+  }
+  sessions_.erase(keep);
+}
+
+void TcpCore::on_closed(Session& session, const std::error_code& error, const std::string& why) {
+  const auto keep = session.self();
+  const std::string address = session.address;
+  if (session.phase == SessionPhase::kUp) {
+    const NodeId node = session.peer.self.node;
+    const std::string name = session.peer.self.name.empty() ? hex_id(node.raw) : session.peer.self.name;
+    forget(session);
+    link_lost(node);
+    if (!why.empty()) {
+      report_failure(address, "closed the link with " + name + " at " + address + ": " + why +
+                                  "; it is of another version or broken: look at its log");
+    }
+    return;
+  }
+  forget(session);
+  after_failed_handshake(session);
+  if (stopped_ || (!session.outgoing && why.empty())) return;  // someone looked whether the port is open
+  if (session.probe_tries > 0) return;
+  if (why.empty()) {
+    report_failure(address, "cannot talk to " + address + ": it closed the connection during the handshake (" +
+                                error.message() + "); look at the log of that machine");
+  } else {
+    report_failure(address, "cannot talk to " + address + ": " + why + "; is it an rse-node?");
+  }
+}
+
+/// The link with `node` is closed and not by us. Whether it is dead is asked first, as the answer takes a moment.
+void TcpCore::link_lost(NodeId node) {
+  if (stopped_) return;
+  Peer& peer = peers_[node];
+  peer.death_reported = false;
+  for (const auto& endpoint : peer.endpoints) probe(endpoint, 1);
+  wake_dialers(node);
+  callbacks_.on_down(node, false);
+}
+
+void TcpCore::wake_dialers(NodeId node) {
+  for (const auto& [address, dialer] : dialers_) {
+    if (dialer->node() == node) dialer->wake();
+  }
+}
+
+/// Connects to where a peer listened that is down now: refused means that the process is gone; otherwise this is the new
+/// connection. A dying process accepts until its sockets are closed: such connections break off, and it is tried again.
+void TcpCore::probe(const tcp::endpoint& endpoint, unsigned tries) {
+  connect(loop_, endpoint, [self = shared_from_this(), endpoint, tries](const std::error_code& error, tcp::socket socket) {
+    if (self->stopped_) return;
+    if (error == asio::error::connection_refused) return self->note_refused(endpoint);
+    if (error) return;
+    self->open_session(std::move(socket), true, to_text(endpoint), nullptr)->probe_tries = tries;
+  });
+}
+
+void TcpCore::after_failed_handshake(Session& session) {
+  if (session.dialer) {
+    if (linked(session.peer.self.node)) {
+      session.dialer->succeeded(session.peer.self.node);
+    } else {
+      session.dialer->retry();
+    }
+  }
+  if (session.probe_tries == 0 || session.probe_tries >= kProbeTriesMax || session.phase != SessionPhase::kHello) return;
+  auto timer = std::make_shared<asio::steady_timer>(loop_, std::chrono::milliseconds(1u << (session.probe_tries - 1)));
+  timer->async_wait([self = shared_from_this(), timer, endpoint = session.remote(),
+                     tries = session.probe_tries + 1](const std::error_code&) {
+    if (self->stopped_) return;
+    for (const auto& [node, peer] : self->peers_) {
+      if (!peer.link && !peer.death_reported && peer.endpoints.contains(endpoint)) return self->probe(endpoint, tries);
+    }
+  });
+}
+
+void TcpCore::note_refused(const tcp::endpoint& endpoint) {
+  std::vector<NodeId> dead;
+  for (auto& [node, peer] : peers_) {
+    if (peer.link || peer.death_reported || peer.down_unreported || !peer.endpoints.contains(endpoint)) continue;
+    peer.death_reported = true;
+    dead.push_back(node);
+  }
+  for (NodeId node : dead) {
+    if (!stopped_) callbacks_.on_down(node, true);
+  }
+}
+
+void TcpCore::report_failure(const std::string& address, const std::string& why) {
+  if (!stopped_) callbacks_.on_failure(address, why);
+}
+
+std::vector<LinkStats> TcpCore::stats() const {
+  std::vector<LinkStats> all;
+  for (const auto& [node, peer] : peers_) {
+    LinkStats& stats = all.emplace_back(peer.stats);
+    stats.peer = node;
+    stats.transport = "tcp";
+    stats.connected = peer.link != nullptr;
+    if (!peer.link) continue;
+    stats.bytes_sent += peer.link->bytes_sent;
+    stats.bytes_received += peer.link->bytes_received;
+    stats.queued_bytes = peer.link->queued_bytes();
+  }
+  return all;
+}
+
+void TcpCore::stop() {
+  if (std::exchange(stopped_, true)) return;
+  std::error_code ignored;
+  for (const auto& listener : listeners_) {
+    listener->acceptor.close(ignored);
+    listener->pause.cancel();
+  }
+  for (const auto& [address, dialer] : dialers_) dialer->stop();
+  dialers_.clear();
+  for (const auto& session : sessions_) {
+    session->close();
+    session->detach();
+  }
+  sessions_.clear();
+  for (auto& [node, peer] : peers_) peer.link = nullptr;
+  resolver_.cancel();
+}
+
+}  // namespace rse

@@ -1,0 +1,38 @@
+#include "transport/tcp/tcp_transport.h"
+
+#include "transport/tcp/tcp_core.h"
+
+namespace rse {
+namespace {
+
+class TcpTransportFacade final : public TcpTransport {
+ public:
+  explicit TcpTransportFacade(std::shared_ptr<TcpCore> core) : core_(std::move(core)) {}
+  ~TcpTransportFacade() override { core_->stop(); }
+  void set_hello(const Hello& hello) override { core_->set_hello(hello); }
+  void dial(const std::string& address) override { core_->dial(address); }
+  void undial(const std::string& address) override { core_->undial(address); }
+  SendResult send(NodeId peer, std::span<const std::byte> message) override { return core_->send(peer, message); }
+  void disconnect(NodeId peer) override { core_->disconnect(peer); }
+  std::vector<LinkStats> stats() const override { return core_->stats(); }
+  std::vector<std::uint16_t> bound_ports() const override { return core_->bound_ports(); }
+  void stop() override { core_->stop(); }
+
+ private:
+  std::shared_ptr<TcpCore> core_;
+};
+
+}  // namespace
+
+std::unique_ptr<TcpTransport> make_tcp_transport(asio::io_context& loop, const TcpOptions& options,
+                                                 TransportCallbacks callbacks, std::string& error) {
+  auto core = std::make_shared<TcpCore>(loop, options, std::move(callbacks));
+  error = core->listen(options.listen);
+  if (!error.empty()) {
+    core->stop();
+    return nullptr;
+  }
+  return std::make_unique<TcpTransportFacade>(std::move(core));
+}
+
+}  // namespace rse
