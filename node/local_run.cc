@@ -27,13 +27,13 @@ std::string refused_entry(TorusId torus, const Capacity& capacity, const Scenari
 
 }  // namespace
 
-/// Packets on their way between the tori. A torus is at most two epochs ahead of the others, so that of each torus the
-/// last four packets are all that anyone can still ask for.
+/// Packets on their way between the tori. A torus is at most two epochs ahead of the others, four after a leap: the first
+/// two epochs there need no packets.
 struct LocalRun::Exchange {
   std::mutex mutex;
   std::condition_variable published;
   std::array<std::deque<std::shared_ptr<const Packet>>, kTorusCount> packets;
-  std::size_t reported = 0;  // packets of each torus that the callback has seen, counted from `dropped`
+  std::size_t reported = 0;  // packets of each torus that the callback has seen, `dropped` ones included
   std::array<std::size_t, kTorusCount> dropped{};
   EpochCallback callback;
 
@@ -63,8 +63,6 @@ struct LocalRun::Exchange {
   }
 
  private:
-  static constexpr std::size_t kKept = 2 * kLookaheadEpochs;
-
   void report() {
     for (;;) {
       EpochPackets complete{};
@@ -75,10 +73,9 @@ struct LocalRun::Exchange {
       }
       if (callback) callback(complete[0]->epoch, complete);
       ++reported;
+      // The slowest torus has sealed `reported` epochs, and its next one needs nothing older than two before.
       for (std::size_t torus = 0; torus < kTorusCount; ++torus) {
-        for (; packets[torus].size() > kKept && dropped[torus] < reported; ++dropped[torus]) {
-          packets[torus].pop_front();
-        }
+        for (; dropped[torus] + kLookaheadEpochs < reported; ++dropped[torus]) packets[torus].pop_front();
       }
     }
   }

@@ -253,7 +253,8 @@ const Packet& TorusMachine::seal(Seal seal) {
   packet.run = machine.run;
   packet.torus = id();
   packet.epoch = epoch;
-  packet.next_epoch = machine.leap_target.value_or(epoch + 1);
+  packet.next_epoch = stepping ? machine.newest()->packet.next_epoch  // what is left of the leap
+                               : machine.leap_target.value_or(epoch + 1);
   packet.seal = std::move(seal);
   packet.projection = machine.project();
   packet.batch_to_next = machine.batch_to(next_torus(id()));

@@ -60,7 +60,7 @@ class TorusMachine {
   void run_epoch(const Packet* from_next, const Packet* from_previous);
 
   /// No leap passes `limit` from now on: the machine stops there, in the state in which running every epoch would have
-  /// left it, and goes on epoch by epoch. Not part of the state. {0}: no leaps at all.
+  /// left it. Not part of the state. {0}: no leaps at all, every epoch is run.
   void set_leap_limit(Epoch limit);
 
   /// After run_epoch(): whether the seal of this epoch has to be empty (the torus promised so, DESIGN 2.3 Leap).
