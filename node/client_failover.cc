@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::uint32_t kMaxDelay = 2'000'000;      // ticks; a thousandth of the events is due in an epoch
 constexpr double kBytesPerProcess = 38;
-constexpr double kBytesPerEntry = 8.1;              // an event or an edge, in a checkpoint
+constexpr double kBytesPerEvent = 20;               // alone in its tick, in a checkpoint
+constexpr double kBytesPerEdge = 8.2;
 constexpr double kEventsMax = 900'000;
 constexpr std::chrono::seconds kHealLimit{60};
 constexpr std::chrono::seconds kRebuildLimit{30};
@@ -46,7 +47,7 @@ double since(std::uint64_t killed_at, std::uint64_t at) {
 class Measurement {
  public:
   explicit Measurement(const FailoverOptions& options)
-      : options_(options), random_(options.seed), cluster_({.binary = options.binary, .directory = {}}) {}
+      : options_(options), random_(options.seed), cluster_({.binary = options.binary, .directory = options.directory}) {}
 
   FailoverReport run() {
     report_.failure = prepare();
@@ -171,8 +172,8 @@ FailoverReport measure_failover(const FailoverOptions& options) { return Measure
 Scenario failover_scenario(double state_megabytes) {
   Scenario scenario;
   const double bytes = std::max(state_megabytes * 1e6 - kCellCount * kBytesPerProcess, 0.0);
-  const double events = std::min(bytes / 2 / kBytesPerEntry, kEventsMax);
-  const double edges = std::max(bytes / kBytesPerEntry - events, 0.0);
+  const double events = std::min(bytes / 2 / kBytesPerEvent, kEventsMax);
+  const double edges = std::max(bytes - events * kBytesPerEvent, 0.0) / kBytesPerEdge;
   const int events_per_cell = std::max(1, static_cast<int>(std::lround(events / kCellCount)));
   const int edges_per_cell = std::min(32, static_cast<int>(std::lround(edges / kCellCount)));
   for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {

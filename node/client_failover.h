@@ -17,6 +17,7 @@ struct FailoverOptions {
   double state_megabytes = 16;  // of one torus, as its checkpoint has it
   std::uint64_t seed = 1;
   std::string binary;           // of rse-node; empty: found
+  std::string directory;        // for the nodes' data and logs, kept; empty: temporary
   std::function<void(const std::string&)> progress;
 };
 

@@ -33,7 +33,9 @@ bool all_hosted(const v1::StatusReply& status, std::size_t nodes) {
   std::vector<std::uint64_t> hosts(status.view().hosts().begin(), status.view().hosts().end());
   std::sort(hosts.begin(), hosts.end());
   const auto distinct = static_cast<std::size_t>(std::unique(hosts.begin(), hosts.end()) - hosts.begin());
-  return distinct == std::min<std::size_t>(nodes, 3) && status.health() == v1::StatusReply::HEALTHY;
+  if (distinct != std::min<std::size_t>(nodes, 3)) return false;
+  if (nodes >= 3) return status.health() == v1::StatusReply::HEALTHY;
+  return std::all_of(status.tori().begin(), status.tori().end(), [](const auto& torus) { return torus.running(); });
 }
 
 /// Waits for the parent to go, then removes `directory`. Runs in a process of its own.

@@ -37,6 +37,7 @@ struct State {
 struct Record {
   std::uint64_t run = 0;
   Bytes scenario;
+  Capacity capacity;
   std::array<std::map<std::uint64_t, Recorded>, kTorusCount> digests;
   std::array<std::map<std::uint64_t, std::string>, kTorusCount> seals;
   std::array<std::optional<State>, kTorusCount> states;
@@ -86,6 +87,9 @@ class Collector {
       auto status = ask_status(*client, failure_);
       if (!status) continue;
       record_.run = std::max(record_.run, status->view().run());
+      const v1::NodeInfo& node = status->self();
+      if (node.torus_events() > 0)
+        record_.capacity = {node.torus_events(), node.torus_edges(), node.torus_processes(), node.torus_outbox_events()};
       nodes_.push_back({std::move(client), std::move(*status), {}});
     }
     if (nodes_.empty() && failure_.text.empty()) connect_to_any(options_.control, failure_);
@@ -167,7 +171,7 @@ class Collector {
 class Replay {
  public:
   Replay(const Record& record, const VerifyOptions& options, std::uint64_t end)
-      : record_(record), options_(options), end_(end), run_({.run = RunId{record.run}, .capacity = {}}) {
+      : record_(record), options_(options), end_(end), run_({.run = RunId{record.run}, .capacity = record.capacity}) {
     for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
       digest_at_[torus] = record_.digests[torus].begin();
       seal_at_[torus] = record_.seals[torus].begin();

@@ -85,6 +85,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   command->add_option("--state-mb", flags->options.state_megabytes, "state of a torus, MB (16)")->check(CLI::Range(1.0, 18.0));
   command->add_option("--seed", flags->options.seed, "of the choice of victims and moments");
   command->add_option("--node-binary", flags->options.binary, "the rse-node to run (else the one beside rse)");
+  command->add_option("--data-dir", flags->options.directory, "keep the nodes' data and logs here (else temporary)");
   command->add_flag("--json", flags->json, "one object");
   command->callback([flags, &exit_code] { exit_code = failover(*flags); });
 }

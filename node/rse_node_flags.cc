@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "node/config.h"
 #include "node/control_address.h"
 #include "torus/braid/view.h"
 
@@ -35,6 +36,31 @@ std::string default_control(const NodeFlags& flags) {
   }
   const std::string folder = runtime_directory();
   return (folder.empty() ? "/tmp" : folder) + "/" + flags.name + "-" + std::to_string(::getpid()) + ".sock";
+}
+
+NodeFlags from_config(const NodeConfig& config) {
+  NodeFlags flags;
+  flags.name = config.name.empty() ? host_name() : config.name;
+  flags.listen = with_default_port(config.listen);
+  for (const std::string& peer : config.peers) flags.peers.push_back(with_default_port(peer));
+  for (const std::string& address : config.advertise) flags.advertise.push_back(with_default_port(address));
+  if (flags.advertise.empty()) flags.advertise = reachable_addresses(flags.listen);
+  flags.data_directory = config.data_directory;
+  flags.control = config.control;
+  flags.found = config.found;
+  flags.log_level = spdlog::level::from_str(config.log_level);
+  flags.log_format = config.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+  flags.braid.heartbeat = milliseconds(config.heartbeat_milliseconds);
+  flags.braid.early_silence = milliseconds(config.early_silence_milliseconds);
+  flags.braid.silence_floor = milliseconds(config.silence_floor_milliseconds);
+  flags.braid.silence_ceiling = milliseconds(config.silence_ceiling_milliseconds);
+  flags.braid.idle_epoch = milliseconds(config.idle_epoch_milliseconds);
+  flags.braid.capacity = {config.torus_events, config.torus_edges, config.torus_processes, config.torus_outbox_events};
+  for (const std::string& warning : config.warnings)
+    // Ours, but not settings of the daemon: where `rse` and the launchers look for it.
+    if (warning.find("RSE_RUNTIME_DIR") == std::string::npos && warning.find("RSE_NODE_BINARY") == std::string::npos)
+      flags.warnings.push_back(warning);
+  return flags;
 }
 
 std::string check(const NodeFlags& flags) {
@@ -85,39 +111,38 @@ std::vector<std::string> reachable_addresses(const std::string& listen) {
 }
 
 std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code) {
-  NodeFlags flags;
-  flags.name = host_name();
-  flags.listen = fmt::format("0.0.0.0:{}", kDefaultPort);
-  std::string level = "info";
-  std::string format = "text";
   CLI::App app{"rse-node: one node of a computer made of several, that does not stop when one of them dies"};
-  app.add_option("--peer", flags.peers, "joins the cluster of this node, HOST[:PORT]; repeatable");
-  app.add_flag("--found", flags.found, "makes a new cluster with this node alone");
-  app.add_option("--listen", flags.listen, "ADDRESS[:PORT] for other nodes (0.0.0.0:7400)");
-  app.add_option("--advertise", flags.advertise, "HOST[:PORT] by which others reach this node (else its addresses); repeatable");
-  app.add_option("--data-dir", flags.data_directory, "where the node keeps what has to survive; without it, nothing does");
-  app.add_option("--name", flags.name, "for people (else the host's name)");
-  app.add_option("--control", flags.control, "PATH or HOST:PORT for `rse` (else in the data directory)");
-  app.add_option("--log", level, "trace, debug, info, warning, error, off")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}));
-  app.add_option("--log-format", format, "text or json")->check(CLI::IsMember({"text", "json"}));
+  ConfigFlags given;
+  add_config_flags(app, given);
+  bool version = false;
+  bool print = false;
+  app.add_flag("--version", version, "says which version this is");
+  app.add_flag("--print-config", print, "says each setting and where it comes from, and ends");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error) == 0 ? 0 : 2;
     return std::nullopt;
   }
-  flags.log_level = spdlog::level::from_str(level);
-  flags.log_format = format == "json" ? LogFormat::kJson : LogFormat::kText;
-  flags.listen = with_default_port(flags.listen);
-  for (std::string& peer : flags.peers) peer = with_default_port(peer);
-  for (std::string& address : flags.advertise) address = with_default_port(address);
-  if (flags.advertise.empty()) flags.advertise = reachable_addresses(flags.listen);
-  if (const std::string wrong = check(flags); !wrong.empty()) {
-    fmt::print(stderr, "rse-node: {}\n", wrong);
+  const auto refuse = [&](const std::string& why) -> std::optional<NodeFlags> {
+    fmt::print(stderr, "rse-node: {}\n", why);
     exit_code = 2;
     return std::nullopt;
+  };
+  exit_code = 0;
+  if (version) {
+    fmt::print("rse-node {}\n", kNodeVersion);
+    return std::nullopt;
   }
+  std::string failure;
+  const std::optional<NodeConfig> config = load_config(given, real_surroundings(), failure);
+  if (!config) return refuse(failure);
+  if (print) {
+    fmt::print("{}", print_config(*config));
+    return std::nullopt;
+  }
+  NodeFlags flags = from_config(*config);
+  if (const std::string wrong = check(flags); !wrong.empty()) return refuse(wrong);
   if (flags.control.empty()) flags.control = default_control(flags);
   return flags;
 }

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "node/rse_log.h"
+#include "torus/braid/braid_node.h"
 
 namespace rse {
 
+inline constexpr const char* kNodeVersion = "0.2.0";
 inline constexpr const char* kDefaultPort = "7400";
 
 struct NodeFlags {
@@ -24,6 +26,8 @@ struct NodeFlags {
   bool found = false;
   spdlog::level::level_enum log_level = spdlog::level::info;
   LogFormat log_format = LogFormat::kText;
+  BraidNode::Options braid;            // durations and capacities; who we are is filled in later
+  std::vector<std::string> warnings;   // of the configuration
 };
 
 /// nullopt: the program ends with `exit_code` (help was asked for, or the flags are wrong; it has been said).

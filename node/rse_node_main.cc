@@ -12,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 
 #include "node/control_address.h"
 #include "node/control_server.h"
@@ -21,8 +22,6 @@
 
 namespace rse {
 namespace {
-
-constexpr const char* kVersion = "0.2.0";
 
 std::uint64_t random_id() {
   std::uint64_t id = 0;
@@ -59,6 +58,9 @@ class Daemon {
     if (std::string failure = open_directory(); !failure.empty()) return fail(failure);
     if (std::string failure = decide_start(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
     make_self();
+    if (flags_.found && directory_)
+      if (auto error = directory_->set_cluster(options_.cluster)) return fail(error->text);
+    for (const std::string& warning : flags_.warnings) log_.write(spdlog::level::warn, "configuration", {{"text", warning}});
     asio::signal_set signals(loop_, SIGTERM, SIGINT);
     signals.async_wait([this](const std::error_code& error, int signal) {
       if (error) return;
@@ -115,6 +117,7 @@ class Daemon {
   }
 
   void make_self() {
+    options_.braid = flags_.braid;
     Member& self = options_.braid.self;
     self.node = directory_ ? identity_.node : NodeId{random_id()};
     self.incarnation = directory_ ? identity_.incarnation : 1;
@@ -146,13 +149,21 @@ class Daemon {
       log_.write(spdlog::level::info, "member_of", {{"cluster", fmt::format("{:016x}", cluster.raw)}});
     };
     shell_ = std::make_unique<NodeShell>(loop_, options_, std::move(directory_), log_, std::move(hooks));
-    control_ = std::make_unique<ControlServer>(loop_, *shell_, kVersion, [this] {
+    control_ = std::make_unique<ControlServer>(loop_, *shell_, kNodeVersion, [this] {
       log_.write(spdlog::level::info, "leaving", {{"asked_by", "control"}});
       leave();
     });
   }
 
-  std::unique_ptr<Transport> open_transport(const Hello& hello, TransportCallbacks callbacks);
+  std::unique_ptr<Transport> open_transport(const Hello& hello, TransportCallbacks callbacks) {
+    std::string failure;
+    std::unique_ptr<Transport> transport =
+        make_tcp_transport(loop_, {.listen = {flags_.listen}}, std::move(callbacks), failure);
+    if (!transport) throw std::runtime_error(failure);
+    first_lines();
+    transport->set_hello(hello);
+    return transport;
+  }
 
   std::string start() {
     if (std::string failure = control_->listen(flags_.control); !failure.empty()) return failure;
@@ -173,7 +184,7 @@ class Daemon {
                                   : fmt::format("joining by way of {}", flags_.peers.front());
     fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}\ncontrol   {}\n"
                "add       rse-node --peer {}\nlog       stderr\n",
-               kVersion, flags_.name, options_.braid.self.node.raw, cluster,
+               kNodeVersion, flags_.name, options_.braid.self.node.raw, cluster,
                flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
                flags_.listen, flags_.control, reached);
     std::fflush(stdout);

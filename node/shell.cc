@@ -146,12 +146,20 @@ TransportCallbacks NodeShell::callbacks() {
     });
     if (known) return;  // said once; the log folds what repeats
     note({.kind = kIncidentLinkFailure, .at = monotonic_now(), .text = why});
+    if (wrong_cluster(address, why)) hooks_.on_fatal(why);
   };
   return callbacks;
 }
 
+/// Told to join by way of `address`, and it is another cluster's: going on alone would not be what was asked for.
+bool NodeShell::wrong_cluster(const std::string& address, const std::string& why) const {
+  const bool asked = std::find(options_.peers.begin(), options_.peers.end(), address) != options_.peers.end();
+  return asked && !ever_linked_ && why.find("it runs cluster") != std::string::npos;
+}
+
 void NodeShell::on_up(const Hello& hello) {
   if (stopped_) return;
+  ever_linked_ = true;
   log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
   braid_->on_link_up(monotonic_now(), hello.self);
   pump();

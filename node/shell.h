@@ -77,6 +77,7 @@ class NodeShell {
   BraidStatus status() const { return braid_->status(monotonic_now()); }
   const View& view() const { return braid_->view(); }
   const Member& self() const { return options_.braid.self; }
+  const Capacity& capacity() const { return options_.braid.capacity; }
   const std::string& data_directory() const { return options_.data_directory; }
   ClusterId cluster() const { return cluster_; }
   std::vector<LinkStats> links() const { return transport_->stats(); }
@@ -110,6 +111,7 @@ class NodeShell {
 
   TransportCallbacks callbacks();
   void on_up(const Hello& hello);
+  bool wrong_cluster(const std::string& address, const std::string& why) const;
   void on_message(NodeId from, std::span<const std::byte> bytes);
   void on_done(const Workers::Done& done);
   void on_disk_failed(const StorageError& error);
@@ -142,6 +144,7 @@ class NodeShell {
   ClusterId cluster_;
   bool stopped_ = false;
   bool pumping_ = false;
+  bool ever_linked_ = false;
 
   std::set<std::string> dialled_;
   std::multimap<std::pair<std::uint64_t, std::uint64_t>, PendingInject> injects_;

@@ -57,7 +57,7 @@ TEST_CASE("one founded node: port in use, founding twice, another cluster's data
 
   const Finished port = run_program({node_binary(), "--found", "--data-dir", folder.path("p"), "--listen", one.cluster.address(0)});
   CHECK(port.exit_code == 1);
-  CHECK_MESSAGE(says(port, "in use"), port.output);
+  CHECK_MESSAGE(says(port, "uses this port"), port.output);
 
   const Finished same = run_program({node_binary(), "--found", "--data-dir", one.cluster.directory() + "/solo", "--listen",
                                      fmt::format("127.0.0.1:{}", free_port())});
