@@ -49,7 +49,7 @@ struct Workload {
   std::vector<std::uint32_t> target;  // per cell
   std::vector<std::uint32_t> delay;
   std::vector<Event> events;
-  std::uint64_t ticks_per_run;
+  std::uint64_t warm_up_ticks;
 };
 
 Workload make_workload(Model model, std::uint32_t pending) {
@@ -74,7 +74,7 @@ Workload make_workload(Model model, std::uint32_t pending) {
     workload.events.push_back({{wanders ? random.below(kMixedDelayMax) : 0}, cell, cell, payload});
   }
   const std::uint64_t mean_delay = model == Model::kDelayOne ? 1 : model == Model::kPhold ? 8 : 32;
-  workload.ticks_per_run = std::max<std::uint64_t>(1, kEventsPerRun * mean_delay / pending);
+  workload.warm_up_ticks = std::max<std::uint64_t>(2, kEventsPerRun / 4 * mean_delay / pending);
   return workload;
 }
 
@@ -193,26 +193,26 @@ Row measure(Torus& torus, Model model, std::uint32_t pending) {
   const Workload workload = make_workload(model, pending);
   fill(torus, workload);
   HeapEngine heap(workload);
-  const std::uint64_t ticks = workload.ticks_per_run;
   std::uint64_t torus_end = 0;
-  const auto run_torus = [&] {
+  const auto run_torus = [&](std::uint64_t ticks) {
     torus.begin_epoch({torus_end}, {torus_end + ticks});
     torus.run_epoch();
     torus_end += ticks;
   };
-  run_torus();
-  heap.run_until(ticks);
+  run_torus(workload.warm_up_ticks);
+  heap.run_until(workload.warm_up_ticks);
   Row row{model, pending, {}, {}, torus.event_digest() == heap.digest()};
+  const std::uint64_t ticks =
+      std::max<std::uint64_t>(1, kEventsPerRun * workload.warm_up_ticks / heap.events());
+  std::uint64_t heap_end = workload.warm_up_ticks;
   for (int run = 0; run < kRuns; ++run) {
     const std::uint64_t torus_before = torus.counters().events;
-    const double torus_seconds = seconds_of([&] {
-      for (std::uint64_t i = 0; i < kEngineFactor; ++i) run_torus();
-    });
+    const double torus_seconds = seconds_of([&] { run_torus(ticks * kEngineFactor); });
     const auto torus_events = static_cast<double>(torus.counters().events - torus_before);
     row.engine.millions[run] = torus_events / torus_seconds / 1e6;
     const std::uint64_t heap_before = heap.events();
-    const auto run_number = static_cast<std::uint64_t>(run);
-    const double heap_seconds = seconds_of([&] { heap.run_until(ticks * (run_number + 2)); });
+    heap_end += ticks;
+    const double heap_seconds = seconds_of([&] { heap.run_until(heap_end); });
     row.heap.millions[run] = static_cast<double>(heap.events() - heap_before) / heap_seconds / 1e6;
   }
   return row;

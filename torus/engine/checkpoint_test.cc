@@ -131,3 +131,20 @@ TEST_CASE("checkpoint: a larger torus restored from a smaller one keeps the smal
   large.write_head(head);
   CHECK(small.read_head(head).error() == Error::kTooLarge);
 }
+
+TEST_CASE("checkpoint: a cell with two edges to one target is refused") {
+  Torus torus({0}, kSmall);
+  REQUIRE(torus.connect(kBase, {5}, 1).ok());
+  REQUIRE(torus.connect(kBase, {6}, 1).ok());
+  Bytes head;
+  Bytes region;
+  torus.write_head(head);
+  torus.write_region(0, region);
+  const std::size_t second_target =
+      6 + 2 + 2 + 1 + 4 + 8;  // before it: magic, counts, cell, the first edge
+  REQUIRE(region[second_target] == std::byte{6});
+  region[second_target] = std::byte{5};
+  torus.reset({0});
+  REQUIRE(torus.read_head(head).ok());
+  CHECK(torus.read_region(0, region).error() == Error::kMalformed);
+}
