@@ -45,12 +45,16 @@ void connect(asio::io_context& loop, const tcp::endpoint& endpoint, ConnectDone 
   });
   connecting->socket.async_connect(
       endpoint, [connecting](std::error_code failure) {
-        std::error_code ignored;
         auto& socket = connecting->socket;
-        // Where nothing listens, the kernel may pick the port dialled as our own and connect the socket with itself.
-        if (!failure && socket.local_endpoint(ignored) == socket.remote_endpoint(ignored)) {
-          socket.close(ignored);
-          failure = asio::error::connection_refused;
+        if (!failure) {
+          std::error_code broken;
+          const auto remote = socket.remote_endpoint(broken);
+          // Where nothing listens, the kernel may pick the port dialled as our own and connect the socket with itself.
+          const bool with_itself = !broken && remote == socket.local_endpoint(broken);
+          if (broken) failure = asio::error::connection_reset;  // gone again already
+          if (with_itself) failure = asio::error::connection_refused;
+          std::error_code ignored;
+          if (failure) socket.close(ignored);
         }
         connecting->finish(failure);
       });

@@ -17,7 +17,7 @@ using asio::ip::tcp;
 namespace {
 
 constexpr std::size_t kHandshakesMax = 128;        // of connections that others opened
-constexpr unsigned kProbeTriesMax = 8;             // waits 1, 2, 4, ... 128 ms between them
+constexpr unsigned kProbeTriesMax = 12;            // waits 100, 200, 400 us, ... 205 ms between them
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
 std::uint64_t system_seed() {
@@ -272,8 +272,26 @@ void TcpCore::probe(const tcp::endpoint& endpoint, unsigned tries) {
   connect(loop_, endpoint, [self = shared_from_this(), endpoint, tries](const std::error_code& error, tcp::socket socket) {
     if (self->stopped_) return;
     if (error == asio::error::connection_refused) return self->note_refused(endpoint);
+    if (error == asio::error::connection_reset || error == asio::error::connection_aborted) {
+      return self->probe_later(endpoint, tries);
+    }
     if (error) return;
-    self->open_session(std::move(socket), true, to_text(endpoint), nullptr)->probe_tries = tries;
+    const auto session = self->open_session(std::move(socket), true, to_text(endpoint), nullptr);
+    session->probed = endpoint;
+    session->probe_tries = tries;
+  });
+}
+
+void TcpCore::probe_later(const tcp::endpoint& endpoint, unsigned tries) {
+  if (tries >= kProbeTriesMax) return;
+  auto timer = std::make_shared<asio::steady_timer>(loop_, std::chrono::microseconds(100u << (tries - 1)));
+  timer->async_wait([self = shared_from_this(), timer, endpoint, tries](const std::error_code&) {
+    if (self->stopped_) return;
+    for (const auto& [node, peer] : self->peers_) {
+      if (!peer.link && !peer.death_reported && peer.endpoints.contains(endpoint)) {
+        return self->probe(endpoint, tries + 1);
+      }
+    }
   });
 }
 
@@ -285,15 +303,7 @@ void TcpCore::after_failed_handshake(Session& session) {
       session.dialer->retry();
     }
   }
-  if (session.probe_tries == 0 || session.probe_tries >= kProbeTriesMax || session.phase != SessionPhase::kHello) return;
-  auto timer = std::make_shared<asio::steady_timer>(loop_, std::chrono::milliseconds(1u << (session.probe_tries - 1)));
-  timer->async_wait([self = shared_from_this(), timer, endpoint = session.remote(),
-                     tries = session.probe_tries + 1](const std::error_code&) {
-    if (self->stopped_) return;
-    for (const auto& [node, peer] : self->peers_) {
-      if (!peer.link && !peer.death_reported && peer.endpoints.contains(endpoint)) return self->probe(endpoint, tries);
-    }
-  });
+  if (session.probe_tries > 0 && session.phase == SessionPhase::kHello) probe_later(session.probed, session.probe_tries);
 }
 
 void TcpCore::note_refused(const tcp::endpoint& endpoint) {

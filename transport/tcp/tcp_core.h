@@ -41,6 +41,7 @@ class Session final : public Connection {
   std::string address;             // dialled, or where it came from
   std::shared_ptr<Dialer> dialer;  // that opened it; null: incoming, or a probe
   unsigned probe_tries = 0;        // > 0: opened to find out whether the peer is dead
+  asio::ip::tcp::endpoint probed;  // then: where
   Hello peer;                      // valid after kHello
   std::uint64_t link = 0;          // number of its grant
   bool taken = false;              // the peer has sent something since the grant
@@ -116,6 +117,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
 
   void link_lost(NodeId node);
   void probe(const asio::ip::tcp::endpoint& endpoint, unsigned tries);
+  void probe_later(const asio::ip::tcp::endpoint& endpoint, unsigned tries);
   void note_refused(const asio::ip::tcp::endpoint& endpoint);
   void wake_dialers(NodeId node);
   bool linked(NodeId node) const;

@@ -175,7 +175,7 @@ void TcpCore::bring_up(Session& session) {
 
 void TcpCore::learn_endpoints(NodeId node, const Session& session) {
   Peer& peer = peers_[node];
-  if (session.outgoing) peer.endpoints.insert(session.remote());
+  if (session.outgoing && session.remote().port() != 0) peer.endpoints.insert(session.remote());
   const auto host = session.remote().address();
   for (const std::string& address : session.peer.self.addresses) {
     const auto parsed = parse_host_port(address);
