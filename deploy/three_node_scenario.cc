@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <set>
 #include <vector>
 
+#include "node/import/dpkg.h"
+#include "node/import/partition.h"
 #include "torus/base/random.h"
 
 namespace rse {
@@ -63,6 +66,19 @@ void add_load(Scenario& scenario, const LoadOptions& options) {
       scenario.injections.push_back({Tick{1 + random.below(kStartDelay)}, cell, cell, 1});
     }
   }
+}
+
+std::optional<Scenario> package_scenario(const std::string& directory, std::string& names_file, std::string& failure) {
+  std::optional<ImportedScenario> imported = import_packages(kDpkgStatusFile, {}, failure);
+  if (!imported) return std::nullopt;
+  names_file = directory + "/names.tsv";
+  std::ofstream file(names_file);
+  file << imported->names;
+  if (!file.flush()) {
+    failure = "cannot write " + names_file;
+    return std::nullopt;
+  }
+  return std::move(imported->scenario);
 }
 
 }  // namespace rse

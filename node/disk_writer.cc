@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <asio/post.hpp>
@@ -45,6 +46,7 @@ void DiskWriter::append_record(Bytes bytes, bool restart) {
 
 void DiskWriter::run() {
   ::prctl(PR_SET_NAME, "rse-disk");
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 0);  // not the loop's, which it inherits
   for (;;) {
     Item item;
     {

@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
@@ -22,6 +23,8 @@
 
 namespace rse {
 namespace {
+
+constexpr int kLoopNice = -10;
 
 std::uint64_t random_id() {
   std::uint64_t id = 0;
@@ -67,6 +70,8 @@ class Daemon {
       log_.write(spdlog::level::info, "leaving", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
       leave();
     });
+    // Heartbeats before everything else on this machine, where that is allowed; a worker thread puts itself back.
+    ::setpriority(PRIO_PROCESS, 0, kLoopNice);
     make_shell();
     if (std::string failure = start(); !failure.empty()) return fail(failure);
     loop_.run();
