@@ -202,17 +202,23 @@ Row measure(Torus& torus, Model model, std::uint32_t pending) {
   run_torus(workload.warm_up_ticks);
   heap.run_until(workload.warm_up_ticks);
   Row row{model, pending, {}, {}, torus.event_digest() == heap.digest()};
-  const std::uint64_t ticks =
-      std::max<std::uint64_t>(1, kEventsPerRun * workload.warm_up_ticks / heap.events());
+  // Delays adapt while it runs, so a run is as many slices of ticks as give the events it shall
+  // have.
+  const std::uint64_t slice =
+      std::max<std::uint64_t>(1, kEventsPerRun / 32 * workload.warm_up_ticks / heap.events());
   std::uint64_t heap_end = workload.warm_up_ticks;
   for (int run = 0; run < kRuns; ++run) {
     const std::uint64_t torus_before = torus.counters().events;
-    const double torus_seconds = seconds_of([&] { run_torus(ticks * kEngineFactor); });
+    const double torus_seconds = seconds_of([&] {
+      while (torus.counters().events - torus_before < kEventsPerRun * kEngineFactor)
+        run_torus(slice);
+    });
     const auto torus_events = static_cast<double>(torus.counters().events - torus_before);
     row.engine.millions[run] = torus_events / torus_seconds / 1e6;
     const std::uint64_t heap_before = heap.events();
-    heap_end += ticks;
-    const double heap_seconds = seconds_of([&] { heap.run_until(heap_end); });
+    const double heap_seconds = seconds_of([&] {
+      while (heap.events() - heap_before < kEventsPerRun) heap.run_until(heap_end += slice);
+    });
     row.heap.millions[run] = static_cast<double>(heap.events() - heap_before) / heap_seconds / 1e6;
   }
   return row;
@@ -251,6 +257,7 @@ int run(bool json) {
   bool first = true;
   for (const Model model : {Model::kDelayOne, Model::kMixed, Model::kPhold}) {
     for (const std::uint32_t pending : {1u, 10u, 32u, 1000u, 8000u, 32768u, 1'000'000u}) {
+      if (model == Model::kPhold && pending <= kRingPendingMax) continue;  // PHOLD has no ring
       const Row row = measure(torus, model, pending);
       same = same && row.same_digest;
       if (json) {
