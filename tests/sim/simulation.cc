@@ -1,6 +1,8 @@
 #include "tests/sim/simulation.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "torus/base/assert.h"
 
@@ -16,6 +18,7 @@ Simulation::Simulation(const SimOptions& options)
     : options_(options), random_(options.seed), nodes_(options.nodes) {
   for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i].id = NodeId{kFirstNode + i};
   runs_[0] = Scenario{};
+  trace_ = std::getenv("RSE_SIM_TRACE") != nullptr;
 }
 
 Duration Simulation::latency() {
@@ -75,7 +78,7 @@ void Simulation::start(std::size_t index) {
     options.found = ClusterId{5};
     node.founded = true;
   }
-  story_.push_back(std::to_string(now_.raw / 1000) + " start " + options.self.name);
+  say(std::to_string(now_.raw / 1000) + " start " + options.self.name);
   node.braid = std::make_unique<BraidNode>(options, std::move(recovered), now_);
   node.armed = {};
   drain(index);
@@ -85,7 +88,7 @@ void Simulation::start(std::size_t index) {
 void Simulation::kill(std::size_t index) {
   Node& node = nodes_[index];
   if (!node.braid) return;
-  story_.push_back(std::to_string(now_.raw / 1000) + " kill " + std::string(1, static_cast<char>('a' + index)));
+  say(std::to_string(now_.raw / 1000) + " kill " + std::string(1, static_cast<char>('a' + index)));
   node.braid.reset();
   node.paused = false;
   if (std::count_if(nodes_.begin(), nodes_.end(), [](const Node& each) { return each.braid != nullptr; }) < 2) {
@@ -104,7 +107,9 @@ void Simulation::cut(std::size_t a, std::size_t b) {
   cut_.insert(std::minmax(a, b));
   for (auto [to, of] : {std::pair{a, b}, std::pair{b, a}}) {
     for_node(now_ + milliseconds(5), to,
-             [this, id = nodes_[of].id](BraidNode& braid) { braid.on_link_down(now_, id, false); });
+             [this, a, b, id = nodes_[of].id](BraidNode& braid) {
+               if (!linked(a, b)) braid.on_link_down(now_, id, false);
+             });
   }
 }
 
@@ -140,8 +145,14 @@ void Simulation::inject(std::size_t node, CellId cell, std::int32_t payload) {
   drain(node);
 }
 
+void Simulation::say(std::string line) {
+  if (trace_) std::fprintf(stderr, "%s\n", line.c_str());
+  story_.push_back(std::move(line));
+}
+
 void Simulation::broken(const std::string& what) {
   if (broken_.empty()) broken_ = what;
+  say(std::to_string(now_.raw / 1000) + " BROKEN: " + what);
 }
 
 void Simulation::write(Disk& disk, const Persist& work) {
@@ -210,7 +221,7 @@ void Simulation::drain(std::size_t index) {
     if (answer->status == InjectStatus::kAccepted) acknowledged_.insert(answer->client.raw);
   }
   while (auto event = braid.poll_event()) {
-    story_.push_back(std::to_string(now_.raw / 1000) + " " + static_cast<char>('a' + index) + ": " + event->text);
+    say(std::to_string(now_.raw / 1000) + " " + static_cast<char>('a' + index) + ": " + event->text);
     if (event->kind == BraidEvent::Kind::kAlarm) broken("alarm: " + event->text);
   }
   while (auto record = braid.poll_sealed()) {

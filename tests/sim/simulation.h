@@ -92,6 +92,7 @@ class Simulation {
   bool linked(std::size_t a, std::size_t b) const;
   Duration latency();
   std::size_t index_of(NodeId id) const { return static_cast<std::size_t>(id.raw - 100) % nodes_.size(); }
+  void say(std::string line);
   void broken(const std::string& what);
 
   SimOptions options_;
@@ -113,6 +114,7 @@ class Simulation {
   std::uint64_t sequence_ = 0;
   std::string broken_;
   std::vector<std::string> story_;
+  bool trace_ = false;  // RSE_SIM_TRACE in the environment: the story as it happens
 };
 
 /// A small scenario with everything in it: PHOLD across tori, relays with coupling, counters.

@@ -217,8 +217,14 @@ void BraidNode::Impl::update_durable() {
   const CutNumber durable = *std::min_element(cut_complete.begin(), cut_complete.end());
   if (durable <= durable_cut) return;
   durable_cut = durable;
+  // What a machine that catches up here still needs stays, whatever the others may forget.
+  std::uint64_t needed = durable;
+  for (const auto& mine : hosted) {
+    if (!mine || (mine->official && !mine->replaying)) continue;
+    needed = mine->restored || mine->working ? std::min(needed, mine->last_sealed.raw) : 0;
+  }
   for (TorusId torus : kTori) {
-    logs[torus.raw].prune(Epoch{durable < kOldBatch ? 0 : durable - kOldBatch});
+    logs[torus.raw].prune(Epoch{needed < kOldBatch ? 0 : needed - kOldBatch});
     auto& known = cuts[torus.raw];
     known.erase(known.begin(), known.lower_bound(durable));
     auto& seals = fixed_seals[torus.raw];

@@ -342,6 +342,7 @@ void BraidNode::Impl::settle() {
     update_durable();
     flush_seals();
     release_answers();
+    record_held();
     if (to_self.empty()) break;
   }
   for (NodeId node : owed_acks) heartbeat_to(node);

@@ -297,7 +297,7 @@ void BraidNode::Impl::on_gather_packet(NodeId from, const GatherPacket& message)
     return;
   }
   ++source->second.packet_messages;
-  mine->gather->packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
+  source->second.packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
 }
 
 void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
@@ -324,7 +324,8 @@ void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
 }
 
 /// The newest cut of which every region is here, our own shard included; 0: the scenario.
-std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherState& gather, CutRegions& out) const {
+std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherState& gather,
+                                                   const GatheredChains& chains, CutRegions& out) const {
   std::vector<std::pair<CutNumber, CutRegions>> all = gather.cuts;
   for (const auto& [number, own] : cuts[torus.raw]) {
     bool merged = false;
@@ -339,17 +340,19 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
   }
   std::optional<CutNumber> best;
   // The scenario will do if every packet since is here.
-  std::array<bool, kTorusCount> has_any{}, has_first{};
-  for (const PacketPtr& packet : gather.packets) {
-    has_any[packet->torus.raw] = true;
-    has_first[packet->torus.raw] |= packet->epoch.raw == 0;
-  }
-  if ((gather.cut_wanted == 0 || gather.cut_wanted == kScenarioCut) && has_any == has_first) best = 0;
+  const bool from_start = std::all_of(chains.begin(), chains.end(), [](const auto& chain) {
+    return chain.empty() || chain.front()->epoch.raw == 0;
+  });
+  if ((gather.cut_wanted == 0 || gather.cut_wanted == kScenarioCut) && from_start) best = 0;
   for (auto& [cut, regions] : all) {
     if (gather.cut_wanted != 0 && cut != gather.cut_wanted) continue;
     const bool whole = std::all_of(regions.regions.begin(), regions.regions.end(),
                                    [](const auto& region) { return region != nullptr; });
-    if (whole && (!best || cut > *best)) {
+    // Epoch c of the cut was run by all tori, so an answer that reaches back to the cut has a packet of c or before.
+    const bool reached = std::all_of(chains.begin(), chains.end(), [&](const auto& chain) {
+      return chain.empty() || chain.front()->epoch.raw < cut;
+    });
+    if (whole && reached && (!best || cut > *best)) {
       best = cut;
       out = regions;
       out.halves = kBothHalves;
@@ -358,34 +361,34 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
   return best;
 }
 
-/// Whether the gathered packets begin no later than what is known ends.
-bool BraidNode::Impl::gathered_connects(TorusId torus) const {
-  for (TorusId each : kTori) {
-    std::optional<Epoch> first;
-    for (const PacketPtr& packet : hosted[torus.raw]->gather->packets) {
-      if (packet->torus == each && (!first || packet->epoch < *first)) first = packet->epoch;
-    }
-    if (first && *first > logs[each.raw].wanted()) return false;
+/// The gathered packets of each torus in epoch order, once each; nothing if answers given at different times leave a gap.
+std::optional<GatheredChains> BraidNode::Impl::gathered_chains(TorusId torus) const {
+  GatheredChains chains;
+  for (const auto& [node, source] : hosted[torus.raw]->gather->sources) {
+    for (const PacketPtr& packet : source.packets) chains[packet->torus.raw].push_back(packet);
   }
-  return true;
+  for (auto& chain : chains) {
+    std::stable_sort(chain.begin(), chain.end(),
+                     [](const PacketPtr& a, const PacketPtr& b) { return a->epoch < b->epoch; });
+    const auto same = [](const PacketPtr& a, const PacketPtr& b) { return a->epoch == b->epoch; };
+    chain.erase(std::unique(chain.begin(), chain.end(), same), chain.end());
+    for (std::size_t i = 1; i < chain.size(); ++i) {
+      if (chain[i]->epoch != chain[i - 1]->next_epoch) return {};
+    }
+  }
+  return chains;
 }
 
-void BraidNode::Impl::merge_gathered(TorusId torus) {
+void BraidNode::Impl::merge_gathered(TorusId torus, const GatheredChains& chains) {
   HostedTorus& mine = *hosted[torus.raw];
-  auto& packets = mine.gather->packets;
-  std::stable_sort(packets.begin(), packets.end(),
-                   [](const PacketPtr& a, const PacketPtr& b) { return a->epoch < b->epoch; });
   for (TorusId each : kTori) {
     if (hosted[each.raw] && each != torus && hosted[each.raw]->official) continue;  // our own is the best
-    std::vector<PacketPtr> of_this;
-    for (const PacketPtr& packet : packets) {
-      if (packet->torus == each && (of_this.empty() || of_this.back()->epoch < packet->epoch)) {
-        of_this.push_back(packet);
-      }
-    }
     const Epoch before = logs[each.raw].wanted();
-    logs[each.raw].merge(of_this);
-    for (const PacketPtr& packet : logs[each.raw].from(before)) record_sealed(*packet);
+    logs[each.raw].merge(chains[each.raw]);
+    for (const PacketPtr& packet : logs[each.raw].from(before)) {
+      record_sealed(*packet);
+      keep_seal(*packet);
+    }
   }
   for (auto& [epoch, seal] : mine.gather->seals) {
     SealedEpoch& known = fixed_seals[torus.raw][epoch];
@@ -396,8 +399,15 @@ void BraidNode::Impl::merge_gathered(TorusId torus) {
 void BraidNode::Impl::gather_complete(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
   GatherState& gather = *mine.gather;
+  const auto chains = gathered_chains(torus);
   if (!gather.with_cut) {
-    if (!gathered_connects(torus)) {
+    bool connects = chains.has_value();
+    for (TorusId each : kTori) {
+      if (chains && !(*chains)[each.raw].empty()) {
+        connects &= (*chains)[each.raw].front()->epoch <= logs[each.raw].wanted();
+      }
+    }
+    if (!connects) {
       // While we caught up, a durable cut let the others forget what we lack: begin again from a newer cut.
       const bool speculative = gather.view.raw == 0;
       if (mine.working) dropped[torus.raw].push_back(std::move(mine.machine));
@@ -408,14 +418,18 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
       start_gather(torus, speculative, speculative ? 0 : resumption_cut(torus));
       return;
     }
-    merge_gathered(torus);
+    merge_gathered(torus, *chains);
     mine.official_when_idle |= gather.view.raw != 0;
     mine.gather.reset();
     if (mine.official_when_idle && mine.restored && !mine.working) become_official(torus);
     return;
   }
+  if (!chains) {
+    start_gather(torus, gather.view.raw == 0, gather.cut_wanted);
+    return;
+  }
   CutRegions whole;
-  const auto best = best_cut(torus, gather, whole);
+  const auto best = best_cut(torus, gather, *chains, whole);
   if (!best) {
     // The sources' newest cuts may differ by one: ask for an older one that some of them named.
     CutNumber older = 0;
@@ -438,7 +452,7 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
     gather.retry_at = now + milliseconds(50);  // asked again once the scenario is here
     return;
   }
-  merge_gathered(torus);
+  merge_gathered(torus, *chains);
   mine.official_when_idle |= gather.view.raw != 0;
   mine.gather.reset();
   mine.cut_taken = *best;

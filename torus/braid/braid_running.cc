@@ -14,29 +14,17 @@ bool is_idle(const Projection& projection) {
 
 }  // namespace
 
-/// Whether a node other than this one holds all seals of `torus` before epoch `before`. Alone, we count as two.
-bool BraidNode::Impl::seal_is_held(TorusId torus, Epoch before) const {
+/// Whether a node other than this one holds every seal of `torus` before `end`, on its disk if asked. Alone, we count as two.
+/// The word of a node in a later view is worth nothing: what it holds may be of the host that has taken our place.
+bool BraidNode::Impl::another_holds(TorusId torus, Epoch end, bool on_disk) const {
   if (view.hosted_count(self.node) == kTorusCount) return true;  // only a view with one voter, this one, allows that
   for (NodeId host : view.hosts) {
     if (host == self.node) continue;
     const auto found = peers.find(host);
     if (found == peers.end() || !found->second.heartbeat) continue;
     const Heartbeat& beat = *found->second.heartbeat;
-    if (beat.run == view.run && beat.view >= view.resumed && beat.wanted[torus.raw] >= before) return true;
-  }
-  return false;
-}
-
-/// Whether `epoch` of `torus` is with another node, on its disk if asked.
-bool BraidNode::Impl::another_holds(TorusId torus, Epoch epoch, bool on_disk) const {
-  if (view.hosted_count(self.node) == kTorusCount) return true;
-  for (NodeId host : view.hosts) {
-    if (host == self.node) continue;
-    const auto found = peers.find(host);
-    if (found == peers.end() || !found->second.heartbeat) continue;
-    const Heartbeat& beat = *found->second.heartbeat;
-    if (beat.run != view.run || beat.view < view.resumed) continue;
-    if ((on_disk ? beat.durable : beat.wanted)[torus.raw] > epoch) return true;
+    if (beat.run != view.run || beat.view < view.hosted_since[torus.raw] || beat.view > view.number) continue;
+    if ((on_disk ? beat.durable : beat.wanted)[torus.raw] >= end) return true;
   }
   return false;
 }
@@ -66,7 +54,7 @@ void BraidNode::Impl::advance(TorusId torus) {
   }
   if (machine.next_epoch().raw >= kLookaheadEpochs) {
     const Epoch before{machine.next_epoch().raw - 1};  // seals of next - 2 and older
-    if (mine->official && !mine->replaying && !seal_is_held(torus, std::min(before, logs[torus.raw].wanted()))) return;
+    if (mine->official && !mine->replaying && !another_holds(torus, std::min(before, logs[torus.raw].wanted()), false)) return;
   }
   if (mine->official && !mine->replaying && idle_wait(torus)) return;
   mine->working = true;
@@ -153,7 +141,7 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
   } else {
     const bool appended = log.append(packet);
     RSE_ASSERT(appended, "our own next packet is the one that is wanted");
-    record_sealed(*packet);
+    keep_seal(*packet);
   }
   if (machine.cut_due()) mine.cut_due = true;
   if (mine.replaying && epoch.raw + 1 > mine.replay_until.raw) {
@@ -224,6 +212,24 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
     return;
   }
   record_sealed(packet);
+  keep_seal(packet);
+}
+
+/// On its way to our disk, if there is one.
+void BraidNode::Impl::keep_seal(const Packet& packet) {
+  if (options.durable) seals_to_persist.push_back({packet.run, packet.torus, packet.epoch, view.number, packet.seal});
+}
+
+/// Our own epochs become part of the record once another node holds them: before, a view may take them back.
+void BraidNode::Impl::record_held() {
+  for (TorusId torus : kTori) {
+    const HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || !mine->official) continue;
+    for (const PacketPtr& packet : logs[torus.raw].from(sealed_recorded[torus.raw])) {
+      if (!another_holds(torus, packet->next_epoch, false)) break;
+      record_sealed(*packet);
+    }
+  }
 }
 
 void BraidNode::Impl::record_sealed(const Packet& packet) {
@@ -234,7 +240,6 @@ void BraidNode::Impl::record_sealed(const Packet& packet) {
     sealed_out.push_back({packet.run, packet.torus, packet.epoch, packet.projection.event_digest,
                           projection_digest(packet.projection), packet.seal});
   }
-  if (options.durable) seals_to_persist.push_back({packet.run, packet.torus, packet.epoch, view.number, packet.seal});
 }
 
 /// One write at a time; at once when a client waits for it, otherwise a few times a second.
@@ -334,7 +339,7 @@ void BraidNode::Impl::release_answers() {
     while (!mine->unanswered.empty()) {
       const auto first = mine->unanswered.begin();
       if (options.durable && durable_through[torus.raw] <= first->first) break;
-      if (!another_holds(torus, first->first, options.durable)) break;
+      if (!another_holds(torus, Epoch{first->first.raw + 1}, options.durable)) break;
       for (const auto& [injection, origin] : first->second) {
         send(origin, InjectAnswer{injection.client, injection.sequence, InjectStatus::kAccepted, first->first});
       }

@@ -8,20 +8,19 @@ Result<void> BraidNode::Impl::on_load(std::span<const std::byte> bytes) {
   if (!am_member()) return Error::kNotFound;
   const Digest256 hash = digest_of(bytes);
   ScenarioBlob blob{.bytes = {bytes.begin(), bytes.end()}, .hash = hash};
-  blob.received = static_cast<std::uint32_t>(bytes.size());
   auto& stored = scenarios[hash] = std::move(blob);
   offered = hash;
+  scenario_whole(stored);
   for (const Member& member : view.members) {
     if (member.node != self.node) offer_scenario(member.node);
   }
-  scenario_whole(stored);
   return {};
 }
 
 void BraidNode::Impl::offer_scenario(NodeId to) {
   // The current run's when nothing is offered: the answer to ScenarioWanted.
   const auto found = scenarios.find(offered ? *offered : view.scenario);
-  if (found == scenarios.end() || found->second.received != found->second.bytes.size()) return;
+  if (found == scenarios.end() || !found->second.whole) return;
   const ScenarioBlob& blob = found->second;
   for (std::size_t offset = 0; offset < blob.bytes.size(); offset += kPartBytes) {
     const std::size_t size = std::min(kPartBytes, blob.bytes.size() - offset);
@@ -59,7 +58,6 @@ void BraidNode::Impl::on_scenario_part(NodeId from, const ScenarioPart& part) {
     scenarios.erase(known);
     return;
   }
-  blob.received = part.total_bytes;
   scenario_whole(blob);
 }
 

@@ -48,7 +48,9 @@ struct GatherSource {
   bool done = false;
   bool refused = false;
   std::uint32_t region_messages = 0, packet_messages = 0;
+  std::vector<PacketPtr> packets;
 };
+using GatheredChains = std::array<std::vector<PacketPtr>, kTorusCount>;
 
 /// An answer under way: what the sources have sent so far for one torus.
 struct GatherState {
@@ -59,7 +61,6 @@ struct GatherState {
   std::map<NodeId, GatherSource> sources;
   std::vector<std::pair<CutNumber, CutRegions>> cuts;
   std::set<CutNumber> cuts_named;  // that some source has at least a part of
-  std::vector<PacketPtr> packets;
   std::map<Epoch, SealedEpoch> seals;
   Instant started;
   Instant retry_at;
@@ -110,7 +111,6 @@ struct ShardAssembly {
 struct ScenarioBlob {
   Bytes bytes;
   Digest256 hash;
-  std::uint32_t received = 0;
   bool whole = false;
   bool held = false;  // whole, and on disk where there is one
   std::set<NodeId> holders;
@@ -170,7 +170,6 @@ struct BraidNode::Impl {
 
   // --- braid_running.cc ---
   void advance(TorusId torus);
-  bool seal_is_held(TorusId torus, Epoch before) const;
   bool idle_wait(TorusId torus);
   void on_epoch_done(TorusId torus);
   void finish_epoch(TorusId torus);
@@ -178,6 +177,8 @@ struct BraidNode::Impl {
   void send_packet(NodeId to, TorusId torus, const PacketPtr& packet);
   void resend(NodeId to);
   void on_packet(NodeId from, const PacketMessage& message);
+  void keep_seal(const Packet& packet);
+  void record_held();
   void record_sealed(const Packet& packet);
   void flush_seals();
   void accept_injection(TorusId torus, const Injection& injection, NodeId origin);
@@ -185,7 +186,7 @@ struct BraidNode::Impl {
   void on_inject_answer(const InjectAnswer& answer);
   void forward_requests();
   void release_answers();
-  bool another_holds(TorusId torus, Epoch epoch, bool on_disk) const;
+  bool another_holds(TorusId torus, Epoch end, bool on_disk) const;
 
   // --- braid_cuts.cc ---
   void take_cut(TorusId torus);
@@ -212,9 +213,10 @@ struct BraidNode::Impl {
   void on_gather_done(NodeId from, const GatherDone& done);
   void retry_gather(TorusId torus);
   void gather_complete(TorusId torus);
-  std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, CutRegions& out) const;
-  bool gathered_connects(TorusId torus) const;
-  void merge_gathered(TorusId torus);
+  std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, const GatheredChains& chains,
+                                    CutRegions& out) const;
+  std::optional<GatheredChains> gathered_chains(TorusId torus) const;
+  void merge_gathered(TorusId torus, const GatheredChains& chains);
   void restored(TorusId torus);
   void become_official(TorusId torus);
   void on_take_over(NodeId from, const TakeOver& take_over);
