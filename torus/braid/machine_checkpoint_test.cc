@@ -94,5 +94,19 @@ TEST_CASE("checkpoint: hostile bytes are refused or read, never worse") {
   CHECK(checkpoint_of(machine) == honest);
 }
 
+TEST_CASE("checkpoint: regions with events before the head's epoch are refused") {
+  Scenario scenario;
+  const CellId cell = cell_at({0}, 4, 4, 4);
+  scenario.injections = {{Tick{500}, cell, cell, 1}};
+  TorusMachine machine({0}, kStoryCapacity);
+  REQUIRE(machine.load(RunId{1}, scenario).ok());
+  std::vector<Bytes> mixed = checkpoint_of(machine);
+  machine.run_epoch(nullptr, nullptr);
+  machine.seal({});
+  mixed[kHeadRegion] = checkpoint_of(machine)[kHeadRegion];
+  CHECK(machine.restore(mixed).error() == Error::kMalformed);
+  CHECK(machine.run() == RunId{0});
+}
+
 }  // namespace
 }  // namespace rse
