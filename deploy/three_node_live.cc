@@ -175,11 +175,11 @@ class Live {
     std::string text = status.verdict();
     for (int i = 0; i < status.tori_size(); ++i) {
       const v1::TorusStatus& torus = status.tori(i);
-      const std::uint64_t old = before_ && before_->tori_size() > i ? before_->tori(i).events() : torus.events();
-      text += fmt::format("; {} on {} epoch {} {}/s digest {:016x}", static_cast<char>('A' + i),
-                          node_name(status, torus.host()), torus.epoch(),
-                          short_number(static_cast<double>(torus.events() > old ? torus.events() - old : 0) / seconds),
-                          torus.event_digest());
+      std::string rate;
+      if (before_ && before_->tori_size() > i && torus.events() >= before_->tori(i).events())
+        rate = fmt::format(" {} events/s", short_number(static_cast<double>(torus.events() - before_->tori(i).events()) / seconds));
+      text += fmt::format("; {} on {} epoch {}{} digest {:016x}", static_cast<char>('A' + i),
+                          node_name(status, torus.host()), torus.epoch(), rate, torus.event_digest());
     }
     fmt::print("{}\n", text);
     std::fflush(stdout);

@@ -13,7 +13,7 @@ namespace rse {
 struct LoadOptions {
   std::uint32_t cells = 4096;   // of each torus, at most what the scenario leaves free
   std::uint32_t events = 256;   // on their way in each torus
-  std::uint32_t remote = 4;     // edges of each torus that lead to the next one
+  std::uint32_t remote = 1;     // edges of each torus that lead to the next one
   std::uint64_t seed = 1;
 };
 

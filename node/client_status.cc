@@ -54,7 +54,8 @@ void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
                      tori_of(status, self.node()), "this node",
                      self.addresses_size() > 0 ? "listens on " + self.addresses(0) : "");
   for (const v1::PeerStatus& peer : status.peers()) {
-    const char* state = peer.suspected ()? "suspected" : !peer.member() ? "gone" : peer.linked() ? "member" : "silent";
+    if (peer.node() == self.node()) continue;
+    const char* state = peer.suspected() ? "suspected" : !peer.member() ? "gone" : peer.linked() ? "member" : "silent";
     const v1::LinkStatus* link = link_to(status, peer.node());
     std::string how = link != nullptr && link->connected() ? link->transport() + " " + link->address() : "no link";
     if (peer.via() != 0) how = "by way of " + node_name(status, peer.via());
