@@ -108,7 +108,7 @@ constexpr int kEpochs = 6;
 }  // namespace
 
 TEST_CASE("engine: random scenarios give what the reference engine gives, in every epoch") {
-  for_seeds(1500, [](std::uint64_t seed) {
+  for_seeds(500, [](std::uint64_t seed) {
     CAPTURE(seed);
     RandomScenario scenario(seed);
     Torus torus(scenario.torus(), scenario.capacity());
