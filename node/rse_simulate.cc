@@ -137,8 +137,16 @@ void add_simulate_command(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<SimulateFlags>();
   CLI::App* const command = app.add_subcommand("simulate", "runs a scenario's three tori in this process");
   command->add_option("scenario", flags->file, "rse.v1.Scenario as text; - is stdin")->required();
-  command->add_option("--epochs", flags->epochs, "how many epochs to run")->required();
-  command->add_option("--run", flags->run, "run id, part of the state digest")->capture_default_str();
+  // The library's conversion would take -1 for 2^64-1.
+  const CLI::Validator unsigned_number(
+      [](const std::string& text) {
+        return text.starts_with('-') ? "must not be negative" : std::string();
+      },
+      "", "unsigned");
+  command->add_option("--epochs", flags->epochs, "how many epochs to run")->required()->check(unsigned_number);
+  command->add_option("--run", flags->run, "run id, part of the state digest")
+      ->check(unsigned_number)
+      ->capture_default_str();
   command->add_option("--threads", flags->threads, "1, or 3: one a torus")
       ->check(CLI::IsMember({1, 3}))
       ->capture_default_str();
