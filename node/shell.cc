@@ -71,6 +71,7 @@ NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<Da
       log_(log),
       hooks_(std::move(hooks)),
       directory_(std::move(directory)),
+      life_sign_(loop, [this](NodeId peer, std::uint64_t incarnation) { on_death(peer, incarnation); }),
       timer_(loop),
       house_timer_(loop),
       cluster_(options_.cluster),
@@ -101,6 +102,7 @@ void NodeShell::start() {
   options_.braid.durable = directory_ != nullptr;
   braid_ = std::make_unique<BraidNode>(options_.braid, std::move(recovered), monotonic_now());
   workers_ = std::make_unique<Workers>(loop_, [this](const Workers::Done& done) { on_done(done); });
+  life_sign_.hold(options_.braid.self.node, options_.braid.self.incarnation);
   Hello hello;
   hello.cluster = cluster_;
   hello.self = options_.braid.self;
@@ -112,6 +114,7 @@ void NodeShell::start() {
 
 void NodeShell::stop() {
   if (std::exchange(stopped_, true)) return;
+  life_sign_.stop();
   timer_.cancel();
   house_timer_.cancel();
   if (transport_) transport_->stop();
@@ -161,7 +164,17 @@ void NodeShell::on_up(const Hello& hello) {
   if (stopped_) return;
   ever_linked_ = true;
   log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
+  incarnations_[hello.self.node.raw] = hello.self.incarnation;
+  life_sign_.watch(hello.self.node, hello.self.incarnation);
   braid_->on_link_up(monotonic_now(), hello.self);
+  pump();
+}
+
+void NodeShell::on_death(NodeId peer, std::uint64_t incarnation) {
+  // A later life that has connected already is not the one that ended.
+  if (stopped_ || incarnations_[peer.raw] != incarnation) return;
+  log_.write(spdlog::level::info, "process_gone", {{"peer", name_of(peer)}});
+  braid_->on_link_down(monotonic_now(), peer, true);
   pump();
 }
 

@@ -20,6 +20,7 @@
 #include "node/control_record.h"
 #include "node/disk_writer.h"
 #include "node/rse_log.h"
+#include "node/shell_life_sign.h"
 #include "node/workers.h"
 #include "transport/transport.h"
 
@@ -112,6 +113,7 @@ class NodeShell {
   TransportCallbacks callbacks();
   void on_up(const Hello& hello);
   bool wrong_cluster(const std::string& address, const std::string& why) const;
+  void on_death(NodeId peer, std::uint64_t incarnation);
   void on_message(NodeId from, std::span<const std::byte> bytes);
   void on_done(const Workers::Done& done);
   void on_disk_failed(const StorageError& error);
@@ -138,6 +140,8 @@ class NodeShell {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<DiskWriter> disk_;
+  LifeSign life_sign_;
+  std::map<std::uint64_t, std::uint64_t> incarnations_;  // of peers, as they last connected
   asio::steady_timer timer_;
   asio::steady_timer house_timer_;
   std::optional<Instant> armed_;
