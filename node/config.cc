@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "node/config_keys.h"
 
@@ -205,11 +206,19 @@ ConfigSurroundings real_surroundings() {
   for (char** variable = environ; *variable != nullptr; ++variable)
     surroundings.environment.emplace_back(*variable);
   surroundings.read_file = [](const std::string& path) -> std::optional<std::string> {
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return std::nullopt;
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (file.bad()) return std::nullopt;
-    return text;
+    // stdio, because a stream over a directory throws.
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) return std::nullopt;
+    std::string text;
+    std::array<char, 4096> part;
+    while (std::feof(file) == 0 && std::ferror(file) == 0) {
+      text.append(part.data(), std::fread(part.data(), 1, part.size(), file));
+    }
+    const bool whole = std::ferror(file) == 0;
+    const int error = errno;
+    std::fclose(file);
+    errno = error;
+    return whole ? std::optional(std::move(text)) : std::nullopt;
   };
   return surroundings;
 }

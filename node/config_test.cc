@@ -130,6 +130,18 @@ TEST_CASE("config: a mistake in a weaker source is still said") {
   CHECK(failure_of({{"--log", "debug"}, {"RSE_LOG=loud"}, {}}).find("RSE_LOG: ") == 0);
 }
 
+TEST_CASE("config: what cannot be read is no configuration, a directory included") {
+  ConfigSurroundings real = real_surroundings();
+  real.system_file = "/no/such/file";
+  CHECK(!real.read_file("/"));
+  CHECK(errno == EISDIR);
+  CHECK(!real.read_file("/no/such/file"));
+  CHECK(errno == ENOENT);
+  std::string failure;
+  CHECK(!load_config({{}, "/"}, real, failure));
+  CHECK(failure == "cannot read /: Is a directory; give --config the path of a TOML file");
+}
+
 TEST_CASE("config: a variable that means nothing is a warning") {
   std::string failure;
   const auto config = load({{}, {"RSE_LISTN=a", "RSETTE=b"}, {}}, failure);

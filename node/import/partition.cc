@@ -1,11 +1,10 @@
 #include "node/import/partition.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <numeric>
 
 #include "node/import/dpkg.h"
@@ -107,19 +106,18 @@ std::optional<ImportedScenario> import_packages(const std::string& status_file,
 }
 
 std::optional<std::string> read_text_file(const std::string& path, std::string& failure) {
-  std::ifstream file;
-  if (path != "-") file.open(path, std::ios::binary);
-  std::istream& stream = path == "-" ? std::cin : file;
-  if (!stream) {
-    failure = "cannot read " + path + ": " + std::strerror(errno);
-    return std::nullopt;
+  // stdio, because a stream over a directory throws.
+  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "rb");
+  std::string text;
+  bool whole = file != nullptr;
+  std::array<char, 65536> part;
+  while (whole && std::feof(file) == 0) {
+    text.append(part.data(), std::fread(part.data(), 1, part.size(), file));
+    whole = std::ferror(file) == 0;
   }
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  if (stream.bad() || (path != "-" && file.peek() != std::ifstream::traits_type::eof())) {
-    failure = "cannot read " + path + ": " + std::strerror(errno);
-    return std::nullopt;
-  }
-  return text;
+  if (!whole) failure = "cannot read " + path + ": " + std::strerror(errno);
+  if (file != nullptr && file != stdin) std::fclose(file);
+  return whole ? std::optional(std::move(text)) : std::nullopt;
 }
 
 }  // namespace rse
