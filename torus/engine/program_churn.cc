@@ -29,7 +29,8 @@ class Churn final : public Program {
     const CellId any{static_cast<std::uint32_t>(context.random() % kGlobalCellCount)};
     switch (context.random() % 8) {
       case 0:
-        static_cast<void>(context.spawn(near, "churn", ""));
+        static_cast<void>(
+            context.spawn(context.random() % 2 == 0 ? context.cell() : near, "churn", ""));
         break;
       case 1:
         context.exit();
