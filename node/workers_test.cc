@@ -8,7 +8,7 @@ namespace rse {
 namespace {
 
 TEST_CASE("double slot: what one thread writes the other reads, once each and in order") {
-  constexpr std::uint64_t kCount = 200'000;
+  constexpr std::uint64_t kCount = 20'000;
   DoubleSlot<std::uint64_t> slot;
   std::uint64_t sum = 0;
   std::uint64_t out_of_order = 0;
