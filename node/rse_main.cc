@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "node/rse_commands.h"
+#include "node/rse_import.h"
 #include "node/rse_simulate.h"
 
 namespace {
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   rse::add_simulate_command(app, exit_code);
+  rse::add_import_command(app, exit_code);
   rse::add_cluster_commands(app, exit_code);
   try {
     app.parse(argc, argv);

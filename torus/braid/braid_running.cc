@@ -299,13 +299,19 @@ void BraidNode::Impl::on_inject_answer(const InjectAnswer& answer) {
 }
 
 void BraidNode::Impl::accept_injection(TorusId torus, const Injection& injection, NodeId origin) {
-  if (torus.raw >= kTorusCount || torus_of(injection.dst) != torus) return;
+  const auto outside = [](CellId cell) { return cell.raw >= kTorusCount * kCellCount; };
+  if (torus.raw >= kTorusCount || outside(injection.dst) || outside(injection.src) ||
+      torus_of(injection.dst) != torus) {
+    ++messages_refused;  // in a seal it would be refused by every peer, and the torus would stand still
+    return;
+  }
   HostedTorus* mine = hosted[torus.raw].get();
   if (!mine || !mine->official || !mine->restored) return;  // the origin asks again
   const auto answer = [&](InjectStatus status) {
     send(origin, InjectAnswer{injection.client, injection.sequence, status, {}});
   };
-  if (injection.kind == Injection::Kind::kSpawn && !find_program(injection.program)) {
+  if (injection.program.size() > kProgramNameBytesMax || injection.args.size() > kProgramArgsBytesMax ||
+      (injection.kind == Injection::Kind::kSpawn && !find_program(injection.program))) {
     answer(InjectStatus::kUnknownProgram);
     return;
   }
