@@ -35,11 +35,37 @@ std::vector<CellId> free_cells(TorusId torus, const std::set<std::uint32_t>& use
   return cells;
 }
 
+/// A PHOLD load in the longest run of indices that is free in all three tori; its processes send only to each other.
+void add_phold(Scenario& scenario, std::set<std::uint32_t>& used, std::uint32_t cells_max) {
+  std::uint32_t low = 0, high = 0;
+  for (std::uint32_t from = 0, index = 0; index <= kCellCount; ++index) {
+    const bool free = index < kCellCount && !used.contains(index) && !used.contains(kCellCount + index) &&
+                      !used.contains(2 * kCellCount + index);
+    if (free) continue;
+    if (index - from > high - low) {
+      low = from;
+      high = index;
+    }
+    from = index + 1;
+  }
+  high = std::min(high, low + cells_max);
+  const std::string args =
+      "max_delay=16 remote=10 events=4 low=" + std::to_string(low) + " high=" + std::to_string(high);
+  for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
+    for (std::uint32_t index = low; index < high; ++index) {
+      const CellId cell{torus * kCellCount + index};
+      scenario.processes.push_back({cell, "phold", args});
+      used.insert(cell.raw);
+    }
+  }
+}
+
 }  // namespace
 
 void add_load(Scenario& scenario, const LoadOptions& options) {
   constexpr std::uint32_t kStartDelay = 4;  // positive payloads shorten it to 1
-  const std::set<std::uint32_t> used = used_cells(scenario);
+  std::set<std::uint32_t> used = used_cells(scenario);
+  add_phold(scenario, used, options.phold_cells);
   Random random(options.seed);
   std::array<std::vector<CellId>, kTorusCount> cells;
   std::size_t count = options.cells;

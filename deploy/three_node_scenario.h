@@ -13,11 +13,13 @@ namespace rse {
 struct LoadOptions {
   std::uint32_t cells = 4096;   // of each torus, at most what the scenario leaves free
   std::uint32_t events = 256;   // on their way in each torus
+  std::uint32_t phold_cells = 256;  // of each torus, at most the longest run that is free in all three
   std::uint32_t remote = 1;     // edges of each torus that lead to the next one
   std::uint64_t seed = 1;
 };
 
-/// Adds relays in cells that `scenario` does not use: one closed path through all three tori in a random order, on which
+/// Adds PHOLD in a run of cells that `scenario` does not use, ten percent of its events going to other tori; and relays in
+/// other free cells: one closed path through all three tori in a random order, on which
 /// events go round for ever. Their number never changes, so the load does not either.
 void add_load(Scenario& scenario, const LoadOptions& options);
 

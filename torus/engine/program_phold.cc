@@ -1,7 +1,8 @@
 // PHOLD, the classic benchmark of event engines (Fujimoto 1990). An event that reaches a cell
 // without a process is only counted there, so a scenario that shall keep its events puts a phold
-// process in every cell. Draws of the process's random source, in this order: delay; whether to
-// another torus; the cell.
+// process in every cell, or in all cells of a range of indices (`low` to `high` - 1, the same in
+// each torus) and says so to each: that leaves room for others. Draws of the process's random
+// source, in this order: delay; whether to another torus; the cell.
 #include "torus/engine/packed_event.h"
 #include "torus/engine/program_args.h"
 #include "torus/engine/programs.h"
@@ -14,6 +15,8 @@ constexpr std::uint32_t kStartEventsMax = 65536;
 struct State {
   std::uint32_t delay_max;
   std::uint32_t remote_percent;
+  std::uint32_t low;   // the first cell index that events go to
+  std::uint32_t high;  // one past the last
 };
 
 std::uint32_t below(std::uint32_t bound, ProgramContext& context) {
@@ -31,7 +34,7 @@ class Phold final : public Program {
 
   Result<void> start(std::span<std::byte> bytes, std::string_view args,
                      ProgramContext& context) const override {
-    State state{.delay_max = 16, .remote_percent = 0};
+    State state{.delay_max = 16, .remote_percent = 0, .low = 0, .high = kCellCount};
     std::uint64_t events = 1;
     ProgramArgs reader(args);
     while (const auto argument = reader.next()) {
@@ -41,13 +44,17 @@ class Phold final : public Program {
         state.delay_max = static_cast<std::uint32_t>(value);
       } else if (argument->key == "remote" && value <= 100) {
         state.remote_percent = static_cast<std::uint32_t>(value);
+      } else if (argument->key == "low" && value < kCellCount) {
+        state.low = static_cast<std::uint32_t>(value);
+      } else if (argument->key == "high" && value <= kCellCount) {
+        state.high = static_cast<std::uint32_t>(value);
       } else if (argument->key == "events" && value <= kStartEventsMax) {
         events = value;
       } else {
         return Error::kBadArguments;
       }
     }
-    if (reader.failed()) return Error::kBadArguments;
+    if (reader.failed() || state.low >= state.high) return Error::kBadArguments;
     store_state(bytes, state);
     for (std::uint64_t i = 0; i < events;
          ++i) {  // to its own cell: no outbox is open when a scenario is loaded
@@ -60,13 +67,13 @@ class Phold final : public Program {
     const State state = load_state<State>(bytes);
     const std::uint32_t delay = random_delay(state, context);
     const bool remote = below(100, context) < state.remote_percent;
-    const std::uint32_t own = torus_of(context.cell()).raw * kCellCount;
-    std::uint32_t cell = below(remote ? kGlobalCellCount - kCellCount : kCellCount, context);
-    if (!remote) {
-      cell += own;
-    } else if (cell >= own) {
-      cell += kCellCount;  // the other tori's cells, ascending, without its own
-    }
+    if (state.low >= state.high || state.high > kCellCount) return;  // from a forged checkpoint
+    const std::uint32_t size = state.high - state.low;
+    const std::uint32_t own = torus_of(context.cell()).raw;
+    const std::uint32_t drawn = below(remote ? 2 * size : size, context);
+    // A remote one counts through the other tori's cells, ascending, without its own.
+    const std::uint32_t other = drawn / size < own ? drawn / size : drawn / size + 1;
+    const std::uint32_t cell = (remote ? other : own) * kCellCount + state.low + drawn % size;
     static_cast<void>(
         context.send(CellId{cell}, delay, 0));  // a refusal is counted; the event is gone
   }
