@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <asio/post.hpp>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -15,6 +16,7 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kHousekeepingInterval{200};
+constexpr std::size_t kSendBytesPerTurn = 1u << 20;
 constexpr Duration kReadLimit = milliseconds(5000);
 constexpr Duration kInjectMemory = milliseconds(60'000);
 constexpr std::int64_t kSuspendNoticed = 1'000'000'000;  // nanoseconds
@@ -230,12 +232,21 @@ void NodeShell::pump() {
   for (bool more = true; std::exchange(more, false);) {  // an answer's receiver may ask for more at once
     for (; auto sealed = braid_->poll_sealed(); more = true) record_.add(*sealed);
     for (; auto work = braid_->poll_work(); more = true) carry_out(std::move(*work));
-    for (; auto out = braid_->poll_send(); more = true) send(*out);
+    while (sent_in_turn_ < kSendBytesPerTurn) {
+      const auto out = braid_->poll_send();
+      if (!out) break;
+      send(*out);
+      more = true;
+    }
     for (; auto given = braid_->poll_answer(); more = true) answer(*given);
     for (; auto event = braid_->poll_event(); more = true) journal(*event);
   }
   pumping_ = false;
   if (stopped_) return;
+  if (std::exchange(sent_in_turn_, 0) >= kSendBytesPerTurn) {
+    // Megabytes are on their way: let heartbeats and messages that have come in meanwhile have their turn.
+    asio::post(loop_, [this] { pump(); });
+  }
   notice_cluster();
   arm_timer();
 }
@@ -253,6 +264,7 @@ void NodeShell::carry_out(Work work) {
 
 void NodeShell::send(const Outgoing& out) {
   const Bytes bytes = encode_envelope(out.envelope);
+  sent_in_turn_ += bytes.size();
   const SendResult result = transport_->send(out.next_hop, bytes);
   if (result == SendResult::kTooLarge)
     log_.write(spdlog::level::err, "message_too_large",

@@ -148,6 +148,7 @@ class NodeShell {
   ClusterId cluster_;
   bool stopped_ = false;
   bool pumping_ = false;
+  std::size_t sent_in_turn_ = 0;  // bytes
   bool ever_linked_ = false;
 
   std::set<std::string> dialled_;

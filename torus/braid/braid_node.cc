@@ -174,7 +174,10 @@ void BraidNode::Impl::send(NodeId to, Message message) {
   }
   const NodeId hop = route(to);
   if (hop.raw == 0) return;
-  send_out.push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
+  const bool bulk = std::holds_alternative<ShardPart>(message) || std::holds_alternative<GatherRegions>(message) ||
+                    std::holds_alternative<GatherPacket>(message) || std::holds_alternative<GatherDone>(message) ||
+                    std::holds_alternative<ScenarioPart>(message);
+  (bulk ? bulk_out : send_out).push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
 }
 
 void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
@@ -419,7 +422,9 @@ std::optional<T> pop(Queue& queue) {
 }  // namespace
 
 std::optional<Work> BraidNode::poll_work() { return pop<Work>(impl_->work_out); }
-std::optional<Outgoing> BraidNode::poll_send() { return pop<Outgoing>(impl_->send_out); }
+std::optional<Outgoing> BraidNode::poll_send() {
+  return pop<Outgoing>(impl_->send_out.empty() ? impl_->bulk_out : impl_->send_out);
+}
 std::optional<InjectAnswer> BraidNode::poll_answer() { return pop<InjectAnswer>(impl_->answers_out); }
 std::optional<BraidEvent> BraidNode::poll_event() { return pop<BraidEvent>(impl_->events_out); }
 std::optional<BraidNode::Sealed> BraidNode::poll_sealed() { return pop<Sealed>(impl_->sealed_out); }

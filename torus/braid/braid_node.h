@@ -168,6 +168,7 @@ class BraidNode {
 
   // --- Out: drain after every call above. ---
   std::optional<Work> poll_work();
+  /// Urgent messages come first. A shell may stop in the middle of megabytes and go on later, so that nothing waits for them.
   std::optional<Outgoing> poll_send();
   std::optional<InjectAnswer> poll_answer();
   std::optional<BraidEvent> poll_event();

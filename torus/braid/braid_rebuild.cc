@@ -160,6 +160,9 @@ void BraidNode::Impl::send_gather(TorusId torus, NodeId to) {
   gather.request = state.request;
   gather.with_cut = state.with_cut;
   gather.cut_wanted = state.cut_wanted;
+  if (is_host(self.node)) {
+    for (TorusId each : kTori) gather.have[each.raw] = logs[each.raw].wanted();
+  }
   if (!state.with_cut && mine.restored && !mine.working) gather.from_epoch = mine.machine->next_epoch();
   if (!state.with_cut && (!mine.restored || mine.working)) gather.from_epoch = mine.last_sealed;
   send(to, gather);
@@ -236,7 +239,7 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
   for (TorusId torus : kTori) {
     if (torus != gather.torus && (view.hosts[torus.raw] != self.node || resumption)) continue;
-    for (const PacketPtr& packet : logs[torus.raw].from(oldest)) {
+    for (const PacketPtr& packet : logs[torus.raw].from(std::max(oldest, gather.have[torus.raw]))) {
       GatherPacket message{.request = gather.request, .torus = gather.torus, .packet = {}};
       encode_packet(*packet, message.packet);
       send(from, std::move(message));
@@ -340,19 +343,24 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
   }
   std::optional<CutNumber> best;
   // The scenario will do if every packet since is here.
-  const bool from_start = std::all_of(chains.begin(), chains.end(), [](const auto& chain) {
-    return chain.empty() || chain.front()->epoch.raw == 0;
-  });
+  const auto reaches_back_to = [&](std::uint64_t epoch) {
+    return std::all_of(kTori.begin(), kTori.end(), [&](TorusId each) {
+      const auto& chain = chains[each.raw];
+      const PacketLog& log = logs[each.raw];
+      // Our own log counts unless the answer begins beyond it and will replace it.
+      const bool joined = !log.empty() && (chain.empty() || chain.front()->epoch <= log.wanted());
+      if (joined && log.first()->epoch.raw <= epoch) return true;
+      return chain.empty() ? log.empty() : chain.front()->epoch.raw <= epoch;
+    });
+  };
+  const bool from_start = reaches_back_to(0);
   if ((gather.cut_wanted == 0 || gather.cut_wanted == kScenarioCut) && from_start) best = 0;
   for (auto& [cut, regions] : all) {
     if (gather.cut_wanted != 0 && cut != gather.cut_wanted) continue;
     const bool whole = std::all_of(regions.regions.begin(), regions.regions.end(),
                                    [](const auto& region) { return region != nullptr; });
     // Epoch c of the cut was run by all tori, so an answer that reaches back to the cut has a packet of c or before.
-    const bool reached = std::all_of(chains.begin(), chains.end(), [&](const auto& chain) {
-      return chain.empty() || chain.front()->epoch.raw < cut;
-    });
-    if (whole && reached && (!best || cut > *best)) {
+    if (whole && cut > 0 && reaches_back_to(cut - 1) && (!best || cut > *best)) {
       best = cut;
       out = regions;
       out.halves = kBothHalves;

@@ -277,7 +277,8 @@ struct BraidNode::Impl {
   Instant scenario_asked;
 
   std::deque<Work> work_out;
-  std::deque<Outgoing> send_out;
+  std::deque<Outgoing> send_out;   // heartbeats, votes, packets: before anything in bulk_out
+  std::deque<Outgoing> bulk_out;   // regions, gathered packets, scenarios
   std::deque<InjectAnswer> answers_out;
   std::deque<BraidEvent> events_out;
   std::deque<Sealed> sealed_out;

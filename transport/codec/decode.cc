@@ -247,6 +247,7 @@ Gather read(const v1::Gather& from, FieldReader& fields) {
   to.with_cut = from.with_cut();
   to.from_epoch = {from.from_epoch()};
   to.cut_wanted = from.cut_wanted();
+  fields.get(from.have(), to.have);
   return to;
 }
 

@@ -161,6 +161,7 @@ struct MessageWriter {
     to->set_with_cut(from.with_cut);
     to->set_from_epoch(from.from_epoch.raw);
     to->set_cut_wanted(from.cut_wanted);
+    for (const Epoch epoch : from.have) to->add_have(epoch.raw);
   }
   void operator()(const GatherRegions& from) const {
     auto* to = out.mutable_gather_regions();
