@@ -5,9 +5,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 namespace rse {
@@ -44,6 +46,27 @@ void DiskWriter::append_record(Bytes bytes, bool restart) {
   wake_.notify_one();
 }
 
+/// Votes overtake everything: a failover waits for them, and each record has its own answer. Cuts, which may be megabytes,
+/// are taken one at a time, so that a vote waits for one at most.
+DiskWriter::Item DiskWriter::take_next() {
+  Item item;
+  item.clusters = std::exchange(queued_.clusters, {});
+  item.record = std::exchange(queued_.record, {});
+  item.restart_record = std::exchange(queued_.restart_record, false);
+  const auto is_vote = [](const Persist& work) { return std::holds_alternative<PersistVote>(work.what); };
+  const auto is_cut = [](const Persist& work) { return std::holds_alternative<PersistCut>(work.what); };
+  auto& works = queued_.works;
+  const auto votes_end = std::stable_partition(works.begin(), works.end(), is_vote);
+  auto end = votes_end;
+  if (end == works.begin()) {
+    end = std::find_if(works.begin(), works.end(), is_cut);
+    if (end != works.end()) ++end;
+  }
+  item.works.assign(std::make_move_iterator(works.begin()), std::make_move_iterator(end));
+  works.erase(works.begin(), end);
+  return item;
+}
+
 void DiskWriter::run() {
   ::prctl(PR_SET_NAME, "rse-disk");
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 0);  // not the loop's, which it inherits
@@ -53,7 +76,7 @@ void DiskWriter::run() {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return stopping_ || !queued_.empty(); });
       if (queued_.empty()) break;
-      std::swap(item, queued_);
+      item = take_next();
     }
     if (failed_) continue;
     if (std::string failure = write(item); !failure.empty()) {

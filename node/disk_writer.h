@@ -1,5 +1,5 @@
 // The thread that writes the data directory, so that no disk delays a heartbeat. Everything that waits is written together
-// with one wait for the disk (group commit), in the order of submission.
+// with one wait for the disk (group commit), in the order of submission, except that votes come first.
 // Threads: calls and callbacks on the loop's. Memory: what is queued; the braid waits for answers, which bounds it.
 // Errors: the first failure is reported once; nothing is written after it.
 #pragma once
@@ -46,6 +46,7 @@ class DiskWriter {
     bool restart_record = false;
     bool empty() const { return works.empty() && clusters.empty() && record.empty() && !restart_record; }
   };
+  Item take_next();  // with mutex_ held
   void run();
   std::string write(Item& item);  // empty, or what failed
   std::string write_record(const Item& item);

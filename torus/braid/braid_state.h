@@ -1,6 +1,7 @@
-// The inside of BraidNode, shared by the files that implement its parts: braid_node.cc (links, messages, heartbeats),
-// braid_views.cc (suspicion, views), braid_running.cc (epochs, seals, clients), braid_cuts.cc (cuts and shards),
-// braid_rebuild.cc (gather, restore, hand-over, resumption), braid_scenario.cc (runs), braid_status.cc.
+// The inside of BraidNode, shared by the files that implement its parts:
+// braid_node.cc (links, messages, heartbeats), braid_running.cc (epochs, seals, clients), braid_cuts.cc (cuts and shards),
+// braid_views.cc (suspicion, the next view), braid_agreement.cc (deciding and installing it), braid_gather.cc (asking for a
+// torus), braid_rebuild.cc (restore, hand-over, resumption), braid_scenario.cc (runs), braid_status.cc.
 // Not for anyone else.
 #pragma once
 

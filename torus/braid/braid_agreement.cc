@@ -1,0 +1,240 @@
+// Agreeing on the next view, and installing it: the moment at which a removed host is fenced.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+
+// --- Agreement. ---
+
+void BraidNode::Impl::start_agreement() {
+  agreement.start(ViewNumber{view.number.raw + 1}, view.voters, self.node);
+}
+
+void BraidNode::Impl::persist_vote(std::function<void()> then) {
+  PersistVote vote;
+  encode_view(view, vote.record);
+  ByteWriter writer(vote.record);
+  const ViewAgreement::Acceptor& acceptor = agreement.acceptor();
+  writer.put(acceptor.number);
+  writer.put(acceptor.promised);
+  writer.put(acceptor.accepted_ballot);
+  writer.put_sized(acceptor.accepted);
+  persist(std::move(vote), std::move(then));
+}
+
+void BraidNode::Impl::to_voters(const Message& message) {
+  for (NodeId voter : view.voters) send(voter, message);
+}
+
+void BraidNode::Impl::consider_views() {
+  if (view.number.raw == 0) return;
+  for (const Member& member : view.members) {
+    if (member.node == self.node) continue;
+    PeerState& state = peer(member.node);
+    if (state.member.node.raw == 0) {
+      state.member = member;
+      state.heard = now;
+    }
+    const bool early = suspected_early(member), gone = lost(member);
+    if (gone && !state.said_lost) {
+      event(BraidEvent::Kind::kPeerLost, name_of(member.node) + (state.dead ? " has died" : " is silent beyond its limit"), member.node);
+    } else if (early && !state.said_suspected) {
+      event(BraidEvent::Kind::kPeerSuspected, name_of(member.node) + " is silent", member.node);
+    } else if (!early && state.said_suspected) {
+      event(BraidEvent::Kind::kPeerHeardAgain, name_of(member.node) + " is heard again", member.node);
+    }
+    if (gone && !state.said_lost) next_heartbeat = now;  // the others wait for our word
+    state.said_suspected = early;
+    state.said_lost = gone;
+  }
+  if (!am_voter()) return;
+  if (agreement.proposing()) {
+    if (now < propose_deadline) return;
+    agreement.abandon();
+    propose_not_before = now + Duration{milliseconds(10).raw + random.below(50) * 1'000'000ull};
+  }
+  if (now < propose_not_before) return;
+  const bool resumption = needs_resumption();
+  std::optional<View> desired = resumption ? resumption_view() : desired_view();
+  if (!desired) {
+    if (!resumption) desired_since.reset();
+    return;
+  }
+  if (!desired_since) desired_since = now;
+  // The first voter that lives proposes at once, the others in turn if nothing comes of it.
+  std::uint64_t rank = 0;
+  for (NodeId voter : view.voters) {
+    if (voter == self.node) break;
+    const auto found = peers.find(voter);
+    if (found != peers.end() && !found->second.dead && found->second.linked &&
+        elapsed(found->second.heard, now) < options.silence_floor) {
+      ++rank;
+    }
+  }
+  if (elapsed(*desired_since, now) < milliseconds(25 * rank)) return;
+  Bytes value;
+  encode_view(*desired, value);
+  propose_deadline = now + milliseconds(150);
+  to_voters(agreement.propose(std::move(value)));
+}
+
+void BraidNode::Impl::on_prepare(NodeId from, const Prepare& prepare) {
+  if (!am_voter() || prepare.number != agreement.number()) return;
+  auto reply = agreement.on_prepare(prepare);
+  persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });
+}
+
+void BraidNode::Impl::on_accept(NodeId from, const Accept& accept) {
+  if (!am_voter() || accept.number != agreement.number()) return;
+  ByteReader reader(accept.view);
+  if (auto proposed = decode_view(reader); !proposed || proposed->number != accept.number ||
+                                           proposed->cluster != view.cluster) {
+    ++messages_refused;
+    return;
+  }
+  auto reply = agreement.on_accept(accept);
+  persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });
+}
+
+void BraidNode::Impl::on_promise(NodeId from, const Promise& promise) {
+  if (promise.number != agreement.number()) return;
+  if (auto accept = agreement.on_promise(from, promise)) to_voters(*accept);
+}
+
+void BraidNode::Impl::on_reject(NodeId, const Reject& reject) {
+  if (reject.number != agreement.number()) return;
+  agreement.on_reject(reject);
+  propose_not_before = now + Duration{milliseconds(10).raw + random.below(50) * 1'000'000ull};
+}
+
+void BraidNode::Impl::on_accepted(NodeId from, const Accepted& accepted) {
+  if (accepted.number != agreement.number()) return;
+  auto decided = agreement.on_accepted(from, accepted);
+  if (!decided) return;
+  const Decided message{*decided};
+  std::set<NodeId> to(view.voters.begin(), view.voters.end());
+  for (const Member& member : view.members) to.insert(member.node);
+  for (const auto& [node, joiner] : joiners) to.insert(node);
+  to.erase(self.node);
+  for (NodeId node : to) send(node, message);
+  on_decided(*decided);
+}
+
+void BraidNode::Impl::on_decided(const Bytes& bytes) {
+  ByteReader reader(bytes);
+  auto decided = decode_view(reader);
+  if (!decided || !reader.finished()) {
+    ++messages_refused;
+    return;
+  }
+  if (decided->number <= view.number) return;
+  if (view.cluster.raw != 0 && decided->cluster != view.cluster) {
+    ++messages_refused;
+    return;
+  }
+  install(std::move(*decided));
+}
+
+void BraidNode::Impl::on_join(const Join& join) {
+  if (view.number.raw == 0 || join.joiner.node.raw == 0 || join.joiner.node == self.node) return;
+  if (view.is_member(join.joiner.node, join.joiner.incarnation)) return;
+  if (joiners.size() >= kMembersMax && !joiners.contains(join.joiner.node)) return;
+  auto& known = joiners[join.joiner.node];
+  if (known.first.incarnation <= join.joiner.incarnation) known = {join.joiner, now};
+  if (!am_voter() && am_member()) {
+    for (NodeId voter : view.voters) {
+      if (voter != join.joiner.node) send(voter, join);
+    }
+  }
+}
+
+void BraidNode::Impl::install(View next) {
+  const View before = std::move(view);
+  view = std::move(next);
+  const bool new_run = before.number.raw == 0 || before.run != view.run;
+  const bool resumed = view.resumed > before.number;  // perhaps in a view that we missed
+  start_agreement();
+  desired_since.reset();
+  take_overs.clear();
+  overridden = false;
+  for (const Member& member : view.members) {
+    if (member.node == self.node) continue;
+    PeerState& state = peer(member.node);
+    if (state.member.incarnation < member.incarnation) {
+      const bool linked = state.linked;
+      state = PeerState{};
+      state.linked = linked;
+    }
+    if (state.member.node.raw == 0) {
+      state.member = member;
+      state.heard = now;
+    }
+  }
+  const bool admitted = am_member() && (restarted || !before.is_member(self.node, self.incarnation));
+  if (new_run || resumed || admitted) {
+    for (TorusId torus : kTori) {
+      if (resumed && !new_run) {
+        for (const PacketPtr& packet : logs[torus.raw].from({})) {
+          SealedEpoch& known = fixed_seals[torus.raw][packet->epoch];
+          if (known.view <= before.number) known = {packet->epoch, before.number, packet->seal};
+        }
+      } else {
+        fixed_seals[torus.raw].clear();
+      }
+      logs[torus.raw].clear();
+      cut_complete[torus.raw] = 0;
+      durable_through[torus.raw] = {};
+      if (new_run || (admitted && !resumed)) cuts[torus.raw].clear();
+      drop_hosted(torus);
+      sealed_recorded[torus.raw] = {};
+    }
+    seals_to_persist.clear();
+    durable_cut = resumed ? view.resume_cut : 0;
+    assemblies.clear();
+  }
+  if (admitted) {
+    restarted = false;
+    event(BraidEvent::Kind::kJoined, "this node is a member", self.node);
+  }
+  if (new_run) {
+    scenario_parsed.reset();
+    if (offered && *offered == view.scenario) offered.reset();
+    std::erase_if(scenarios, [&](const auto& entry) {
+      return entry.first != view.scenario && (!offered || entry.first != *offered);
+    });
+    for (auto& [key, request] : requests) {
+      answers_out.push_back({key.first, key.second, InjectStatus::kRunEnded, {}});
+    }
+    requests.clear();
+    if (view.run.raw != 0) event(BraidEvent::Kind::kRunStarted, "run " + std::to_string(view.run.raw) + " starts");
+  }
+  persist_vote(nullptr);
+  std::string text = "view " + std::to_string(view.number.raw) + ":";
+  for (TorusId torus : kTori) {
+    text += std::string(" ") + letter_of(torus) + " on " + name_of(view.hosts[torus.raw]);
+  }
+  event(BraidEvent::Kind::kViewInstalled, text, self.node);
+  for (TorusId torus : kTori) {
+    const bool ours = am_member() && view.hosts[torus.raw] == self.node;
+    if (!ours && before.hosts[torus.raw] != view.hosts[torus.raw]) cut_complete[torus.raw] = 0;
+    if (!ours) {
+      HostedTorus* mine = hosted[torus.raw].get();
+      if (mine && (mine->official || mine->since.raw != 0)) drop_hosted(torus);
+      continue;
+    }
+    HostedTorus* mine = hosted[torus.raw].get();
+    if (!mine || mine->since != view.hosted_since[torus.raw]) {
+      begin_hosting(torus, before);
+    } else if (!mine->official) {
+      start_gather(torus, false, resumption_cut(torus));  // the sources may be others now
+    } else {
+      assign_holders(torus);
+    }
+  }
+  for (auto& [key, request] : requests) request.sent_to = {};
+  for (const auto& [node, state] : peers) {
+    if (state.linked) heartbeat_to(node);
+  }
+  forward_requests();
+}
+
+}  // namespace rse

@@ -1,0 +1,214 @@
+// Gather: asking the members for what they hold of a torus, answering, and collecting the answers.
+#include "torus/braid/braid_state.h"
+
+namespace rse {
+namespace {
+
+constexpr Duration kGatherRetry = milliseconds(15);
+constexpr Duration kGatherGiveUp = milliseconds(400);
+
+}  // namespace
+
+// --- Asking. ---
+
+void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cut_wanted) {
+  HostedTorus& mine = *hosted[torus.raw];
+  GatherState gather;
+  gather.request = ++request_counter;
+  gather.view = speculative ? ViewNumber{} : view.number;
+  gather.with_cut = !mine.restored && !mine.working;
+  gather.cut_wanted = cut_wanted;
+  gather.started = now;
+  gather.retry_at = now + kGatherRetry;
+  const bool resumption = !speculative && view.resumed == view.hosted_since[torus.raw];
+  for (const Member& member : view.members) {
+    const NodeId node = member.node;
+    if (node == self.node) continue;
+    if (!resumption && !is_host(node) && !mine.hosts_before.contains(node) && !mine.missed_views) continue;
+    if (speculative && suspected_early(member)) continue;
+    gather.sources[node];
+  }
+  mine.gather = std::move(gather);
+  std::vector<NodeId> to;
+  for (const auto& [node, source] : mine.gather->sources) to.push_back(node);
+  for (NodeId node : to) send_gather(torus, node);
+  if (to.empty()) gather_complete(torus);
+}
+
+void BraidNode::Impl::send_gather(TorusId torus, NodeId to) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const GatherState& state = *mine.gather;
+  Gather gather;
+  gather.view = state.view;
+  gather.run = view.run;
+  gather.torus = torus;
+  gather.request = state.request;
+  gather.with_cut = state.with_cut;
+  gather.cut_wanted = state.cut_wanted;
+  if (is_host(self.node)) {
+    for (TorusId each : kTori) gather.have[each.raw] = logs[each.raw].wanted();
+  }
+  if (!state.with_cut && mine.restored && !mine.working) gather.from_epoch = mine.machine->next_epoch();
+  if (!state.with_cut && (!mine.restored || mine.working)) gather.from_epoch = mine.last_sealed;
+  send(to, gather);
+}
+
+void BraidNode::Impl::retry_gather(TorusId torus) {
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || !mine->gather || now < mine->gather->retry_at) return;
+  GatherState& gather = *mine->gather;
+  if (gather.view.raw == 0 && elapsed(gather.started, now) > kGatherGiveUp) {
+    const bool keep = mine->restored || mine->working;
+    mine->gather.reset();
+    if (!keep) drop_hosted(torus);
+    return;
+  }
+  bool waiting = false;
+  for (auto& [node, source] : gather.sources) waiting |= !source.done || source.refused;
+  if (!waiting) {
+    // All have answered, but it was not enough: ask everyone again, someone may have returned.
+    start_gather(torus, gather.view.raw == 0, gather.cut_wanted);
+    return;
+  }
+  gather.retry_at = now + kGatherRetry;
+  for (auto& [node, source] : gather.sources) {
+    if (source.done && !source.refused) continue;
+    if (source.refused || elapsed(gather.started, now) > milliseconds(1000)) {
+      source = {};
+      send_gather(torus, node);
+    }
+  }
+  if (elapsed(gather.started, now) > milliseconds(1000)) gather.started = now;
+}
+
+// --- Answering. ---
+
+void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
+  const std::size_t t = gather.torus.raw;
+  if (t >= kTorusCount || !view.find(from)) return;
+  GatherDone done{.request = gather.request, .torus = gather.torus, .view = view.number};
+  if (gather.run != view.run || (gather.view.raw != 0 && gather.view != view.number)) {
+    done.refused = true;  // one of us has not installed the view of the other
+    send(from, std::move(done));
+    return;
+  }
+  CutNumber base = gather.from_epoch.raw;
+  if (gather.with_cut) {
+    base = gather.cut_wanted == kScenarioCut ? 0 : gather.cut_wanted;
+    const auto& known = cuts[t];
+    const auto found = gather.cut_wanted != 0 ? known.find(gather.cut_wanted)
+                       : known.empty()        ? known.end()
+                                              : std::prev(known.end());
+    GatherRegions message{.request = gather.request, .torus = gather.torus};
+    if (found != known.end()) {
+      base = found->first;
+      const CutRegions& regions = found->second;
+      message.cut = found->first;
+      message.digests.assign(regions.digests.of.begin(), regions.digests.of.end());
+      std::size_t bytes = 0;
+      for (std::size_t r = 0; r < kRegionCount; ++r) {
+        if (!regions.regions[r]) continue;
+        if (bytes > 0 && bytes + regions.regions[r]->bytes.size() > kPartBytes) {
+          send(from, std::exchange(message, {.request = gather.request, .torus = gather.torus, .cut = base}));
+          ++done.region_messages;
+          bytes = 0;
+        }
+        message.regions.push_back(*regions.regions[r]);
+        bytes += regions.regions[r]->bytes.size();
+      }
+    }
+    send(from, std::move(message));
+    ++done.region_messages;
+  }
+  const Epoch oldest{base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
+  const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
+  for (TorusId torus : kTori) {
+    if (torus != gather.torus && (view.hosts[torus.raw] != self.node || resumption)) continue;
+    for (const PacketPtr& packet : logs[torus.raw].from(std::max(oldest, gather.have[torus.raw]))) {
+      GatherPacket message{.request = gather.request, .torus = gather.torus, .packet = {}};
+      encode_packet(*packet, message.packet);
+      send(from, std::move(message));
+      ++done.packet_messages;
+    }
+  }
+  if (resumption) {
+    for (const auto& [epoch, seal] : fixed_seals[t]) {
+      if (epoch.raw + 1 >= base && done.seals.size() < kSealedEpochsMax) done.seals.push_back(seal);
+    }
+  }
+  send(from, std::move(done));
+}
+
+// --- Collecting. ---
+
+void BraidNode::Impl::on_gather_regions(NodeId from, const GatherRegions& message) {
+  if (message.torus.raw >= kTorusCount) return;
+  HostedTorus* mine = hosted[message.torus.raw].get();
+  if (!mine || !mine->gather || mine->gather->request != message.request) return;
+  GatherState& gather = *mine->gather;
+  const auto source = gather.sources.find(from);
+  if (source == gather.sources.end()) return;
+  ++source->second.region_messages;
+  gather.cuts_named.insert(message.cut);
+  if (message.cut == 0) return;
+  CutRegions* into = nullptr;
+  if (!message.digests.empty()) {
+    if (message.digests.size() != kRegionCount || gather.cuts.size() > 16) return;
+    CutRegions fresh;
+    std::copy(message.digests.begin(), message.digests.end(), fresh.digests.of.begin());
+    for (auto& [cut, regions] : gather.cuts) {
+      if (cut == message.cut && regions.digests == fresh.digests) into = &regions;
+    }
+    if (!into) into = &gather.cuts.emplace_back(message.cut, std::move(fresh)).second;
+  }
+  for (const Region& region : message.regions) {
+    if (region.index >= kRegionCount) return;
+    const Digest256 digest = digest_of(region.bytes);
+    for (auto& [cut, regions] : gather.cuts) {
+      if (cut == message.cut && regions.digests.of[region.index] == digest && !regions.regions[region.index]) {
+        regions.regions[region.index] = std::make_shared<const Region>(region);
+      }
+    }
+  }
+}
+
+void BraidNode::Impl::on_gather_packet(NodeId from, const GatherPacket& message) {
+  if (message.torus.raw >= kTorusCount) return;
+  HostedTorus* mine = hosted[message.torus.raw].get();
+  if (!mine || !mine->gather || mine->gather->request != message.request) return;
+  const auto source = mine->gather->sources.find(from);
+  if (source == mine->gather->sources.end()) return;
+  ByteReader reader(message.packet);
+  auto packet = decode_packet(reader);
+  if (!packet || !reader.finished() || packet->run != view.run) {
+    ++messages_refused;
+    return;
+  }
+  ++source->second.packet_messages;
+  source->second.packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
+}
+
+void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
+  if (done.torus.raw >= kTorusCount) return;
+  HostedTorus* mine = hosted[done.torus.raw].get();
+  if (!mine || !mine->gather || mine->gather->request != done.request) return;
+  GatherState& gather = *mine->gather;
+  const auto found = gather.sources.find(from);
+  if (found == gather.sources.end()) return;
+  GatherSource& source = found->second;
+  source.done = true;
+  source.refused = done.refused || (gather.view.raw != 0 && done.view != gather.view) ||
+                   source.region_messages < done.region_messages ||
+                   source.packet_messages < done.packet_messages;
+  if (source.refused) return;
+  for (const SealedEpoch& seal : done.seals) {
+    SealedEpoch& known = gather.seals[seal.epoch];
+    if (seal.view >= known.view) known = seal;
+  }
+  for (const auto& [node, each] : gather.sources) {
+    if (!each.done || each.refused) return;
+  }
+  gather_complete(done.torus);
+}
+
+}  // namespace rse
