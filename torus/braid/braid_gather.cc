@@ -93,42 +93,25 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
     return;
   }
   CutNumber base = gather.from_epoch.raw;
+  GatherAnswer answer{.to = from};
+  answer.with_cut = gather.with_cut;
   if (gather.with_cut) {
     base = gather.cut_wanted == kScenarioCut ? 0 : gather.cut_wanted;
     const auto& known = cuts[t];
     const auto found = gather.cut_wanted != 0 ? known.find(gather.cut_wanted)
                        : known.empty()        ? known.end()
                                               : std::prev(known.end());
-    GatherRegions message{.request = gather.request, .torus = gather.torus};
     if (found != known.end()) {
-      base = found->first;
-      const CutRegions& regions = found->second;
-      message.cut = found->first;
-      message.digests.assign(regions.digests.of.begin(), regions.digests.of.end());
-      std::size_t bytes = 0;
-      for (std::size_t r = 0; r < kRegionCount; ++r) {
-        if (!regions.regions[r]) continue;
-        if (bytes > 0 && bytes + regions.regions[r]->bytes.size() > kPartBytes) {
-          send(from, std::exchange(message, {.request = gather.request, .torus = gather.torus, .cut = base}));
-          ++done.region_messages;
-          bytes = 0;
-        }
-        message.regions.push_back(*regions.regions[r]);
-        bytes += regions.regions[r]->bytes.size();
-      }
+      base = answer.cut = found->first;
+      answer.regions = found->second;
     }
-    send(from, std::move(message));
-    ++done.region_messages;
   }
   const Epoch oldest{base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
   const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
   for (TorusId torus : kTori) {
     if (torus != gather.torus && (view.hosts[torus.raw] != self.node || resumption)) continue;
     for (const PacketPtr& packet : logs[torus.raw].from(std::max(oldest, gather.have[torus.raw]))) {
-      GatherPacket message{.request = gather.request, .torus = gather.torus, .packet = {}};
-      encode_packet(*packet, message.packet);
-      send(from, std::move(message));
-      ++done.packet_messages;
+      answer.packets.push_back(packet);
     }
   }
   if (resumption) {
@@ -136,7 +119,48 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
       if (epoch.raw + 1 >= base && done.seals.size() < kSealedEpochsMax) done.seals.push_back(seal);
     }
   }
-  send(from, std::move(done));
+  answer.done = std::move(done);
+  // Whoever asks again has given up the answer before.
+  std::erase_if(gather_answers, [&](const GatherAnswer& other) {
+    return other.to == from && other.done.torus == gather.torus;
+  });
+  gather_answers.push_back(std::move(answer));
+}
+
+/// Builds the next message of the oldest answer. Called when nothing else waits to be sent: what was decided is fixed in the
+/// answer, but its megabytes are copied a part at a time, so that votes and heartbeats never wait behind them.
+void BraidNode::Impl::continue_gather_answer() {
+  GatherAnswer& answer = gather_answers.front();
+  const std::uint64_t request = answer.done.request;
+  const TorusId torus = answer.done.torus;
+  if (answer.with_cut) {
+    GatherRegions message{.request = request, .torus = torus, .cut = answer.cut};
+    if (answer.cut != 0 && answer.next_region == 0) {
+      message.digests.assign(answer.regions.digests.of.begin(), answer.regions.digests.of.end());
+    }
+    std::size_t bytes = 0;
+    for (; answer.cut != 0 && answer.next_region < kRegionCount; ++answer.next_region) {
+      const auto& region = answer.regions.regions[answer.next_region];
+      if (!region) continue;
+      if (bytes > 0 && bytes + region->bytes.size() > kPartBytes) break;
+      message.regions.push_back(*region);
+      bytes += region->bytes.size();
+    }
+    if (answer.cut == 0 || answer.next_region == kRegionCount) answer.with_cut = false;
+    ++answer.done.region_messages;
+    send(answer.to, std::move(message));
+    return;
+  }
+  for (std::size_t bytes = 0; answer.next_packet < answer.packets.size() && bytes < kPartBytes;) {
+    GatherPacket message{.request = request, .torus = torus, .packet = {}};
+    encode_packet(*answer.packets[answer.next_packet++], message.packet);
+    bytes += message.packet.size();
+    ++answer.done.packet_messages;
+    send(answer.to, std::move(message));
+  }
+  if (answer.next_packet < answer.packets.size()) return;
+  send(answer.to, std::move(answer.done));
+  gather_answers.pop_front();
 }
 
 // --- Collecting. ---

@@ -423,7 +423,11 @@ std::optional<T> pop(Queue& queue) {
 
 std::optional<Work> BraidNode::poll_work() { return pop<Work>(impl_->work_out); }
 std::optional<Outgoing> BraidNode::poll_send() {
-  return pop<Outgoing>(impl_->send_out.empty() ? impl_->bulk_out : impl_->send_out);
+  Impl& braid = *impl_;
+  while (braid.send_out.empty() && braid.bulk_out.empty() && !braid.gather_answers.empty()) {
+    braid.continue_gather_answer();
+  }
+  return pop<Outgoing>(braid.send_out.empty() ? braid.bulk_out : braid.send_out);
 }
 std::optional<InjectAnswer> BraidNode::poll_answer() { return pop<InjectAnswer>(impl_->answers_out); }
 std::optional<BraidEvent> BraidNode::poll_event() { return pop<BraidEvent>(impl_->events_out); }

@@ -67,6 +67,18 @@ struct GatherState {
   Instant retry_at;
 };
 
+/// What a node has decided to answer to a Gather, and how far it has been sent.
+struct GatherAnswer {
+  NodeId to;
+  bool with_cut = false;  // regions are still to be sent
+  CutNumber cut = 0;
+  CutRegions regions;
+  std::size_t next_region = 0;
+  std::vector<PacketPtr> packets;
+  std::size_t next_packet = 0;
+  GatherDone done;
+};
+
 /// A torus hosted here, or being got ready to be.
 struct HostedTorus {
   std::unique_ptr<TorusMachine> machine;
@@ -209,6 +221,7 @@ struct BraidNode::Impl {
   void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
   void send_gather(TorusId torus, NodeId to);
   void on_gather(NodeId from, const Gather& gather);
+  void continue_gather_answer();
   void on_gather_regions(NodeId from, const GatherRegions& regions);
   void on_gather_packet(NodeId from, const GatherPacket& packet);
   void on_gather_done(NodeId from, const GatherDone& done);
@@ -280,6 +293,7 @@ struct BraidNode::Impl {
   std::deque<Work> work_out;
   std::deque<Outgoing> send_out;   // heartbeats, votes, packets: before anything in bulk_out
   std::deque<Outgoing> bulk_out;   // regions, gathered packets, scenarios
+  std::deque<GatherAnswer> gather_answers;
   std::deque<InjectAnswer> answers_out;
   std::deque<BraidEvent> events_out;
   std::deque<Sealed> sealed_out;
