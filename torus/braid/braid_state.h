@@ -252,7 +252,6 @@ struct BraidNode::Impl {
   Member self;
   Instant now;
   Instant last_deadline;
-  std::uint64_t random_state;
   Random random{1};
 
   View view;                  // number 0: none
