@@ -34,9 +34,18 @@ void BraidNode::Impl::cut_taken(TorusId torus) {
     while (known.size() > 2) known.erase(known.begin());
     return;
   }
+  persist_own_cut(torus);
+}
+
+/// Puts the newest own cut on our own disk; cut_is_complete() waits for it.
+void BraidNode::Impl::persist_own_cut(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const CutNumber number = mine.cut_taken;
   mine.persisted_cut = false;
-  PersistCut record{view.run, torus, number, kBothHalves, known[number].digests, {}};
-  record.regions.assign(known[number].regions.begin(), known[number].regions.end());
+  const auto found = cuts[torus.raw].find(number);
+  if (found == cuts[torus.raw].end()) return;
+  PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}};
+  record.regions.assign(found->second.regions.begin(), found->second.regions.end());
   persist(std::move(record), [this, torus, number, since = mine.since] {
     HostedTorus* still = hosted[torus.raw].get();
     if (still && still->since == since && still->cut_taken == number) still->persisted_cut = true;

@@ -323,19 +323,7 @@ void BraidNode::Impl::become_official(TorusId torus) {
                             : " runs here from epoch " + std::to_string(next.raw)),
         self.node, torus, next);
   assign_holders(torus);
-  if (mine.cut_taken != 0) {
-    mine.persisted_cut = false;
-    const CutNumber number = mine.cut_taken;
-    const auto found = cuts[torus.raw].find(number);
-    if (found != cuts[torus.raw].end()) {
-      PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}};
-      record.regions.assign(found->second.regions.begin(), found->second.regions.end());
-      persist(std::move(record), [this, torus, number, since = mine.since] {
-        HostedTorus* still = hosted[torus.raw].get();
-        if (still && still->since == since && still->cut_taken == number) still->persisted_cut = true;
-      });
-    }
-  }
+  if (mine.cut_taken != 0) persist_own_cut(torus);
   next_heartbeat = now;
 }
 

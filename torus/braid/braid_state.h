@@ -204,6 +204,7 @@ struct BraidNode::Impl {
   // --- braid_cuts.cc ---
   void take_cut(TorusId torus);
   void cut_taken(TorusId torus);
+  void persist_own_cut(TorusId torus);
   void assign_holders(TorusId torus);
   void ship(TorusId torus);
   void send_shard(TorusId torus, Holder& holder);
