@@ -84,6 +84,8 @@ void fill(const View& view, v1::ViewInfo& out) {
   for (const ViewNumber since : view.hosted_since) out.add_hosted_since(since.raw);
   out.set_resume_cut(view.resume_cut);
   out.set_resumed(view.resumed.raw);
+  for (const NodeId holder : view.holders) out.add_holders(holder.raw);
+  out.set_holders_needed(view.holders_needed);
 }
 
 void fill(TorusId id, const TorusStatus& torus, v1::TorusStatus& out) {

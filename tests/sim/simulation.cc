@@ -91,9 +91,9 @@ void Simulation::kill(std::size_t index) {
   say(std::to_string(now_.raw / 1000) + " kill " + std::string(1, static_cast<char>('a' + index)));
   node.braid.reset();
   node.paused = false;
-  if (std::count_if(nodes_.begin(), nodes_.end(), [](const Node& each) { return each.braid != nullptr; }) < 2) {
-    ++generation_;
-  }
+  const auto dead = std::count_if(nodes_.begin(), nodes_.end(),
+                                  [](const Node& each) { return !each.braid && each.incarnation > 0; });
+  if (dead >= 2) ++generation_;
   for (std::size_t other = 0; other < nodes_.size(); ++other) {
     if (other == index || !linked(index, other)) continue;
     for_node(now_ + latency(), other,

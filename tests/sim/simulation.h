@@ -48,6 +48,7 @@ class Simulation {
   /// Runs until `done` or `limit` of simulated time has passed; whether it was done.
   bool run_until(const std::function<bool()>& done, Duration limit);
 
+  Instant now() const { return now_; }
   bool alive(std::size_t node) const;
   const BraidNode& node(std::size_t node) const;
   bool healthy() const;                         // all living nodes agree that nothing is missing
@@ -108,7 +109,7 @@ class Simulation {
   Scenario loading_;
   using Record = BraidNode::Sealed;
   std::map<std::tuple<std::uint64_t, std::uint8_t, std::uint64_t>, std::pair<Record, std::uint64_t>> sealed_;
-  std::uint64_t generation_ = 0;  // +1 when a majority has died: what only they knew may come to be otherwise
+  std::uint64_t generation_ = 0;  // +1 when two or more are dead: what only they knew may come to be otherwise
   std::map<std::uint64_t, Injection> injected_;
   std::set<std::uint64_t> acknowledged_;
   std::uint64_t sequence_ = 0;

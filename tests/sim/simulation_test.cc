@@ -160,6 +160,60 @@ TEST_CASE("simulation: a spare takes a dead node's place first") {
   CHECK(sim.verify() == "");
 }
 
+TEST_CASE("simulation: two of three hosts lost at once among five are waited for, and one of them with its disk is enough") {
+  for (std::uint64_t seed = first_seed(); seed <= 20; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .nodes = 5, .durable = true});
+    bring_up(sim, seed);
+    sim.start(3);
+    sim.start(4);
+    const auto all_members = [&] { return sim.node(0).view().voters.size() == 5 && sim.healthy(); };
+    REQUIRE_MESSAGE(sim.run_until(all_members, kPatience), sim.story());
+    Random random(seed);
+    for (std::uint64_t steps = random.below(6000); steps > 0; --steps) {
+      if (steps % 50 == 0) sim.inject(random.below(5), cell_at({static_cast<std::uint8_t>(steps % 3)}, 5, 5, 5), 7);
+      sim.step();
+    }
+    const std::size_t first = seed % 3, second = (first + 1 + random.below(2)) % 3;
+    sim.kill(first);
+    sim.run_for(milliseconds(random.below(3) * random.below(30)));
+    sim.kill(second);
+    sim.run_for(milliseconds(1000));
+    if (seed % 2 == 0) {
+      sim.start(second);
+      // The one that died first may have been replaced by then, in a view that counts on the second.
+      REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+      sim.start(first);
+    } else {
+      sim.start(first);
+      sim.start(second);
+    }
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
+TEST_CASE("simulation: two of three hosts lost for good without disks: their run is over, and the rest can begin the next") {
+  Simulation sim({.seed = 9, .nodes = 5});
+  bring_up(sim, 9);
+  sim.start(3);
+  sim.start(4);
+  REQUIRE(sim.run_until([&] { return sim.node(0).view().voters.size() == 5 && sim.healthy(); }, kPatience));
+  sim.kill(1);
+  sim.kill(2);
+  sim.run_for(milliseconds(3000));
+  CHECK(sim.node(0).view().run == RunId{1});
+  const BraidStatus status = sim.node(0).status(sim.now());
+  CHECK(status.health == Health::kStopped);
+  const bool named = status.verdict.find("b and c") != std::string::npos || status.verdict.find("c and b") != std::string::npos;
+  CHECK_MESSAGE(named, status.verdict);
+  sim.load(busy_scenario(10));
+  const auto next_run = [&] { return sim.node(0).view().run == RunId{2} && sim.epoch().raw >= 50; };
+  CHECK_MESSAGE(sim.run_until(next_run, kPatience), sim.story());
+  CHECK(sim.node(3).view().run == RunId{2});
+}
+
 TEST_CASE("simulation: any sequence of faults within the promise leaves the results of a run without faults") {
   for (std::uint64_t seed = first_seed(); seed <= 16; ++seed) {
     CAPTURE(seed);

@@ -54,7 +54,11 @@ void BraidNode::Impl::consider_views() {
   }
   if (now < propose_not_before) return;
   const bool resumption = needs_resumption();
-  std::optional<View> desired = resumption ? resumption_view() : desired_view();
+  std::optional<View> desired = resumption ? resumption_view() : std::nullopt;
+  if (!desired) desired = desired_view();
+  if (resumption && desired && desired->resumed != desired->number && desired->run == view.run) {
+    desired.reset();  // without what the silent ones hold only a new run can begin
+  }
   if (!desired) {
     if (!resumption) desired_since.reset();
     return;
@@ -223,7 +227,7 @@ void BraidNode::Impl::install(View next) {
     }
     HostedTorus* mine = hosted[torus.raw].get();
     if (!mine || mine->since != view.hosted_since[torus.raw]) {
-      begin_hosting(torus, before);
+      begin_hosting(torus);
     } else if (!mine->official) {
       start_gather(torus, false, resumption_cut(torus));  // the sources may be others now
     } else {

@@ -242,10 +242,55 @@ void BraidNode::Impl::update_durable() {
   persist(DropCuts{view.run, durable}, nullptr);
 }
 
-bool BraidNode::Impl::protected_now() const {
-  const bool three = view.hosts[0] != view.hosts[1] && view.hosts[1] != view.hosts[2] &&
-                     view.hosts[2] != view.hosts[0];
-  return three && *std::min_element(cut_complete.begin(), cut_complete.end()) >= durable_cut;
+// --- Who holds everything. ---
+
+/// Whether a torus that this node hosts runs and its present holders have all of a cut of it. Stays so for the whole view.
+bool BraidNode::Impl::settled_here(TorusId torus) const {
+  const HostedTorus* mine = hosted[torus.raw].get();
+  return mine && mine->official && mine->restored && !mine->replaying &&
+         (mine->cut_taken == 0 || cut_complete[torus.raw] != 0);
 }
+
+bool BraidNode::Impl::all_settled() const {
+  return std::all_of(kTori.begin(), kTori.end(), [&](TorusId torus) {
+    const NodeId host = view.hosts[torus.raw];
+    if (host == self.node) return settled_here(torus);
+    const auto found = peers.find(host);
+    if (found == peers.end() || !found->second.heartbeat) return false;
+    // The last word of a host that has died since still counts: what it said was true in this view, and is held by others.
+    const Heartbeat& beat = *found->second.heartbeat;
+    return beat.view == view.number && beat.run == view.run && (beat.settled >> torus.raw & 1) != 0;
+  });
+}
+
+/// Sets the holders of a view that follows this one: the present hosts if everything is where it belongs, else as before.
+void BraidNode::Impl::settle_holders(View& next) const {
+  if (!all_settled()) return;
+  next.holders = view.distinct_hosts();
+  next.holders_needed = holders_needed_of(next.holders.size());
+}
+
+/// Those that settle_holders() would name and that do not live on in the process that the view knows; empty while the rest
+/// is enough.
+std::vector<NodeId> BraidNode::Impl::missing_holders() const {
+  const auto lives = [&](NodeId node) {
+    if (node == self.node) return am_member() && !restarted;
+    const Member* member = view.find(node);
+    return member && !lost(*member);
+  };
+  if (std::all_of(view.hosts.begin(), view.hosts.end(), lives) &&
+      std::all_of(view.holders.begin(), view.holders.end(), lives)) {
+    return {};
+  }
+  View next;
+  next.holders = view.holders;
+  next.holders_needed = view.holders_needed;
+  settle_holders(next);
+  const std::size_t living = std::erase_if(next.holders, lives);
+  if (living >= next.holders_needed) next.holders.clear();
+  return std::move(next.holders);
+}
+
+bool BraidNode::Impl::protected_now() const { return view.distinct_hosts().size() == kTorusCount && all_settled(); }
 
 }  // namespace rse

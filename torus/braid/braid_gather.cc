@@ -24,7 +24,7 @@ void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cu
   for (const Member& member : view.members) {
     const NodeId node = member.node;
     if (node == self.node) continue;
-    if (!resumption && !is_host(node) && !mine.hosts_before.contains(node) && !mine.missed_views) continue;
+    if (!resumption && !is_host(node) && !is_holder(node)) continue;
     if (speculative && suspected_early(member)) continue;
     gather.sources[node];
   }

@@ -87,6 +87,8 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
     first.members = {self};
     first.voters = {self.node};
     first.hosts.fill(self.node);
+    first.holders = {self.node};
+    first.holders_needed = 1;
     first.homes.fill(self.node);
     first.hosted_since.fill(ViewNumber{1});
     install(std::move(first));
@@ -104,6 +106,10 @@ std::string BraidNode::Impl::name_of(NodeId node) const {
 
 bool BraidNode::Impl::is_host(NodeId node) const {
   return std::find(view.hosts.begin(), view.hosts.end(), node) != view.hosts.end();
+}
+
+bool BraidNode::Impl::is_holder(NodeId node) const {
+  return std::find(view.holders.begin(), view.holders.end(), node) != view.holders.end();
 }
 
 void BraidNode::Impl::event(BraidEvent::Kind kind, std::string text, NodeId node,
@@ -269,7 +275,9 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
     beat.cut_complete[torus.raw] = cut_complete[torus.raw];
     if (!mine->working && mine->machine) beat.running[torus.raw] = mine->machine->next_epoch();
     if (mine->working && mine->machine) beat.progress[torus.raw] = mine->machine->progress();
-    if (mine->restored && !mine->replaying) beat.ready |= static_cast<std::uint8_t>(1u << torus.raw);
+    const auto bit = static_cast<std::uint8_t>(1u << torus.raw);
+    if (mine->restored && !mine->replaying) beat.ready |= bit;
+    if (settled_here(torus)) beat.settled |= bit;
   }
   return beat;
 }

@@ -24,7 +24,7 @@ CutNumber BraidNode::Impl::resumption_cut(TorusId torus) const {
 }
 
 /// The view has made us the host of `torus`.
-void BraidNode::Impl::begin_hosting(TorusId torus, const View& before) {
+void BraidNode::Impl::begin_hosting(TorusId torus) {
   const bool from_scenario = view.hosted_since[torus.raw] == view.run_since;
   auto& slot = hosted[torus.raw];
   if (!slot || slot->since.raw != 0) {
@@ -33,8 +33,6 @@ void BraidNode::Impl::begin_hosting(TorusId torus, const View& before) {
   }
   slot->since = view.hosted_since[torus.raw];
   slot->official_when_idle = false;
-  slot->hosts_before.insert(before.hosts[torus.raw]);
-  slot->missed_views = before.number.raw + 1 != view.number.raw;
   assign_holders(torus);
   cut_complete[torus.raw] = 0;
   if (from_scenario) {

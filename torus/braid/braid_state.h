@@ -96,8 +96,6 @@ struct HostedTorus {
   bool persisted_cut = true;  // newest own cut is on our own disk
   std::optional<GatherState> gather;
   bool official_when_idle = false;  // the gather that makes it official is complete, a worker still has the machine
-  std::set<NodeId> hosts_before;    // of this torus, as far as this node knows; they too must have let go
-  bool missed_views = false;        // then every member is asked
   std::uint32_t catch_up_rounds = 0;
   Instant take_over_asked;
   Instant idle_since;
@@ -154,6 +152,7 @@ struct BraidNode::Impl {
   bool am_voter() const { return view.is_voter(self.node); }
   std::string name_of(NodeId node) const;
   bool is_host(NodeId node) const;
+  bool is_holder(NodeId node) const;
 
   // --- braid_views.cc ---
   Duration silence_limit(const PeerState& state) const;
@@ -213,9 +212,13 @@ struct BraidNode::Impl {
   bool cut_is_complete(TorusId torus) const;
   void update_durable();
   bool protected_now() const;
+  bool settled_here(TorusId torus) const;
+  bool all_settled() const;
+  void settle_holders(View& next) const;
+  std::vector<NodeId> missing_holders() const;
 
   // --- braid_rebuild.cc ---
-  void begin_hosting(TorusId torus, const View& before);
+  void begin_hosting(TorusId torus);
   void drop_hosted(TorusId torus);
   CutNumber resumption_cut(TorusId torus) const;
   void consider_staging();

@@ -62,6 +62,12 @@ BraidStatus BraidNode::Impl::status(Instant at) const {
   if (view.number.raw == 0 || !am_member()) {
     out.health = Health::kJoining;
     out.verdict = restarted ? "restarted: waiting for a view that admits this node" : "joining: not a member yet";
+  } else if (const auto missing = missing_holders(); !missing.empty() && majority_of_voters_heard()) {
+    std::string names;
+    for (NodeId node : missing) names += (names.empty() ? "" : " and ") + name_of(node);
+    out.health = Health::kStopped;
+    out.verdict = "stopped: what a torus needs is with " + names + " alone; the run goes on when " +
+                  (missing.size() > 1 ? "one of them" : "it") + " returns with its data, or load a scenario to begin the next run";
   } else if (!majority_of_voters_heard() || needs_resumption()) {
     out.health = Health::kStopped;
     out.verdict = "stopped: fewer than a majority of the " + std::to_string(view.voters.size()) +

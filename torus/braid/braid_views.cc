@@ -125,13 +125,14 @@ std::optional<View> BraidNode::Impl::desired_view() {
   if (!am_member() || restarted || !majority_of_voters_heard()) return {};
   View next = view;
   next.number = view.number.raw + 1 == 0 ? view.number : ViewNumber{view.number.raw + 1};
-  bool changed = false;
-  std::erase_if(next.members, [&](const Member& member) {
-    const bool gone = lost(member) && majority_agrees_lost(member);
-    changed |= gone;
-    return gone;
+  settle_holders(next);
+  bool changed = next.holders != view.holders;
+  const std::size_t removed = std::erase_if(next.members, [&](const Member& member) {
+    return lost(member) && majority_agrees_lost(member);
   });
-  const bool removal = changed;
+  const bool removal = removed > 0;
+  changed |= removal;
+  std::erase_if(next.holders, [&](NodeId holder) { return !next.find(holder); });
   for (auto it = joiners.begin(); it != joiners.end();) {
     const Member& joiner = it->second.first;
     if (elapsed(it->second.second, now) > milliseconds(1000) ||
@@ -169,6 +170,8 @@ std::optional<View> BraidNode::Impl::desired_view() {
       next.resume_cut = 0;
       next.resumed = {};
       next.hosted_since.fill(next.number);
+      next.holders = next.distinct_hosts();
+      next.holders_needed = holders_needed_of(next.holders.size());
       changed = true;
     }
   }
@@ -181,10 +184,11 @@ std::optional<View> BraidNode::Impl::desired_view() {
   return next;
 }
 
-/// Whether fewer than a majority of the voters live on in the process that the view knows: then nobody can rebuild from
-/// memory alone, and a view has to fix a cut from which all go on.
+/// Whether so few of the voters or of the holders live on in the process that the view knows that nobody can rebuild from
+/// memory alone: then a view has to fix a cut from which all go on.
 bool BraidNode::Impl::needs_resumption() const {
   if (view.number.raw == 0) return false;
+  if (!missing_holders().empty()) return true;
   std::size_t running = 0;
   for (NodeId voter : view.voters) {
     const Member* member = view.find(voter);
@@ -227,7 +231,16 @@ std::optional<View> BraidNode::Impl::resumption_view() {
   };
   const auto voters_present = static_cast<std::size_t>(
       std::count_if(view.voters.begin(), view.voters.end(), is_present));
-  if (voters_present < view.majority() && !overridden) return {};
+  View next = view;
+  settle_holders(next);
+  std::erase_if(next.holders, [&](NodeId holder) { return !is_present(holder); });
+  if (overridden) {
+    // What only the absent have acknowledged is lost: that is what the operator has been told.
+    if (next.holders.empty()) next.holders = {self.node};
+    next.holders_needed = static_cast<std::uint32_t>(next.holders.size());
+  } else if (voters_present < view.majority() || next.holders.size() < next.holders_needed) {
+    return {};
+  }
   // Those that are starting up too are given a moment: fewer tori have to move.
   const bool all_hosts = std::all_of(view.hosts.begin(), view.hosts.end(), is_present);
   if (!desired_since) desired_since = now;
@@ -254,7 +267,6 @@ std::optional<View> BraidNode::Impl::resumption_view() {
     }
     return {};
   }
-  View next = view;
   next.number = ViewNumber{view.number.raw + 1};
   next.resume_cut = *best;
   next.resumed = next.number;

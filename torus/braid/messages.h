@@ -46,6 +46,7 @@ struct Heartbeat {
   std::array<Epoch, kTorusCount> running{};
   std::array<std::uint64_t, kTorusCount> progress{};
   std::uint8_t ready = 0;                 // bit t: hosts torus t and it runs (not being rebuilt)
+  std::uint8_t settled = 0;               // bit t: it is ready, and the holders have all of a cut: its copies are whole
 };
 
 /// A torus's epoch, from its host to the others' hosts.

@@ -63,6 +63,14 @@ bool members_are_valid(const View& view) {
   return true;
 }
 
+bool holders_are_valid(const View& view) {
+  for (std::size_t i = 0; i < view.holders.size(); ++i) {
+    if (view.find(view.holders[i]) == nullptr) return false;
+    if (std::count(view.holders.begin(), view.holders.end(), view.holders[i]) != 1) return false;
+  }
+  return view.holders_needed >= 1 && view.holders_needed <= view.holders.size();
+}
+
 }  // namespace
 
 const Member* View::find(NodeId node) const {
@@ -85,8 +93,16 @@ std::size_t View::hosted_count(NodeId node) const {
   return static_cast<std::size_t>(std::count(hosts.begin(), hosts.end(), node));
 }
 
+std::vector<NodeId> View::distinct_hosts() const {
+  std::vector<NodeId> distinct;
+  for (NodeId host : hosts) {
+    if (std::find(distinct.begin(), distinct.end(), host) == distinct.end()) distinct.push_back(host);
+  }
+  return distinct;
+}
+
 // Order of fields: format, cluster, number, run, scenario, run_since, resume_cut, resumed, members
-// (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C.
+// (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C, holders, holders_needed.
 // Counts and sizes are u32.
 void encode_view(const View& view, Bytes& out) {
   ByteWriter writer(out);
@@ -111,6 +127,9 @@ void encode_view(const View& view, Bytes& out) {
   for (NodeId host : view.hosts) writer.put(host);
   for (ViewNumber since : view.hosted_since) writer.put(since);
   for (NodeId home : view.homes) writer.put(home);
+  writer.put(static_cast<std::uint32_t>(view.holders.size()));
+  for (NodeId holder : view.holders) writer.put(holder);
+  writer.put(view.holders_needed);
 }
 
 Result<View> decode_view(ByteReader& reader) {
@@ -140,11 +159,18 @@ Result<View> decode_view(ByteReader& reader) {
   for (NodeId& host : view.hosts) host = reader.get<NodeId>();
   for (ViewNumber& since : view.hosted_since) since = reader.get<ViewNumber>();
   for (NodeId& home : view.homes) home = reader.get<NodeId>();
+  const std::uint32_t holder_count = reader.get_count(sizeof(NodeId));
+  if (!reader.ok()) return Error::kTruncated;
+  if (holder_count > kTorusCount) return Error::kTooLarge;
+  view.holders.reserve(holder_count);
+  for (std::uint32_t i = 0; i < holder_count; ++i) view.holders.push_back(reader.get<NodeId>());
+  view.holders_needed = reader.get<std::uint32_t>();
   if (!reader.ok()) return Error::kTruncated;
   if (!members_are_valid(view) || !voters_are_valid(view)) return Error::kMalformed;
   for (NodeId host : view.hosts) {
     if (view.find(host) == nullptr) return Error::kMalformed;
   }
+  if (!holders_are_valid(view)) return Error::kMalformed;
   return view;
 }
 

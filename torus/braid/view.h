@@ -43,6 +43,10 @@ struct View {
   std::array<NodeId, kTorusCount> hosts{};   // of A, B, C; each a member
   std::array<ViewNumber, kTorusCount> hosted_since{};  // the view in which that host took the torus over
   std::array<NodeId, kTorusCount> homes{};   // where a torus returns to when that node is a member again
+  /// Members any `holders_needed` of which hold, between them, every acknowledged seal and every region of the run. They are
+  /// the hosts, any one of whom may be missing, once each torus runs and has its copies; until then those of before.
+  std::vector<NodeId> holders;
+  std::uint32_t holders_needed = 0;
   friend bool operator==(const View&, const View&) = default;
 
   const Member* find(NodeId node) const;
@@ -50,11 +54,19 @@ struct View {
   bool is_voter(NodeId node) const;
   std::size_t majority() const { return voters.size() / 2 + 1; }
   std::size_t hosted_count(NodeId node) const;
+  /// Each host once, in the order of the tori: the holders when nothing is missing.
+  std::vector<NodeId> distinct_hosts() const;
 };
+
+/// How many of `hosts` different hosts hold everything between them: all but one, since whatever one host knows and has
+/// promised, another host knows too.
+constexpr std::uint32_t holders_needed_of(std::size_t hosts) {
+  return hosts < 2 ? 1 : static_cast<std::uint32_t>(hosts - 1);
+}
 
 /// Canonical bytes, for agreement and for the data directory.
 void encode_view(const View& view, Bytes& out);
-/// Bounds every count before it allocates; a view whose hosts are no members or with 2 voters is kMalformed.
+/// Bounds every count before it allocates; a view whose hosts or holders are no members or with 2 voters is kMalformed.
 Result<View> decode_view(ByteReader& reader);
 
 }  // namespace rse

@@ -23,7 +23,9 @@ View three_nodes() {
     view.hosts[i - 1] = {i};
     view.hosted_since[i - 1] = {i};
     view.homes[i - 1] = {4 - i};
+    view.holders.push_back({i});
   }
+  view.holders_needed = 2;
   return view;
 }
 
@@ -65,6 +67,7 @@ TEST_CASE("view: a member is one life of a node; a voter is a node") {
 TEST_CASE("view: a dead voter may stay without being a member") {
   View view = three_nodes();
   view.members.pop_back();
+  view.holders.pop_back();
   view.hosts[2] = {1};
   CHECK(decode(encode(view)));
 }
@@ -82,6 +85,18 @@ TEST_CASE("view: what no cluster could have agreed on is malformed") {
   View foreign_host = three_nodes();
   foreign_host.hosts[1] = {99};
   CHECK(decode(encode(foreign_host)).error() == Error::kMalformed);
+  View foreign_holder = three_nodes();
+  foreign_holder.holders[1] = {99};
+  CHECK(decode(encode(foreign_holder)).error() == Error::kMalformed);
+  View holder_twice = three_nodes();
+  holder_twice.holders[2] = {1};
+  CHECK(decode(encode(holder_twice)).error() == Error::kMalformed);
+  View nothing_needed = three_nodes();
+  nothing_needed.holders_needed = 0;
+  CHECK(decode(encode(nothing_needed)).error() == Error::kMalformed);
+  View more_than_there_are = three_nodes();
+  more_than_there_are.holders_needed = 4;
+  CHECK(decode(encode(more_than_there_are)).error() == Error::kMalformed);
   View nobody = three_nodes();
   nobody.members[0].node = {0};
   nobody.hosts[0] = {0};

@@ -202,6 +202,8 @@ Heartbeat read(const v1::Heartbeat& from, FieldReader& fields) {
   fields.get(from.progress(), to.progress);
   fields.check(from.ready() < 1u << kTorusCount, Error::kMalformed);
   to.ready = static_cast<std::uint8_t>(from.ready());
+  fields.check(from.settled() < 1u << kTorusCount, Error::kMalformed);
+  to.settled = static_cast<std::uint8_t>(from.settled());
   return to;
 }
 

@@ -124,6 +124,7 @@ struct MessageWriter {
     put_ids(from.running, to->mutable_running());
     put_ids(from.progress, to->mutable_progress());
     to->set_ready(from.ready);
+    to->set_settled(from.settled);
   }
   void operator()(const PacketMessage& from) const {
     auto* to = out.mutable_packet_message();

@@ -136,7 +136,10 @@ class Filler {
   }
   template <class T>
   void constrain(T&) {}
-  void constrain(Heartbeat& beat) { beat.ready = static_cast<std::uint8_t>(below(8)); }
+  void constrain(Heartbeat& beat) {
+    beat.ready = static_cast<std::uint8_t>(below(8));
+    beat.settled = static_cast<std::uint8_t>(below(8));
+  }
   void constrain(Region& region) {
     region.index = static_cast<std::uint8_t>(below(129));
     region.bytes.resize(below(400));
