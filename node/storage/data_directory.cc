@@ -19,7 +19,7 @@ namespace rse {
 
 namespace {
 constexpr char kIdentityPath[] = "identity";
-constexpr char kScenarioPath[] = "scenario";
+constexpr char kScenarioPrefix[] = "scenario-";  // then the first eight bytes of the digest
 constexpr std::uint64_t kIdentityMagic = 0x0A65646F6E455352;  // "RSEnode\n"
 constexpr std::uint64_t kScenarioMagic = 0x0A6E63732D455352;  // "RSE-scn\n"
 constexpr std::uint32_t kVersion = 1;
@@ -36,6 +36,15 @@ Bytes encode_identity(const Identity& identity) {
   writer.put(identity.cluster.value_or(ClusterId{0}));
   writer.put(crc32c(bytes));
   return bytes;
+}
+
+std::string scenario_path(const Digest256& digest) {
+  std::string path = kScenarioPrefix;
+  for (std::size_t i = 0; i < 8; ++i) {
+    path += "0123456789abcdef"[digest.bytes[i] >> 4];
+    path += "0123456789abcdef"[digest.bytes[i] & 15];
+  }
+  return path;
 }
 
 /// flock() on "lock", which holds the number of the process that has it.
@@ -81,7 +90,8 @@ struct DataDirectory::Impl {
   std::optional<StorageError> make();
   std::optional<StorageError> read();
   std::optional<StorageError> read_identity(const Bytes& bytes);
-  std::optional<StorageError> read_scenario();
+  std::vector<std::string> scenario_paths();
+  std::optional<StorageError> read_scenario(const std::string& path);
   std::optional<StorageError> write_identity() {
     return replace_file(*files, kIdentityPath, encode_identity(identity));
   }
@@ -140,7 +150,7 @@ std::optional<StorageError> DataDirectory::Impl::make() {
   if (files->size("journal")) {
     if (auto error = journal.open()) return error;
   }
-  if (has_cuts || files->size(kScenarioPath) || votes.record() || !journal.empty()) {
+  if (has_cuts || !scenario_paths().empty() || votes.record() || !journal.empty()) {
     return corrupt_error(*files, kIdentityPath,
                          "the file is missing, but other parts of a node's data are here");
   }
@@ -178,17 +188,24 @@ std::optional<StorageError> DataDirectory::Impl::read_identity(const Bytes& byte
 std::optional<StorageError> DataDirectory::Impl::read() {
   if (auto error = votes.open()) return error;
   if (auto error = journal.open()) return error;
-  if (auto error = read_scenario()) return error;
+  for (const std::string& path : scenario_paths()) {
+    if (auto error = read_scenario(path)) return error;
+  }
   if (auto error = cuts.open(journal.last_drop(), recovered.cuts, warnings)) return error;
   recovered.vote = votes.record();
   recovered.seals = journal.seals();
   return std::nullopt;
 }
 
-std::optional<StorageError> DataDirectory::Impl::read_scenario() {
-  const auto bytes = files->read(kScenarioPath);
-  if (!bytes && errno == ENOENT) return std::nullopt;
-  if (!bytes) return file_error(*files, "read", kScenarioPath);
+std::vector<std::string> DataDirectory::Impl::scenario_paths() {
+  std::vector<std::string> names = files->list("").value_or(std::vector<std::string>{});
+  std::erase_if(names, [](const std::string& name) { return !name.starts_with(kScenarioPrefix); });
+  return names;
+}
+
+std::optional<StorageError> DataDirectory::Impl::read_scenario(const std::string& path) {
+  const auto bytes = files->read(path);
+  if (!bytes) return file_error(*files, "read", path);
   ByteReader reader(*bytes);
   const auto magic = reader.get<std::uint64_t>();
   const auto version = reader.get<std::uint32_t>();
@@ -198,14 +215,14 @@ std::optional<StorageError> DataDirectory::Impl::read_scenario() {
   const bool shaped = reader.ok() && magic == kScenarioMagic && version == kVersion && zero == 0 &&
                       size == reader.remaining();
   if (!shaped)
-    return corrupt_error(*files, kScenarioPath,
+    return corrupt_error(*files, path,
                          "its header is not that of a scenario, or its end is missing");
   const auto scenario = reader.get_bytes(reader.remaining());
   const Digest256 actual = digest_of(scenario);
   if (std::memcmp(actual.bytes.data(), digest.data(), digest.size()) != 0) {
-    return corrupt_error(*files, kScenarioPath, "it does not match its digest");
+    return corrupt_error(*files, path, "it does not match its digest");
   }
-  recovered.scenario = Bytes(scenario.begin(), scenario.end());
+  recovered.scenarios.emplace_back(scenario.begin(), scenario.end());
   return std::nullopt;
 }
 
@@ -236,7 +253,16 @@ std::optional<StorageError> DataDirectory::Impl::write_scenario(const PersistSce
   writer.put(std::uint64_t{work.scenario.size()});
   writer.put_bytes(std::as_bytes(std::span(digest.bytes)));
   writer.put_bytes(work.scenario);
-  return replace_file(*files, kScenarioPath, bytes);
+  const std::string path = scenario_path(digest);
+  if (auto error = replace_file(*files, path, bytes)) return error;
+  bool removed = false;
+  for (const std::string& other : scenario_paths()) {
+    if (other == path || other == scenario_path(work.keep)) continue;
+    if (!files->remove(other)) return file_error(*files, "remove", other);
+    removed = true;
+  }
+  if (removed && !files->sync_directory("")) return file_error(*files, "write", "");
+  return std::nullopt;
 }
 
 std::optional<StorageError> DataDirectory::Impl::write_waiting() {

@@ -2,8 +2,10 @@
 // between.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -17,7 +19,7 @@ namespace rse {
 /// All that a data directory holds, comparable.
 struct StoredState {
   std::optional<Bytes> vote;
-  std::optional<Bytes> scenario;
+  std::set<Bytes> scenarios;
   std::map<std::tuple<RunId, TorusId, Epoch>, Seal> seals;
   std::map<std::tuple<RunId, TorusId, CutNumber>, std::map<std::uint8_t, Bytes>>
       cuts;  // region -> bytes
@@ -41,8 +43,17 @@ inline bool is_mixed_by_parts_only(const StoredState& state, const StoredState& 
     }
     return true;
   };
+  // The new one is whole before any other goes.
+  const bool has_new = std::includes(state.scenarios.begin(), state.scenarios.end(),
+                                     now.scenarios.begin(), now.scenarios.end());
+  std::set<Bytes> either = old.scenarios;
+  either.insert(now.scenarios.begin(), now.scenarios.end());
+  const bool scenarios_agree =
+      state.scenarios == old.scenarios ||
+      (has_new && std::includes(either.begin(), either.end(), state.scenarios.begin(),
+                                state.scenarios.end()));
   return (state.vote == old.vote || state.vote == now.vote) &&
-         (state.scenario == old.scenario || state.scenario == now.scenario) &&
+         scenarios_agree &&
          (state.seals == old.seals || state.seals == now.seals) &&
          parts_agree(state.cuts, old.cuts, now.cuts);
 }
@@ -103,8 +114,11 @@ inline RecoveredSeal seal_of(RunId run, TorusId torus, std::uint64_t epoch, std:
 /// What the contract of Persist says that the state is afterwards.
 inline void apply(StoredState& state, const Persist& work) {
   if (const auto* vote = std::get_if<PersistVote>(&work.what)) state.vote = vote->record;
-  if (const auto* scenario = std::get_if<PersistScenario>(&work.what))
-    state.scenario = scenario->scenario;
+  if (const auto* scenario = std::get_if<PersistScenario>(&work.what)) {
+    std::erase_if(state.scenarios,
+                  [&](const Bytes& other) { return digest_of(other) != scenario->keep; });
+    state.scenarios.insert(scenario->scenario);
+  }
   if (const auto* seals = std::get_if<PersistSeals>(&work.what)) {
     for (const RecoveredSeal& seal : seals->seals)
       state.seals[{seal.run, seal.torus, seal.epoch}] = seal.seal;
@@ -127,7 +141,7 @@ inline void apply(StoredState& state, const Persist& work) {
 inline StoredState state_of(Recovered recovered) {
   StoredState state;
   state.vote = recovered.vote;
-  state.scenario = recovered.scenario;
+  state.scenarios.insert(recovered.scenarios.begin(), recovered.scenarios.end());
   for (RecoveredSeal& seal : recovered.seals)
     state.seals[{seal.run, seal.torus, seal.epoch}] = seal.seal;
   for (RecoveredCut& cut : recovered.cuts) {
@@ -149,9 +163,14 @@ inline std::vector<std::vector<Persist>> make_story(std::uint64_t seed,
   const auto work = [&](auto what) { return Persist{++token, std::move(what)}; };
   const auto vote = [&] { return work(PersistVote{random_bytes(random, 20 + random.below(700))}); };
   steps.push_back({vote()});
+  Digest256 present;
   for (const RunId run : {RunId{1}, RunId{2}}) {
-    const Bytes scenario = random_bytes(random, 2000);
-    steps.push_back({work(PersistScenario{scenario, digest_of(scenario)})});
+    // Two are offered, and the second is begun; the one of the run before stays meanwhile.
+    for (int offer = 0; offer < 2; ++offer) {
+      const Bytes scenario = random_bytes(random, 2000);
+      steps.push_back({work(PersistScenario{scenario, digest_of(scenario), present})});
+      if (offer == 1) present = digest_of(scenario);
+    }
     for (CutNumber cut = 1; cut <= 5; ++cut) {
       const Bytes common = random_bytes(random, 50);
       for (StoryTorus& torus : tori) {

@@ -175,7 +175,11 @@ void Simulation::write(Disk& disk, const Persist& work) {
     void operator()(const PersistSeals& seals) {
       for (const RecoveredSeal& seal : seals.seals) disk.seals[{seal.torus.raw, seal.epoch.raw}] = seal;
     }
-    void operator()(const PersistScenario& scenario) { disk.content.scenario = scenario.scenario; }
+    void operator()(const PersistScenario& scenario) {
+      auto& stored = disk.content.scenarios;
+      std::erase_if(stored, [&](const Bytes& other) { return digest_of(other) != scenario.keep; });
+      stored.push_back(scenario.scenario);
+    }
     void operator()(const DropCuts& drop) {
       std::erase_if(disk.cuts, [&](const auto& entry) {
         return entry.second.run != drop.run || entry.first.second < drop.keep_from;

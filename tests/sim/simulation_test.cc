@@ -143,6 +143,26 @@ TEST_CASE("simulation: all three lose power at once and go on from their disks; 
   }
 }
 
+TEST_CASE("simulation: power lost while the next scenario is being handed round: the present run or the next one goes on") {
+  bool went_on[2] = {};
+  for (std::uint64_t seed = first_seed(); seed <= 40; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = true});
+    bring_up(sim, seed);
+    sim.load(busy_scenario(seed + 100));
+    Random random(seed);
+    for (std::uint64_t steps = random.below(400); steps > 0; --steps) sim.step();
+    for (std::size_t node = 0; node < 3; ++node) sim.kill(node);
+    for (std::size_t node = 0; node < 3; ++node) sim.start(node);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+    went_on[sim.node(0).view().run == RunId{2}] = true;
+  }
+  CHECK(went_on[0]);
+  CHECK(went_on[1]);
+}
+
 TEST_CASE("simulation: a spare takes a dead node's place first") {
   Simulation sim({.seed = 3, .nodes = 4});
   bring_up(sim, 3);

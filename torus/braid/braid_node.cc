@@ -47,9 +47,9 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
   ScenarioBlob blob{.bytes = empty, .hash = digest_of(empty), .whole = true, .held = true};
   const Digest256 empty_hash = blob.hash;
   scenarios[empty_hash] = std::move(blob);
-  if (recovered.scenario) {
-    const Digest256 hash = digest_of(*recovered.scenario);
-    scenarios[hash] = {.bytes = std::move(*recovered.scenario), .hash = hash, .whole = true, .held = true};
+  for (Bytes& scenario : recovered.scenarios) {
+    const Digest256 hash = digest_of(scenario);
+    scenarios[hash] = {.bytes = std::move(scenario), .hash = hash, .whole = true, .held = true};
   }
   if (recovered.vote) {
     ByteReader reader(*recovered.vote);

@@ -33,7 +33,7 @@ struct Recovered {
   std::optional<Bytes> vote;       // last Persist::Vote
   std::vector<RecoveredCut> cuts;
   std::vector<RecoveredSeal> seals;
-  std::optional<Bytes> scenario;   // last Persist::Scenario
+  std::vector<Bytes> scenarios;    // the present run's and perhaps the next one's
 };
 
 /// Things to write. Each is answered by on_persisted(token) once it would survive a loss of power.
@@ -44,7 +44,10 @@ struct PersistCut {                                         // adds a cut; DropC
   std::vector<std::shared_ptr<const Region>> regions;       // all regions of `halves`
 };
 struct PersistSeals { std::vector<RecoveredSeal> seals; };  // appends to the journal
-struct PersistScenario { Bytes scenario; Digest256 hash; }; // replaces the one before
+struct PersistScenario {                                    // adds a scenario; all others but `keep` may go
+  Bytes scenario;
+  Digest256 hash, keep;
+};
 /// Cuts of other runs, or of this run and older than `keep_from`, may go, with the seals before `keep_from` - 3.
 struct DropCuts { RunId run; CutNumber keep_from; };
 

@@ -64,7 +64,8 @@ void BraidNode::Impl::on_scenario_part(NodeId from, const ScenarioPart& part) {
 void BraidNode::Impl::scenario_whole(ScenarioBlob& blob) {
   blob.whole = true;
   const Digest256 hash = blob.hash;
-  persist(PersistScenario{blob.bytes, hash}, [this, hash] {
+  // The present run's stays until a view has started the next: all may die before that.
+  persist(PersistScenario{blob.bytes, hash, view.scenario}, [this, hash] {
     const auto found = scenarios.find(hash);
     if (found == scenarios.end()) return;
     found->second.held = true;
