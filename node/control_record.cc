@@ -49,18 +49,19 @@ void SealRecord::put(RunId run, TorusId torus, const Entry& entry, std::span<con
   of.seals[entry.epoch.raw] = Bytes(seal.begin(), seal.end());
 }
 
-void SealRecord::add(const BraidNode::Sealed& sealed) {
+void SealRecord::add(const Packet& packet) {
   Bytes seal;
   // `waiting` alone matters too: it decides whether a torus is quiet, and so when it leaps.
-  if (sealed.seal.waiting || !sealed.seal.injections.empty()) encode_seal(sealed.seal, seal);
-  const Entry entry{sealed.epoch, sealed.event_digest, first_bytes(sealed.projection)};
-  put(sealed.run, sealed.torus, entry, seal);
-  if (sealed.run != run_) return;
+  if (packet.seal.waiting || !packet.seal.injections.empty()) encode_seal(packet.seal, seal);
+  const Entry entry{packet.epoch, packet.projection.event_digest,
+                    first_bytes(projection_digest(packet.projection))};
+  put(packet.run, packet.torus, entry, seal);
+  if (packet.run != run_) return;
   // A full file keeps what cannot be computed again: the seals.
   if (file_bytes_ + unwritten_.size() > kRecordFileBytesMax && seal.empty()) return;
   ByteWriter out(unwritten_);
-  out.put(sealed.run);
-  out.put(sealed.torus);
+  out.put(packet.run);
+  out.put(packet.torus);
   out.put(entry.epoch);
   out.put(entry.event_digest);
   out.put(entry.projection);

@@ -32,8 +32,8 @@ class SealRecord {
     std::uint64_t event_digest = 0;
     std::uint64_t projection = 0;  // first 8 bytes of projection_digest(), little-endian
   };
-  /// Takes what poll_sealed() gave; appends its bytes to what take_unwritten() returns.
-  void add(const BraidNode::Sealed& sealed);
+  /// Takes a packet of poll_sealed(); appends its bytes to what take_unwritten() returns.
+  void add(const Packet& packet);
   /// Reads back what was written by an earlier life of this node; returns how many bytes of it are whole.
   std::size_t load(std::span<const std::byte> file);
 

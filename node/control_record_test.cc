@@ -5,12 +5,12 @@
 namespace rse {
 namespace {
 
-BraidNode::Sealed sealed(std::uint64_t run, std::uint8_t torus, std::uint64_t epoch, std::uint64_t digest, bool injected = false) {
-  BraidNode::Sealed out;
+Packet sealed(std::uint64_t run, std::uint8_t torus, std::uint64_t epoch, std::uint64_t digest, bool injected = false) {
+  Packet out;
   out.run = {run};
   out.torus = {torus};
   out.epoch = {epoch};
-  out.event_digest = digest;
+  out.projection.event_digest = digest;
   if (injected) {
     Injection injection;
     injection.client = {9};

@@ -1,364 +1,619 @@
 #include "tests/sim/simulation.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 
 #include "torus/base/assert.h"
+#include "transport/codec/codec.h"
 
 namespace rse::sim {
 namespace {
 
-constexpr std::uint64_t kFirstNode = 100;
-constexpr ClientId kClient{77};
+constexpr std::uint64_t kMillisecond = 1'000'000;
+constexpr Duration kLoopLag{300'000};  // of a message at a node that is slow, times its slowness
 
 }  // namespace
 
 Simulation::Simulation(const SimOptions& options)
-    : options_(options), random_(options.seed), nodes_(options.nodes) {
-  for (std::size_t i = 0; i < nodes_.size(); ++i) nodes_[i].id = NodeId{kFirstNode + i};
-  runs_[0] = Scenario{};
-  trace_ = std::getenv("RSE_SIM_TRACE") != nullptr;
+    : options_(options),
+      random_(options.seed),
+      nodes_(options.nodes),
+      links_(options.nodes * options.nodes),
+      history_(options.capacity) {
+  ReusedMachines::here().set_cut_epochs_max(options.cut_epochs_max);
+  history_.offer(Scenario{});
+  for (Link& each : links_) each.drop_percent = options.drop_percent;
+  for (Node& node : nodes_) {
+    node.clock_base = now_;
+    node.local_base = 1'000 * kMillisecond + random_.next() % (1'000'000 * kMillisecond);
+    if (options.durable) node.disk = std::make_unique<SimulatedDisk>(random_.next());
+  }
 }
 
-Duration Simulation::latency() {
-  return {20'000 + random_.below(static_cast<std::uint32_t>(options_.latency_max.raw))};
+Simulation::~Simulation() = default;
+
+// --- Actions in time. ---
+
+void Simulation::push(std::uint64_t at, ActionKind kind, std::size_t node, std::uint64_t argument, bool flag) {
+  Action action;
+  action.at = std::max(at, now_);
+  action.order = ++order_;
+  action.argument = argument;
+  action.life = nodes_[node].life;
+  action.node = static_cast<std::uint8_t>(node);
+  action.kind = kind;
+  action.flag = flag;
+  actions_.push_back(action);
+  std::push_heap(actions_.begin(), actions_.end());
 }
 
-void Simulation::at(Instant when, std::function<void()> what) {
-  actions_.push({std::max(when, now_), ++order_, std::move(what)});
+void Simulation::after(Duration delay, std::uint64_t argument) {
+  push(now_ + delay.raw, ActionKind::kUser, 0, argument);
 }
 
-/// Calls `what` unless the process that it is meant for has gone by then; a paused one gets it when it goes on.
-void Simulation::for_node(Instant when, std::size_t node, std::function<void(BraidNode&)> what) {
-  at(when, [this, node, what = std::move(what), life = nodes_[node].incarnation] {
-    Node& target = nodes_[node];
-    if (!target.braid || target.incarnation != life) return;
-    if (target.paused) {
-      for_node(now_ + milliseconds(1), node, what);
-      return;
+bool Simulation::step() {
+  if (actions_.empty()) return false;
+  std::pop_heap(actions_.begin(), actions_.end());
+  const Action action = actions_.back();
+  actions_.pop_back();
+  now_ = action.at;
+  ++actions_done_;
+  perform(action);
+  return true;
+}
+
+void Simulation::perform(const Action& action) {
+  if (action.kind == ActionKind::kUser) {
+    if (on_user) on_user(action.argument);
+    return;
+  }
+  const std::size_t index = action.node;
+  Node& node = nodes_[index];
+  if (!node.braid || node.life != action.life) {  // the process that it was meant for has gone
+    if (action.kind == ActionKind::kMessage) mail_free_.push_back(action.argument);
+    return;
+  }
+  if (node.paused) {
+    node.stalled.push_back(action);
+    return;
+  }
+  switch (action.kind) {
+    case ActionKind::kMessage: deliver(node, index, action.argument); break;
+    case ActionKind::kDeadline:
+      if (node.armed != action.at) return;
+      node.armed = 0;
+      node.braid->on_deadline(local(node));
+      break;
+    case ActionKind::kEpochDone: node.braid->on_epoch_done(local(node), TorusId{static_cast<std::uint8_t>(action.argument)}); break;
+    case ActionKind::kLinkUp: {
+      const Node& peer = nodes_[action.argument];
+      if (!peer.braid) return;
+      node.braid->on_link_up(local(node), Member{peer.id, peer.incarnation, name_of(action.argument), {}});
+      break;
     }
-    what(*target.braid);
-    drain(node);
-  });
+    case ActionKind::kLinkDown: node.braid->on_link_down(local(node), NodeId{action.argument}, action.flag); break;
+    case ActionKind::kDiskBegin: return begin_batch(index);
+    case ActionKind::kDiskEnd: return end_batch(index);
+    case ActionKind::kDie: return kill(index);
+    case ActionKind::kUser: return;
+  }
+  drain(index);
 }
 
-bool Simulation::linked(std::size_t a, std::size_t b) const {
-  return !cut_.contains(std::minmax(a, b));
+void Simulation::run_for(Duration span) {
+  const std::uint64_t end = now_ + span.raw;
+  while (!actions_.empty() && actions_.front().at <= end && history_.broken().empty()) step();
+  now_ = end;
 }
 
-void Simulation::connect(std::size_t a, std::size_t b) {
-  if (a == b || !nodes_[a].braid || !nodes_[b].braid || !linked(a, b)) return;
-  const auto link_up = [this](std::size_t to, std::size_t of) {
-    const Member member{nodes_[of].id, nodes_[of].incarnation, std::string(1, static_cast<char>('a' + of)), {}};
-    for_node(now_ + latency(), to, [this, member](BraidNode& braid) { braid.on_link_up(now_, member); });
-  };
-  link_up(a, b);
-  link_up(b, a);
+bool Simulation::run_until(const std::function<bool()>& done, Duration limit) {
+  const std::uint64_t end = now_ + limit.raw;
+  for (;;) {
+    if (!history_.broken().empty()) return false;
+    if (done()) return true;
+    const std::uint64_t pause = now_ + kMillisecond;
+    while (!actions_.empty() && actions_.front().at <= pause && history_.broken().empty()) step();
+    if (actions_.empty() || pause > end) return false;
+    now_ = pause;
+  }
+}
+
+// --- Clocks. ---
+
+Instant Simulation::local(const Node& node) const {
+  const std::uint64_t passed = node.clock_stopped ? 0 : now_ - node.clock_base;
+  const auto ahead = static_cast<std::int64_t>(passed / 1'000) * node.rate / 1'000;
+  return {node.local_base + passed + static_cast<std::uint64_t>(ahead)};
+}
+
+void Simulation::restart_clock(Node& node) {
+  node.local_base = local(node).raw;
+  node.clock_base = now_;
+}
+
+void Simulation::jump_clock(std::size_t index, Duration ahead) {
+  restart_clock(nodes_[index]);
+  nodes_[index].local_base += ahead.raw;
+  nodes_[index].armed = 0;
+  if (nodes_[index].braid && !nodes_[index].paused) arm(index);
+}
+
+void Simulation::set_clock_rate(std::size_t index, std::int32_t parts_per_million) {
+  restart_clock(nodes_[index]);
+  nodes_[index].rate = parts_per_million;
+}
+
+/// As the daemon does: an early call does no harm, so that an armed timer stays.
+void Simulation::arm(std::size_t index) {
+  Node& node = nodes_[index];
+  const auto deadline = node.braid->next_deadline();
+  if (!deadline) return;
+  const std::uint64_t wait = elapsed(local(node), *deadline).raw;
+  const auto longer = static_cast<std::int64_t>(wait / 1'000) * -node.rate / 1'000;
+  const std::uint64_t at = now_ + wait + static_cast<std::uint64_t>(longer) + 1;
+  if (node.armed != 0 && node.armed <= at) return;
+  node.armed = at;
+  push(at, ActionKind::kDeadline, index);
+}
+
+void Simulation::pause(std::size_t index, bool clock_stops) {
+  Node& node = nodes_[index];
+  if (node.paused) return;
+  node.paused = true;
+  if (clock_stops) {
+    restart_clock(node);
+    node.clock_stopped = true;
+  }
+}
+
+void Simulation::resume(std::size_t index) {
+  Node& node = nodes_[index];
+  if (!node.paused) return;
+  node.paused = false;
+  if (std::exchange(node.clock_stopped, false)) node.clock_base = now_;
+  bool timer = false;
+  for (Action action : std::exchange(node.stalled, {})) {
+    if (action.kind == ActionKind::kDeadline) {
+      timer |= action.at == node.armed;
+      continue;
+    }
+    action.at = now_;
+    action.order = ++order_;
+    actions_.push_back(action);
+    std::push_heap(actions_.begin(), actions_.end());
+  }
+  if (timer) {
+    node.armed = now_;
+    push(now_, ActionKind::kDeadline, index);
+  }
+}
+
+void Simulation::set_slowness(std::size_t index, std::uint32_t factor) { nodes_[index].slowness = factor; }
+void Simulation::set_disk_slowness(std::size_t index, std::uint32_t factor) { nodes_[index].disk_slowness = factor; }
+
+// --- Processes. ---
+
+std::size_t Simulation::index_of(NodeId id) const {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].id == id) return i;
+  }
+  return nodes_.size();
 }
 
 void Simulation::start(std::size_t index) {
   Node& node = nodes_[index];
   if (node.braid) return;
-  ++node.incarnation;
-  // Without a disk it comes back as a new node.
-  if (!options_.durable && node.incarnation > 1) node.id = NodeId{node.id.raw + nodes_.size()};
   BraidNode::Options options;
-  options.self = {node.id, node.incarnation, std::string(1, static_cast<char>('a' + index)), {}};
-  options.durable = options_.durable;
-  options.capacity = options_.capacity;
-  options.seed = random_.next();
   Recovered recovered;
   if (options_.durable) {
-    recovered = node.disk.content;
-    for (auto& [key, cut] : node.disk.cuts) recovered.cuts.push_back(cut);
-    for (auto& [key, seal] : node.disk.seals) recovered.seals.push_back(seal);
+    if (!open_directory(index, recovered)) return;
+  } else {
+    // Without a disk it comes back as a new node.
+    ++node.incarnation;
+    node.id = NodeId{next_node_id_++};
   }
-  if (index == 0 && !node.founded) {
-    options.found = ClusterId{5};
-    node.founded = true;
-  }
-  say(std::to_string(now_.raw / 1000) + " start " + options.self.name);
-  node.braid = std::make_unique<BraidNode>(options, std::move(recovered), now_);
-  node.armed = {};
+  ++node.life;
+  options.self = {node.id, node.incarnation, name_of(index), {}};
+  options.durable = options_.durable;
+  options.capacity = options_.capacity;
+  options.machines = &ReusedMachines::here();
+  options.seed = random_.next();
+  if (index == 0 && !cluster_exists_) options.found = ClusterId{5};
+  if (telling_) say("start " + name_of(index));
+  node.braid = std::make_unique<BraidNode>(options, std::move(recovered), local(node));
+  node.armed = 0;
+  node.view_seen = {};
+  node.dies_after_messages = ~0ull;
+  node.worker_free = {};
   drain(index);
   for (std::size_t other = 0; other < nodes_.size(); ++other) connect(index, other);
 }
 
-void Simulation::kill(std::size_t index) {
+void Simulation::kill(std::size_t index, Death death, UnsyncedFate fate) {
   Node& node = nodes_[index];
   if (!node.braid) return;
-  say(std::to_string(now_.raw / 1000) + " kill " + std::string(1, static_cast<char>('a' + index)));
+  if (telling_) say("kill " + name_of(index) + (death == Death::kMachine ? ", in silence" : ""));
   node.braid.reset();
+  node.directory.reset();
+  node.unwritten.clear();
+  node.batch.clear();
+  node.batch_done = false;
   node.paused = false;
-  const auto dead = std::count_if(nodes_.begin(), nodes_.end(),
-                                  [](const Node& each) { return !each.braid && each.incarnation > 0; });
-  if (dead >= 2) ++generation_;
+  if (std::exchange(node.clock_stopped, false)) node.clock_base = now_;
+  for (const Action& action : node.stalled) {
+    if (action.kind == ActionKind::kMessage) mail_free_.push_back(action.argument);
+  }
+  node.stalled.clear();
+  ++node.life;
+  if (node.disk) death == Death::kMachine ? node.disk->crash(fate) : node.disk->kill();
+  if (death == Death::kMachine) return;
   for (std::size_t other = 0; other < nodes_.size(); ++other) {
-    if (other == index || !linked(index, other)) continue;
-    for_node(now_ + latency(), other,
-             [this, id = node.id](BraidNode& braid) { braid.on_link_down(now_, id, true); });
+    if (other == index || link(index, other).blocked != 0) continue;
+    push(now_ + latency().raw, ActionKind::kLinkDown, other, node.id.raw, true);
   }
 }
 
-void Simulation::lose_disk(std::size_t node) { nodes_[node].disk = {}; }
-
-void Simulation::cut(std::size_t a, std::size_t b) {
-  cut_.insert(std::minmax(a, b));
-  for (auto [to, of] : {std::pair{a, b}, std::pair{b, a}}) {
-    for_node(now_ + milliseconds(5), to,
-             [this, a, b, id = nodes_[of].id](BraidNode& braid) {
-               if (!linked(a, b)) braid.on_link_down(now_, id, false);
-             });
-  }
+void Simulation::request(std::size_t index, TorusId torus, const Injection& injection) {
+  Node& node = nodes_[index];
+  if (!node.braid || node.paused) return;
+  history_.note_request(injection, torus);
+  node.braid->on_inject(local(node), torus, injection);
+  drain(index);
 }
 
-void Simulation::heal(std::size_t a, std::size_t b) {
-  cut_.erase(std::minmax(a, b));
-  connect(a, b);
+void Simulation::inject(std::size_t node, CellId cell, std::int32_t payload) {
+  Injection injection;
+  // One client each: a lost client's request may be applied or not, and the next one is not behind it.
+  injection.client = ClientId{++next_client_};
+  injection.sequence = 1;
+  injection.dst = injection.src = cell;
+  injection.payload = payload;
+  request(node, torus_of(cell), injection);
 }
-
-void Simulation::pause(std::size_t node) { nodes_[node].paused = true; }
-void Simulation::resume(std::size_t node) { nodes_[node].paused = false; }
 
 void Simulation::load(const Scenario& scenario) {
+  history_.offer(scenario);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i].braid || !nodes_[i].braid->is_member()) continue;
-    runs_[nodes_[i].braid->view().run.raw + 1] = scenario;
-    const auto loaded = nodes_[i].braid->on_load(now_, encode_scenario(scenario));
+    if (!nodes_[i].braid || nodes_[i].paused || !nodes_[i].braid->is_member()) continue;
+    const auto loaded = nodes_[i].braid->on_load(local(nodes_[i]), encode_scenario(scenario));
     RSE_ASSERT(loaded.ok(), "the simulation's scenarios are good");
     drain(i);
     return;
   }
 }
 
-void Simulation::inject(std::size_t node, CellId cell, std::int32_t payload) {
-  if (!nodes_[node].braid) return;
-  Injection injection;
-  // One client each: a lost client's request may be applied or not, and the next one is not behind it.
-  injection.client = ClientId{kClient.raw + ++sequence_};
-  injection.sequence = 1;
-  injection.dst = injection.src = cell;
-  injection.payload = payload;
-  injected_[injection.client.raw] = injection;
-  nodes_[node].braid->on_inject(now_, torus_of(cell), injection);
-  drain(node);
-}
-
-void Simulation::say(std::string line) {
-  if (trace_) std::fprintf(stderr, "%s\n", line.c_str());
-  story_.push_back(std::move(line));
-}
-
-void Simulation::broken(const std::string& what) {
-  if (broken_.empty()) broken_ = what;
-  say(std::to_string(now_.raw / 1000) + " BROKEN: " + what);
-}
-
-void Simulation::write(Disk& disk, const Persist& work) {
-  struct Visitor {
-    Disk& disk;
-    void operator()(const PersistVote& vote) { disk.content.vote = vote.record; }
-    void operator()(const PersistCut& cut) {
-      RecoveredCut& stored = disk.cuts[{cut.torus.raw, cut.cut}];
-      if (stored.digests != cut.digests || stored.run != cut.run) stored = {};
-      stored.run = cut.run;
-      stored.torus = cut.torus;
-      stored.cut = cut.cut;
-      stored.halves |= cut.halves;
-      stored.digests = cut.digests;
-      for (const auto& region : cut.regions) {
-        std::erase_if(stored.regions, [&](const Region& old) { return old.index == region->index; });
-        stored.regions.push_back(*region);
-      }
-    }
-    void operator()(const PersistSeals& seals) {
-      for (const RecoveredSeal& seal : seals.seals) disk.seals[{seal.torus.raw, seal.epoch.raw}] = seal;
-    }
-    void operator()(const PersistScenario& scenario) {
-      auto& stored = disk.content.scenarios;
-      std::erase_if(stored, [&](const Bytes& other) { return digest_of(other) != scenario.keep; });
-      stored.push_back(scenario.scenario);
-    }
-    void operator()(const DropCuts& drop) {
-      std::erase_if(disk.cuts, [&](const auto& entry) {
-        return entry.second.run != drop.run || entry.first.second < drop.keep_from;
-      });
-      std::erase_if(disk.seals, [&](const auto& entry) {
-        return entry.second.run != drop.run || entry.first.second + 3 < drop.keep_from;
-      });
-    }
-  };
-  std::visit(Visitor{disk}, work.what);
-}
-
 void Simulation::drain(std::size_t index) {
   Node& node = nodes_[index];
   BraidNode& braid = *node.braid;
+  const View& view = braid.view();
+  if (view.number != node.view_seen) {
+    if (view.number < node.view_seen) history_.fail("a node went back to an older view");
+    node.view_seen = view.number;
+    history_.note_view(view);
+    cluster_exists_ |= view.members.size() > 1;
+  }
+  while (auto packet = braid.poll_sealed()) history_.note_sealed(packet, view.resumed);
+  bool alive = true;
   while (auto work = braid.poll_work()) {
     if (auto* run = std::get_if<RunEpoch>(&*work)) {
-      execute(*run);
-      for_node(now_ + Duration{20'000 + random_.below(300'000)}, index,
-               [this, torus = run->torus](BraidNode& done) { done.on_epoch_done(now_, torus); });
+      carry_out(index, *run);
     } else {
-      auto persist = std::make_shared<Persist>(std::move(std::get<Persist>(*work)));
-      node.disk_free = std::max(node.disk_free, now_) + Duration{100'000 + random_.below(1'500'000)};
-      for_node(node.disk_free, index,
-               [this, persist, index](BraidNode& done) {
-                 write(nodes_[index].disk, *persist);
-                 done.on_persisted(now_, persist->token);
-               });
+      node.unwritten.push_back(std::move(std::get<Persist>(*work)));
+      if (node.unwritten.size() == 1 && node.batch.empty()) push(now_, ActionKind::kDiskBegin, index);
     }
   }
-  while (auto out = braid.poll_send()) {
-    ++messages_;
-    const std::size_t to = index_of(out->next_hop);
-    if (!linked(index, to) || random_.below(100) < options_.drop_percent) continue;
-    Instant& last = arrival_[{index, to}];
-    last = std::max(last, now_ + latency()) + Duration{1};
-    auto envelope = std::make_shared<Envelope>(std::move(out->envelope));
-    for_node(last, to, [this, from = node.id, envelope](BraidNode& receiver) {
-      receiver.on_message(now_, from, *envelope);
-    });
+  while (alive) {
+    auto out = braid.poll_send();
+    if (!out) break;
+    alive = send(index, *out);
   }
   while (auto answer = braid.poll_answer()) {
-    if (answer->status == InjectStatus::kAccepted) acknowledged_.insert(answer->client.raw);
+    history_.note_answer(*answer);
+    if (on_answer) on_answer(*answer);
   }
   while (auto event = braid.poll_event()) {
-    say(std::to_string(now_.raw / 1000) + " " + static_cast<char>('a' + index) + ": " + event->text);
-    if (event->kind == BraidEvent::Kind::kAlarm) broken("alarm: " + event->text);
+    if (telling_) say(name_of(index) + ": " + event->text);
+    if (event->kind == BraidEvent::Kind::kAlarm) history_.fail("alarm: " + event->text);
   }
-  while (auto record = braid.poll_sealed()) {
-    const auto key = std::tuple{record->run.raw, record->torus.raw, record->epoch.raw};
-    const auto [known, fresh] = sealed_.emplace(key, std::pair{*record, generation_});
-    if (fresh) continue;
-    auto& [old, generation] = known->second;
-    if (old.projection == record->projection && old.seal == record->seal) {
-      generation = generation_;
-    } else if (generation < generation_) {
-      // Everybody who knew that seal has died, and it was promised to nobody: from here on the run is another one.
-      std::erase_if(sealed_, [&](const auto& entry) {
-        return std::get<0>(entry.first) == record->run.raw && std::get<2>(entry.first) >= record->epoch.raw &&
-               entry.second.second < generation_;
-      });
-      sealed_[key] = {*record, generation_};
+  if (!alive) {
+    push(now_, ActionKind::kDie, index);
+    return;
+  }
+  arm(index);
+}
+
+void Simulation::carry_out(std::size_t index, const RunEpoch& work) {
+  Node& node = nodes_[index];
+  execute(work);
+  if (work.kind == RunEpoch::Kind::kTakeCut) {
+    history_.note_cut(work.machine->run(), work.torus, work.machine->next_epoch().raw, work.taken->digests,
+                      node.braid->view().resumed);
+  }
+  const std::uint64_t span = 20'000 + random_.below(static_cast<std::uint32_t>(options_.epoch_work_max.raw));
+  std::uint64_t& free = node.worker_free[work.torus.raw];  // one worker a torus, which gives back in order
+  free = std::max(free, now_) + span * node.slowness;
+  push(free, ActionKind::kEpochDone, index, work.torus.raw);
+}
+
+// --- Disks. ---
+
+bool Simulation::open_directory(std::size_t index, Recovered& recovered) {
+  Node& node = nodes_[index];
+  StorageError error;
+  node.directory = DataDirectory::open(node.disk->mount(), error);
+  if (!node.directory) {
+    if (telling_) say(name_of(index) + " does not start: " + error.text);
+    node.disk->kill();
+    lose_disk(index);  // as the message tells the operator
+    node.directory = DataDirectory::open(node.disk->mount(), error);
+    RSE_ASSERT(node.directory, "an empty disk can be used");
+  }
+  for (const std::string& warning : node.directory->warnings()) {
+    if (telling_) say(name_of(index) + ": " + warning);
+  }
+  node.id = node.directory->identity().node;
+  node.incarnation = node.directory->identity().incarnation;
+  node.cluster_known = node.directory->identity().cluster.has_value();
+  recovered = node.directory->take_recovered();
+  return true;
+}
+
+void Simulation::lose_disk(std::size_t index) {
+  RSE_ASSERT(!nodes_[index].braid, "a disk is lost while its node is down");
+  nodes_[index].disk = std::make_unique<SimulatedDisk>(random_.next());
+  if (telling_) say("the disk of " + name_of(index) + " is lost");
+}
+
+void Simulation::corrupt_disk(std::size_t index, std::uint32_t bits) {
+  RSE_ASSERT(!nodes_[index].braid, "a disk rots while its node is down");
+  SimulatedDisk& disk = *nodes_[index].disk;
+  const auto files = disk.mount();
+  std::vector<std::string> paths;
+  for (const std::string& name : files->list("").value_or(std::vector<std::string>{})) paths.push_back(name);
+  for (const std::string& name : files->list("cuts").value_or(std::vector<std::string>{})) paths.push_back("cuts/" + name);
+  for (std::uint32_t i = 0; i < bits && !paths.empty(); ++i) {
+    const std::string& path = paths[random_.below(static_cast<std::uint32_t>(paths.size()))];
+    const auto size = files->size(path);
+    if (!size || *size == 0) continue;
+    disk.flip_bit(path, random_.next() % (*size * 8));
+    if (telling_) say("a bit of " + name_of(index) + "'s " + path + " rots");
+  }
+}
+
+void Simulation::kill_at_write(std::size_t index, std::uint64_t count) {
+  if (nodes_[index].disk) nodes_[index].disk->die_at(nodes_[index].disk->operations() + count);
+}
+
+void Simulation::fail_disk_at(std::size_t index, std::uint64_t count, int error) {
+  if (nodes_[index].disk) nodes_[index].disk->fail_at(nodes_[index].disk->operations() + count, error, true);
+}
+
+/// As node/disk_writer.h: votes overtake everything, cuts are taken one at a time.
+void Simulation::begin_batch(std::size_t index) {
+  Node& node = nodes_[index];
+  if (node.unwritten.empty() || !node.batch.empty()) return;
+  const auto is_vote = [](const Persist& work) { return std::holds_alternative<PersistVote>(work.what); };
+  const auto is_cut = [](const Persist& work) { return std::holds_alternative<PersistCut>(work.what); };
+  auto end = std::stable_partition(node.unwritten.begin(), node.unwritten.end(), is_vote);
+  if (end == node.unwritten.begin()) {
+    end = std::find_if(node.unwritten.begin(), node.unwritten.end(), is_cut);
+    if (end != node.unwritten.end()) ++end;
+  }
+  node.batch.assign(std::make_move_iterator(node.unwritten.begin()), std::make_move_iterator(end));
+  node.unwritten.erase(node.unwritten.begin(), end);
+  // The bytes may be there long before the answer, or just before it.
+  if (random_.below(2) == 0 && !write_batch(node)) return kill(index);
+  const std::uint64_t span = 100'000 + random_.below(static_cast<std::uint32_t>(options_.disk_wait_max.raw));
+  push(now_ + span * node.disk_slowness, ActionKind::kDiskEnd, index);
+}
+
+bool Simulation::write_batch(Node& node) {
+  node.batch_done = true;
+  if (!node.cluster_known && node.braid->view().cluster.raw != 0) {
+    node.cluster_known = true;
+    if (node.directory->set_cluster(node.braid->view().cluster)) return false;
+  }
+  return !node.directory->persist(std::span<const Persist>(node.batch)).has_value();
+}
+
+void Simulation::end_batch(std::size_t index) {
+  Node& node = nodes_[index];
+  if (!node.batch_done && !write_batch(node)) return kill(index);
+  node.batch_done = false;
+  const std::uint32_t life = node.life;
+  for (const Persist& work : std::exchange(node.batch, {})) {
+    node.braid->on_persisted(local(node), work.token);
+    drain(index);
+    if (node.life != life) return;
+  }
+  if (!node.unwritten.empty()) push(now_, ActionKind::kDiskBegin, index);
+}
+
+// --- Network. ---
+
+bool Simulation::send(std::size_t index, Outgoing& out) {
+  Node& node = nodes_[index];
+  ++messages_;
+  if (node.dies_after_messages != ~0ull && node.dies_after_messages-- == 0) return false;
+  const std::size_t to = index_of(out.next_hop);
+  if (to != nodes_.size()) post(index, to, std::move(out.envelope));
+  return true;
+}
+
+void Simulation::post(std::size_t from, std::size_t to, Envelope envelope) {
+  Link& way = link(from, to);
+  if (way.blocked != 0 || (way.drop_percent != 0 && random_.below(100) < way.drop_percent)) return;
+  const bool coded = way.hostile || (options_.codec_percent != 0 && random_.below(100) < options_.codec_percent);
+  if (coded && !through_codec(envelope, way.hostile && random_.below(4) == 0)) return;
+  const bool twice = way.duplicate_percent != 0 && random_.below(100) < way.duplicate_percent;
+  for (int copy = twice ? 2 : 1; copy > 0; --copy) {
+    std::uint64_t arrival = now_ + latency().raw + nodes_[to].slowness / 2 * kLoopLag.raw;
+    if (way.delay.raw != 0) arrival += random_.next() % way.delay.raw;
+    if (way.reorder_percent == 0 || random_.below(100) >= way.reorder_percent) {
+      arrival = way.last_arrival = std::max(way.last_arrival, arrival) + 1;
+    }
+    std::uint64_t place = mail_.size();
+    if (mail_free_.empty()) {
+      mail_.emplace_back();
     } else {
-      broken("two nodes differ on torus " + std::string(1, letter_of(record->torus)) + ", epoch " +
-             std::to_string(record->epoch.raw));
+      place = mail_free_.back();
+      mail_free_.pop_back();
+    }
+    mail_[place].from = nodes_[from].id;
+    if (copy == 1) {
+      mail_[place].envelope = std::move(envelope);
+    } else {
+      mail_[place].envelope = envelope;
+    }
+    push(arrival, ActionKind::kMessage, to, place);
+  }
+}
+
+/// The bytes of a message, changed on the way if asked. Links are authenticated, so what still decodes but to something else
+/// is refused, as the link would; what matters is that the decoder bears it.
+bool Simulation::through_codec(Envelope& envelope, bool hostile) {
+  Bytes bytes = encode_envelope(envelope);
+  const Bytes before = bytes;
+  if (hostile) {
+    for (std::uint32_t changes = 1 + random_.below(4); changes > 0 && !bytes.empty(); --changes) {
+      const std::uint32_t at = random_.below(static_cast<std::uint32_t>(bytes.size()));
+      switch (random_.below(4)) {
+        case 0: bytes[at] ^= static_cast<std::byte>(1u << random_.below(8)); break;
+        case 1: bytes[at] = static_cast<std::byte>(random_.below(256)); break;
+        case 2: bytes.resize(at); break;
+        case 3: bytes.insert(bytes.begin() + at, bytes[at]); break;
+      }
     }
   }
-  const auto deadline = braid.next_deadline();
-  if (deadline && *deadline != node.armed) {
-    node.armed = *deadline;
-    for_node(*deadline, index, [this, index, when = *deadline](BraidNode& due) {
-      if (nodes_[index].armed == when) nodes_[index].armed = {};
-      due.on_deadline(now_);
-    });
+  Result<Envelope> decoded = decode_envelope(bytes);
+  if (!decoded.ok() || (hostile && encode_envelope(*decoded) != before)) {
+    if (!hostile) history_.fail("a message of a node does not pass the codec: " + std::string(to_string(decoded.error())));
+    ++hostile_refused_;
+    return false;
   }
-}
-
-bool Simulation::step() {
-  if (actions_.empty()) return false;
-  Action next = actions_.top();
-  actions_.pop();
-  now_ = next.at;
-  next.what();
+  if (!hostile && encode_envelope(*decoded) != before) history_.fail("a message is not the same after the codec");
+  envelope = std::move(*decoded);
   return true;
 }
 
-void Simulation::run_for(Duration span) {
-  const Instant end = now_ + span;
-  while (!actions_.empty() && actions_.top().at <= end) step();
-  now_ = end;
+void Simulation::deliver(Node& node, std::size_t, std::uint64_t place) {
+  const NodeId from = mail_[place].from;
+  const Envelope envelope = std::move(mail_[place].envelope);
+  mail_free_.push_back(place);
+  node.braid->on_message(local(node), from, envelope);
 }
 
-bool Simulation::run_until(const std::function<bool()>& done, Duration limit) {
-  const Instant end = now_ + limit;
-  while (!done()) {
-    if (!broken_.empty() || actions_.empty() || actions_.top().at > end) return false;
-    step();
-  }
-  return true;
+void Simulation::connect(std::size_t a, std::size_t b) {
+  if (a == b || !alive(a) || !alive(b) || !connected(a, b)) return;
+  push(now_ + latency().raw, ActionKind::kLinkUp, a, b);
+  push(now_ + latency().raw, ActionKind::kLinkUp, b, a);
 }
 
-bool Simulation::alive(std::size_t node) const { return nodes_[node].braid != nullptr; }
-const BraidNode& Simulation::node(std::size_t node) const { return *nodes_[node].braid; }
+void Simulation::break_link(std::size_t a, std::size_t b) {
+  if (alive(a)) push(now_ + latency().raw, ActionKind::kLinkDown, a, nodes_[b].id.raw, false);
+  if (alive(b)) push(now_ + latency().raw, ActionKind::kLinkDown, b, nodes_[a].id.raw, false);
+}
+
+void Simulation::block(std::size_t from, std::size_t to) { ++link(from, to).blocked; }
+void Simulation::unblock(std::size_t from, std::size_t to) {
+  RSE_ASSERT(link(from, to).blocked > 0, "unblock() follows block()");
+  --link(from, to).blocked;
+  connect(from, to);
+}
+void Simulation::cut(std::size_t a, std::size_t b) {
+  block(a, b);
+  block(b, a);
+  break_link(a, b);
+}
+void Simulation::heal(std::size_t a, std::size_t b) {
+  unblock(a, b);
+  unblock(b, a);
+}
+
+// --- Reading. ---
+
+BraidStatus Simulation::status(std::size_t index) const {
+  return nodes_[index].braid->status(local(nodes_[index]));
+}
 
 bool Simulation::healthy() const {
+  const View* view = nullptr;
   for (const Node& node : nodes_) {
-    if (node.braid && node.braid->status(now_).health != Health::kHealthy) return false;
+    if (!node.braid) continue;
+    if (!node.braid->is_member()) return false;
+    if (view && view->number != node.braid->view().number) return false;
+    view = &node.braid->view();
+  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (alive(i) && status(i).health != Health::kHealthy) return false;
   }
   return true;
 }
 
-Epoch Simulation::epoch() const {
-  std::array<std::uint64_t, kTorusCount> last{};
-  std::uint64_t run = 0;
-  for (const auto& [key, record] : sealed_) run = std::max(run, std::get<0>(key));
-  for (const auto& [key, record] : sealed_) {
-    if (std::get<0>(key) == run) last[std::get<1>(key)] = std::max(last[std::get<1>(key)], std::get<2>(key));
+const View* Simulation::newest_view() const {
+  const View* newest = nullptr;
+  for (const Node& node : nodes_) {
+    if (node.braid && (!newest || node.braid->view().number > newest->number)) newest = &node.braid->view();
   }
-  return {*std::min_element(last.begin(), last.end())};
+  return newest && newest->number.raw != 0 ? newest : nullptr;
+}
+
+bool Simulation::may_lose(std::size_t victim) const {
+  const View* newest = newest_view();
+  if (!newest) return false;
+  std::vector<std::size_t> members;
+  for (const Member& member : newest->members) {
+    const std::size_t index = index_of(member.node);
+    if (index == nodes_.size() || !alive(index) || nodes_[index].incarnation != member.incarnation) return false;
+    if (nodes_[index].paused || nodes_[index].braid->view().number != newest->number) return false;
+    members.push_back(index);
+  }
+  if (std::find(members.begin(), members.end(), victim) == members.end()) return true;  // it holds nothing that counts
+  for (const std::size_t a : members) {
+    for (const std::size_t b : members) {
+      if (a != b && links_[a * nodes_.size() + b].blocked != 0) return false;
+    }
+  }
+  return std::all_of(members.begin(), members.end(),
+                     [&](std::size_t index) { return status(index).health == Health::kHealthy; });
 }
 
 std::size_t Simulation::retained_bytes_max() const {
   std::size_t most = 0;
-  for (const Node& node : nodes_) {
-    if (node.braid) most = std::max<std::size_t>(most, node.braid->status(now_).retained_bytes);
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (alive(i)) most = std::max<std::size_t>(most, status(i).retained_bytes);
   }
   return most;
 }
 
-std::string Simulation::story() const {
-  std::string text;
-  for (const std::string& line : story_) text += line + "\n";
-  return text;
+std::string Simulation::why_not_healthy() const {
+  std::string why;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    why += (why.empty() ? "" : "; ") + name_of(i) + ": ";
+    why += alive(i) ? "view " + std::to_string(node(i).view().number.raw) + ", " + status(i).verdict : "down";
+  }
+  return why;
 }
 
-std::string Simulation::verify() const {
-  if (!broken_.empty()) return broken_;
-  std::map<std::uint64_t, std::size_t> applied;
-  for (const auto& [run, scenario] : runs_) {
-    std::array<std::unique_ptr<TorusMachine>, kTorusCount> machines;
-    for (std::uint8_t t = 0; t < kTorusCount; ++t) {
-      machines[t] = std::make_unique<TorusMachine>(TorusId{t}, options_.capacity);
-      if (!machines[t]->load(RunId{run}, scenario)) return "the scenario does not load";
-    }
-    std::map<std::uint64_t, std::array<std::shared_ptr<Packet>, kTorusCount>> packets;
-    for (bool more = true; more;) {
-      more = false;
-      const Epoch epoch = machines[0]->next_epoch();
-      for (std::uint8_t t = 0; t < kTorusCount; ++t) {
-        const auto found = sealed_.find({run, t, epoch.raw});
-        if (found == sealed_.end()) continue;
-        TorusMachine& machine = *machines[t];
-        if (machine.next_epoch() != epoch) continue;
-        const Packet* next = nullptr;
-        const Packet* previous = nullptr;
-        if (machine.needs_inputs()) {
-          const auto& inputs = packets[machine.input_epoch().raw];
-          next = inputs[(t + 1) % 3].get();
-          previous = inputs[(t + 2) % 3].get();
-          if (!next || !previous) continue;
-        }
-        machine.run_epoch(next, previous);
-        packets[epoch.raw][t] = std::make_shared<Packet>(machine.seal(found->second.first.seal));
-        if (projection_digest(packets[epoch.raw][t]->projection) != found->second.first.projection) {
-          return "torus " + std::string(1, letter_of({t})) + ", epoch " + std::to_string(epoch.raw) +
-                 " differs from a run without nodes";
-        }
-        for (const Injection& injection : found->second.first.seal.injections) ++applied[injection.client.raw];
-        more = true;
-      }
-      packets.erase(packets.begin(), packets.lower_bound(epoch.raw < 4 ? 0 : epoch.raw - 4));
-      if (machines[0]->next_epoch() == epoch) more = false;
+std::string Simulation::verify() {
+  history_.check_clients();
+  for (const Node& node : nodes_) {
+    for (std::uint8_t t = 0; node.braid && t < kTorusCount; ++t) {
+      if (node.braid->view().hosts[t] != node.id) continue;
+      if (const TorusMachine* machine = node.braid->machine(TorusId{t})) history_.check_state(*machine);
     }
   }
-  for (std::uint64_t client : acknowledged_) {
-    if (applied[client] == 0) return "an acknowledged injection is in no seal";
-  }
-  return {};
+  return history_.broken();
 }
+
+void Simulation::say(const std::string& line) {
+  const std::string whole = std::to_string(now_ / 1'000) + " " + line + "\n";
+  if (printing_) std::fputs(whole.c_str(), stdout);
+  story_ += whole;
+}
+
+std::string Simulation::story() const { return story_; }
 
 Scenario busy_scenario(std::uint64_t seed) {
   Random random(seed);

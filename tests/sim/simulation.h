@@ -1,19 +1,20 @@
-// A deterministic simulation of a cluster: real braid nodes, a simulated network, clock and disk, driven by one seed.
-// The same seed and the same calls give the same run. Times are simulated nanoseconds.
-// Checked all the time: every epoch that any node publishes or accepts is the same for all, and verify() compares them with
-// three machines that run the same seals with no nodes around them.
+// A cluster in one process: real braid nodes over their real storage, with a simulated network, disks and a clock for each
+// node, driven by one seed. The same seed and the same calls give the same run. Times are simulated nanoseconds.
+// history.h checks everything that the nodes publish as it comes.
+// Threads: one. Memory: the history, what is on its way, the disks. Errors: broken() is the first broken promise.
 #pragma once
 
 #include <array>
+#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <queue>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "torus/braid/braid_node.h"
+#include "node/storage/data_directory.h"
+#include "node/storage/simulated_files.h"
+#include "tests/sim/history.h"
 
 namespace rse::sim {
 
@@ -21,101 +22,178 @@ struct SimOptions {
   std::uint64_t seed = 1;
   std::size_t nodes = 3;
   bool durable = false;
-  std::uint32_t drop_percent = 0;        // of messages
-  Duration latency_max = {200'000};
+  std::uint32_t drop_percent = 0;         // of messages, everywhere
+  std::uint32_t codec_percent = 0;        // of messages that go through the codec on their way
+  Duration latency_max{200'000};
+  Duration epoch_work_max{300'000};       // of a worker, for one epoch
+  Duration disk_wait_max{1'500'000};      // for one batch of writes
+  std::uint64_t cut_epochs_max = 256;
   Capacity capacity{.events = 1u << 13, .edges = 1u << 12, .processes = 512, .outbox_events = 1u << 12};
+};
+
+/// How a process ends.
+enum class Death : std::uint8_t {
+  kProcess,  // SIGKILL: links close, the others are told; the disk keeps even what was not synced
+  kMachine,  // power: silence; what was not synced shares `fate`
+};
+
+/// One direction between two nodes.
+struct Link {
+  std::uint32_t blocked = 0;  // reasons for which nothing passes
+  std::uint32_t drop_percent = 0, duplicate_percent = 0, reorder_percent = 0;
+  Duration delay{};           // on top of the latency
+  bool hostile = false;       // bytes are changed on the way
+  std::uint64_t last_arrival = 0;
 };
 
 class Simulation {
  public:
   explicit Simulation(const SimOptions& options);
+  ~Simulation();
 
   // --- Faults and inputs, at the present moment. ---
   void start(std::size_t node);                 // the first founds, others join; a killed one restarts
-  void kill(std::size_t node);                  // SIGKILL: memory gone, links closed, the disk stays
-  void lose_disk(std::size_t node);
-  void cut(std::size_t a, std::size_t b);       // both directions, silently
+  void kill(std::size_t node, Death death = Death::kProcess, UnsyncedFate fate = UnsyncedFate::kTorn);
+  void kill_at_message(std::size_t node, std::uint64_t count) { nodes_[node].dies_after_messages = count; }
+  void kill_at_write(std::size_t node, std::uint64_t count);
+  void fail_disk_at(std::size_t node, std::uint64_t count, int error);
+  void lose_disk(std::size_t node);             // of a node that is down: it comes back as a new one
+  /// Of a node that is down: damages bits of its files. Whoever finds that at start, starts empty, as he is told.
+  void corrupt_disk(std::size_t node, std::uint32_t bits);
+  void block(std::size_t from, std::size_t to); // silently; counted
+  void unblock(std::size_t from, std::size_t to);
+  void cut(std::size_t a, std::size_t b);       // both directions
   void heal(std::size_t a, std::size_t b);
-  void pause(std::size_t node);                 // as a suspended machine: nothing runs, nothing is lost
+  void break_link(std::size_t a, std::size_t b);  // both ends see it close, without proof of a death
+  void connect(std::size_t a, std::size_t b);
+  void pause(std::size_t node, bool clock_stops = false);  // nothing runs, nothing is lost
   void resume(std::size_t node);
+  void jump_clock(std::size_t node, Duration ahead);
+  void set_clock_rate(std::size_t node, std::int32_t parts_per_million);
+  void set_slowness(std::size_t node, std::uint32_t factor);       // of its workers; its loop lags too
+  void set_disk_slowness(std::size_t node, std::uint32_t factor);
+  Link& link(std::size_t from, std::size_t to) { return links_[from * nodes_.size() + to]; }
   void load(const Scenario& scenario);
-  /// Injects at `node`; counted as acknowledged when the answer comes.
+  /// A client's request at `node`; counted as acknowledged when the answer comes.
+  void request(std::size_t node, TorusId torus, const Injection& injection);
+  /// An event of a client of its own.
   void inject(std::size_t node, CellId cell, std::int32_t payload);
+  /// Calls on_user(argument) after `delay`.
+  void after(Duration delay, std::uint64_t argument);
+  std::function<void(std::uint64_t argument)> on_user;
+  std::function<void(const InjectAnswer&)> on_answer;
 
   // --- Running. ---
   bool step();                                  // one action; false: nothing left
   void run_for(Duration span);
-  /// Runs until `done` or `limit` of simulated time has passed; whether it was done.
+  /// Runs until `done` (asked every simulated millisecond) or `limit` has passed; whether it was done.
   bool run_until(const std::function<bool()>& done, Duration limit);
 
-  Instant now() const { return now_; }
-  bool alive(std::size_t node) const;
-  const BraidNode& node(std::size_t node) const;
-  bool healthy() const;                         // all living nodes agree that nothing is missing
-  Epoch epoch() const;                          // the lowest of the three tori's last sealed epochs
-  /// Empty, or the first difference from a run without nodes, or a broken promise, as a sentence.
-  std::string verify() const;
-  std::size_t acknowledged() const { return acknowledged_.size(); }
+  std::size_t size() const { return nodes_.size(); }
+  std::uint64_t now() const { return now_; }
+  bool alive(std::size_t node) const { return nodes_[node].braid != nullptr; }
+  bool paused(std::size_t node) const { return nodes_[node].paused; }
+  const BraidNode& node(std::size_t node) const { return *nodes_[node].braid; }
+  BraidStatus status(std::size_t node) const;
+  bool healthy() const;                         // all living nodes are members and agree that nothing is missing
+  /// Whether the product promises that `victim` may lose its memory, or its disk, now: all members of the newest view are
+  /// here, hear each other and say that any one may fail.
+  bool may_lose(std::size_t victim) const;
+  /// The newest view of any living node; nullptr: none.
+  const View* newest_view() const;
+  Epoch epoch() const { return history_.epoch(); }
+  History& history() { return history_; }
+  const History& history() const { return history_; }
+  /// Compares clients' answers and machines' states with the reference; empty, or the first broken promise.
+  std::string verify();
+  std::size_t acknowledged() const { return history_.acknowledged(); }
   std::uint64_t messages() const { return messages_; }
-  std::string story() const;                    // events of all nodes, for a failing test
+  std::uint64_t actions() const { return actions_done_; }
+  std::uint64_t hostile_refused() const { return hostile_refused_; }
   std::size_t retained_bytes_max() const;
+  std::string why_not_healthy() const;
+
+  void keep_story(bool print) { telling_ = true, printing_ = print; }
+  bool telling() const { return telling_; }
+  void say(const std::string& line);
+  std::string story() const;
 
  private:
-  struct Disk {
-    Recovered content;
-    std::map<std::pair<std::uint8_t, CutNumber>, RecoveredCut> cuts;
-    std::map<std::pair<std::uint8_t, std::uint64_t>, RecoveredSeal> seals;
+  enum class ActionKind : std::uint8_t { kMessage, kDeadline, kEpochDone, kLinkUp, kLinkDown, kDiskBegin, kDiskEnd, kDie, kUser };
+  struct Action {
+    std::uint64_t at = 0;
+    std::uint64_t order = 0;
+    std::uint64_t argument = 0;  // a place in mail_, a torus, a peer, or of the user
+    std::uint32_t life = 0;      // of the node; another one: too late
+    std::uint8_t node = 0;
+    ActionKind kind{};
+    bool flag = false;
+    bool operator<(const Action& other) const {  // of a heap with the earliest on top
+      return at != other.at ? at > other.at : order > other.order;
+    }
+  };
+  struct Mail {
+    NodeId from;
+    Envelope envelope;
   };
   struct Node {
     NodeId id;
     std::uint64_t incarnation = 0;
+    std::uint32_t life = 0;
     std::unique_ptr<BraidNode> braid;
-    Disk disk;
-    bool paused = false;
-    bool founded = false;
-    Instant armed;
-    Instant disk_free;  // writes are carried out in order
-  };
-  struct Action {
-    Instant at;
-    std::uint64_t order;
-    std::function<void()> what;
-    bool operator>(const Action& other) const {
-      return std::tie(at, order) > std::tie(other.at, other.order);
-    }
+    std::unique_ptr<SimulatedDisk> disk;
+    std::unique_ptr<DataDirectory> directory;
+    std::deque<Persist> unwritten;
+    std::vector<Persist> batch;        // being written
+    bool batch_done = false;           // its bytes are there, its answer is not
+    bool paused = false, clock_stopped = false;
+    std::vector<Action> stalled;       // while paused
+    std::uint64_t clock_base = 0, local_base = 0;
+    std::int64_t rate = 0;             // parts per million that its clock is fast
+    std::uint64_t armed = 0;           // 0: no timer
+    std::uint64_t dies_after_messages = ~0ull;
+    std::uint32_t slowness = 1, disk_slowness = 1;
+    std::array<std::uint64_t, kTorusCount> worker_free{};
+    ViewNumber view_seen;
+    bool cluster_known = false;
   };
 
-  void at(Instant when, std::function<void()> what);
-  void for_node(Instant when, std::size_t node, std::function<void(BraidNode&)> what);
-  void drain(std::size_t node);
-  void write(Disk& disk, const Persist& work);
-  void connect(std::size_t a, std::size_t b);
-  bool linked(std::size_t a, std::size_t b) const;
-  Duration latency();
-  std::size_t index_of(NodeId id) const { return static_cast<std::size_t>(id.raw - 100) % nodes_.size(); }
-  void say(std::string line);
-  void broken(const std::string& what);
+  void push(std::uint64_t at, ActionKind kind, std::size_t node, std::uint64_t argument = 0, bool flag = false);
+  void perform(const Action& action);
+  void deliver(Node& node, std::size_t index, std::uint64_t mail);
+  Instant local(const Node& node) const;
+  void restart_clock(Node& node);
+  void arm(std::size_t index);
+  void drain(std::size_t index);
+  void carry_out(std::size_t index, const RunEpoch& work);
+  bool send(std::size_t index, Outgoing& out);  // false: the sender has died of it
+  void post(std::size_t from, std::size_t to, Envelope envelope);
+  bool through_codec(Envelope& envelope, bool hostile);
+  void begin_batch(std::size_t index);
+  void end_batch(std::size_t index);
+  bool write_batch(Node& node);
+  bool open_directory(std::size_t index, Recovered& recovered);
+  bool connected(std::size_t a, std::size_t b) { return link(a, b).blocked == 0 && link(b, a).blocked == 0; }
+  Duration latency() { return {20'000 + random_.below(static_cast<std::uint32_t>(options_.latency_max.raw))}; }
+  std::size_t index_of(NodeId id) const;
+  std::string name_of(std::size_t index) const { return std::string(1, static_cast<char>('a' + index)); }
 
-  SimOptions options_;
+  const SimOptions options_;
   Random random_;
-  Instant now_{1'000'000'000};
+  std::uint64_t now_ = 1'000'000'000;
   std::uint64_t order_ = 0;
-  std::uint64_t messages_ = 0;
-  std::priority_queue<Action, std::vector<Action>, std::greater<>> actions_;
+  std::uint64_t messages_ = 0, actions_done_ = 0, hostile_refused_ = 0;
+  std::vector<Action> actions_;  // a heap
+  std::vector<Mail> mail_;
+  std::vector<std::uint64_t> mail_free_;
   std::vector<Node> nodes_;
-  std::set<std::pair<std::size_t, std::size_t>> cut_;
-  std::map<std::pair<std::size_t, std::size_t>, Instant> arrival_;  // keeps each direction in order
-  std::map<std::uint64_t, Scenario> runs_;
-  Scenario loading_;
-  using Record = BraidNode::Sealed;
-  std::map<std::tuple<std::uint64_t, std::uint8_t, std::uint64_t>, std::pair<Record, std::uint64_t>> sealed_;
-  std::uint64_t generation_ = 0;  // +1 when two or more are dead: what only they knew may come to be otherwise
-  std::map<std::uint64_t, Injection> injected_;
-  std::set<std::uint64_t> acknowledged_;
-  std::uint64_t sequence_ = 0;
-  std::string broken_;
-  std::vector<std::string> story_;
-  bool trace_ = false;  // RSE_SIM_TRACE in the environment: the story as it happens
+  std::vector<Link> links_;
+  bool cluster_exists_ = false;
+  std::uint64_t next_node_id_ = 100;
+  std::uint64_t next_client_ = 1000;
+  History history_;
+  bool telling_ = false, printing_ = false;
+  std::string story_;
 };
 
 /// A small scenario with everything in it: PHOLD across tori, relays with coupling, counters.

@@ -439,7 +439,9 @@ std::optional<Outgoing> BraidNode::poll_send() {
 }
 std::optional<InjectAnswer> BraidNode::poll_answer() { return pop<InjectAnswer>(impl_->answers_out); }
 std::optional<BraidEvent> BraidNode::poll_event() { return pop<BraidEvent>(impl_->events_out); }
-std::optional<BraidNode::Sealed> BraidNode::poll_sealed() { return pop<Sealed>(impl_->sealed_out); }
+std::shared_ptr<const Packet> BraidNode::poll_sealed() {
+  return pop<PacketPtr>(impl_->sealed_out).value_or(nullptr);
+}
 
 std::optional<Instant> BraidNode::next_deadline() const {
   Instant next = impl_->next_heartbeat;

@@ -137,6 +137,15 @@ struct BraidStatus {
   std::uint64_t retained_bytes = 0;
 };
 
+/// Where a node's machines come from and go when it is done with them, so that whoever runs many nodes one after the other
+/// need not build each machine's pools anew. A machine that is given back may be handed out again in any state.
+class MachinePool {
+ public:
+  virtual ~MachinePool() = default;
+  virtual TorusMachine* take(TorusId torus, const Capacity& capacity) = 0;
+  virtual void give(TorusMachine* machine) = 0;
+};
+
 class BraidNode {
  public:
   struct Options {
@@ -150,6 +159,7 @@ class BraidNode {
     Duration silence_ceiling = milliseconds(300);
     Duration idle_epoch = milliseconds(50);  // how long a quiet torus waits before its next epoch
     std::uint64_t seed = 1;           // of back-off
+    MachinePool* machines = nullptr;  // outlives the node; nullptr: the heap
   };
   BraidNode(const Options& options, Recovered recovered, Instant now);
   ~BraidNode();
@@ -186,10 +196,9 @@ class BraidNode {
   /// Addresses worth dialling: members, and voters of the view before.
   std::vector<Member> peers_to_dial() const;
   const Bytes* scenario() const;
-  /// Packets of the torus that this node has seen sealed (for verify): see poll_sealed().
-  struct Sealed { RunId run; TorusId torus; Epoch epoch; std::uint64_t event_digest; Digest256 projection; Seal seal; };
-  /// Every packet accepted or made here, once each per torus and epoch, in epoch order: what `rse verify` replays.
-  std::optional<Sealed> poll_sealed();
+  /// Every packet accepted or made here, once each per torus and epoch, in epoch order: what `rse verify` replays. nullptr:
+  /// no more.
+  std::shared_ptr<const Packet> poll_sealed();
 
  private:
   struct Impl;

@@ -10,6 +10,11 @@ constexpr std::uint32_t kCatchUpRounds = 2;  // then what is missing is a few ep
 
 }  // namespace
 
+MachinePtr BraidNode::Impl::make_machine(TorusId torus) const {
+  MachinePool* pool = options.machines;
+  return MachinePtr(pool ? pool->take(torus, options.capacity) : new TorusMachine(torus, options.capacity), {pool});
+}
+
 void BraidNode::Impl::drop_hosted(TorusId torus) {
   auto& mine = hosted[torus.raw];
   if (!mine) return;
@@ -190,7 +195,7 @@ void BraidNode::Impl::merge_gathered(TorusId torus, const GatheredChains& chains
     const Epoch before = logs[each.raw].wanted();
     logs[each.raw].merge(chains[each.raw]);
     for (const PacketPtr& packet : logs[each.raw].from(before)) {
-      record_sealed(*packet);
+      record_sealed(packet);
       keep_seal(*packet);
     }
   }
@@ -266,7 +271,7 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   }
   mine.last_sealed = Epoch{*best - 1};
   cuts[torus.raw][*best] = whole;
-  mine.machine = std::make_unique<TorusMachine>(torus, options.capacity);
+  mine.machine = make_machine(torus);
   mine.failure = std::make_shared<std::optional<Error>>();
   mine.working = true;
   RunEpoch work;

@@ -7,6 +7,7 @@ namespace {
 constexpr Duration kResendAfter = milliseconds(20);
 constexpr Duration kSealFlushEvery = milliseconds(100);
 constexpr std::size_t kResendPacketsMax = 16;
+constexpr std::size_t kUnreadSealedMax = 8192;
 
 bool is_idle(const Projection& projection) {
   return projection.quiet && projection.next_event_time.raw == ~0ull;
@@ -132,7 +133,7 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
     event(BraidEvent::Kind::kAlarm, machine.alarm(), self.node, torus, epoch);
   }
   if (known) {
-    if (projection_digest(known->projection) != projection_digest(packet->projection)) {
+    if (known->projection != packet->projection) {
       event(BraidEvent::Kind::kAlarm,
             std::string("torus ") + letter_of(torus) + ", epoch " + std::to_string(epoch.raw) +
                 ": replay differs from the projection that the host before had published; determinism is broken",
@@ -211,7 +212,7 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
     ++messages_refused;
     return;
   }
-  record_sealed(packet);
+  record_sealed(kept);
   keep_seal(packet);
 }
 
@@ -227,19 +228,17 @@ void BraidNode::Impl::record_held() {
     if (!mine || !mine->official) continue;
     for (const PacketPtr& packet : logs[torus.raw].from(sealed_recorded[torus.raw])) {
       if (!another_holds(torus, packet->next_epoch, false)) break;
-      record_sealed(*packet);
+      record_sealed(packet);
     }
   }
 }
 
-void BraidNode::Impl::record_sealed(const Packet& packet) {
-  const std::size_t t = packet.torus.raw;
-  if (packet.epoch >= sealed_recorded[t]) {
-    sealed_recorded[t] = Epoch{packet.epoch.raw + 1};
-    if (sealed_out.size() >= 65536) sealed_out.pop_front();  // nobody reads
-    sealed_out.push_back({packet.run, packet.torus, packet.epoch, packet.projection.event_digest,
-                          projection_digest(packet.projection), packet.seal});
-  }
+void BraidNode::Impl::record_sealed(const PacketPtr& packet) {
+  Epoch& recorded = sealed_recorded[packet->torus.raw];
+  if (packet->epoch < recorded) return;
+  recorded = packet->epoch + 1;
+  if (sealed_out.size() >= kUnreadSealedMax) sealed_out.pop_front();  // nobody reads
+  sealed_out.push_back(packet);
 }
 
 /// One write at a time; at once when a client waits for it, otherwise a few times a second.

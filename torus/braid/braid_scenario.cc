@@ -119,7 +119,7 @@ void BraidNode::Impl::load_machine(TorusId torus) {
     RSE_ASSERT(parsed, "an offered scenario was decoded before");
     scenario_parsed = std::make_shared<const Scenario>(std::move(*parsed));
   }
-  if (!mine.machine) mine.machine = std::make_unique<TorusMachine>(torus, options.capacity);
+  if (!mine.machine) mine.machine = make_machine(torus);
   mine.failure = std::make_shared<std::optional<Error>>();
   mine.working = true;
   RunEpoch work;

@@ -79,9 +79,15 @@ struct GatherAnswer {
   GatherDone done;
 };
 
+struct ReturnMachine {
+  MachinePool* pool = nullptr;
+  void operator()(TorusMachine* machine) const { pool ? pool->give(machine) : delete machine; }
+};
+using MachinePtr = std::unique_ptr<TorusMachine, ReturnMachine>;
+
 /// A torus hosted here, or being got ready to be.
 struct HostedTorus {
-  std::unique_ptr<TorusMachine> machine;
+  MachinePtr machine;
   bool working = false;       // a worker has the machine
   bool discard = false;       // drop it when the worker gives it back
   bool restored = false;      // the machine has a state
@@ -191,7 +197,7 @@ struct BraidNode::Impl {
   void on_packet(NodeId from, const PacketMessage& message);
   void keep_seal(const Packet& packet);
   void record_held();
-  void record_sealed(const Packet& packet);
+  void record_sealed(const PacketPtr& packet);
   void flush_seals();
   void accept_injection(TorusId torus, const Injection& injection, NodeId origin);
   void on_inject(TorusId torus, Injection injection);
@@ -220,6 +226,7 @@ struct BraidNode::Impl {
   // --- braid_rebuild.cc ---
   void begin_hosting(TorusId torus);
   void drop_hosted(TorusId torus);
+  MachinePtr make_machine(TorusId torus) const;
   CutNumber resumption_cut(TorusId torus) const;
   void consider_staging();
   void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
@@ -284,7 +291,7 @@ struct BraidNode::Impl {
   std::map<std::pair<NodeId, TorusId>, ShardAssembly> assemblies;
   std::array<std::unique_ptr<HostedTorus>, kTorusCount> hosted;
   // Machines that were dropped while a worker had them; workers give back in order.
-  std::array<std::deque<std::unique_ptr<TorusMachine>>, kTorusCount> dropped;
+  std::array<std::deque<MachinePtr>, kTorusCount> dropped;
   std::uint64_t request_counter = 0;
   std::map<std::pair<ClientId, std::uint64_t>, ClientRequest> requests;
 
@@ -299,7 +306,7 @@ struct BraidNode::Impl {
   std::deque<GatherAnswer> gather_answers;
   std::deque<InjectAnswer> answers_out;
   std::deque<BraidEvent> events_out;
-  std::deque<Sealed> sealed_out;
+  std::deque<PacketPtr> sealed_out;
   std::array<Epoch, kTorusCount> sealed_recorded{};
   std::deque<std::pair<NodeId, Message>> to_self;
   std::map<std::uint64_t, std::function<void()>> persisting;

@@ -23,13 +23,13 @@ std::uint64_t cut_event_threshold(const Projections& projections) {
   return period * kReplayEventsPerMicrosecond;
 }
 
-bool CutRule::note(Epoch epoch, const Projections& projections) {
+bool CutRule::note(Epoch epoch, const Projections& projections, std::uint64_t epochs_max) {
   std::uint64_t replay_max = 0;
   for (std::size_t torus = 0; torus < kTorusCount; ++torus) {
     replay_max = std::max(replay_max, projections[torus]->events - events_at_last_cut[torus]);
   }
   const bool due = replay_max >= cut_event_threshold(projections) ||
-                   epoch.raw + 1 - epochs_at_last_cut >= kCutEpochsMax;
+                   epoch.raw + 1 - epochs_at_last_cut >= epochs_max;
   if (!due) return false;
   epochs_at_last_cut = epoch.raw + 1;
   for (std::size_t torus = 0; torus < kTorusCount; ++torus) {

@@ -28,7 +28,7 @@ struct CutRule {
   friend bool operator==(const CutRule&, const CutRule&) = default;
 
   /// Whether a cut is due at the end of `epoch`, given the projections of `epoch` - 2; notes it when it is.
-  bool note(Epoch epoch, const Projections& projections);
+  bool note(Epoch epoch, const Projections& projections, std::uint64_t epochs_max = kCutEpochsMax);
 };
 
 }  // namespace rse

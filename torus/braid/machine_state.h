@@ -61,6 +61,7 @@ struct TorusMachine::Impl {
   // Not part of the state: derived, or gone at the next boundary.
   MachinePhase phase = MachinePhase::kEmpty;
   Epoch leap_limit{~std::uint64_t{0}};
+  std::uint64_t cut_epochs_max = kCutEpochsMax;
   std::optional<Epoch> leap_target;  // decided in the epoch that awaits its seal
   bool must_seal_empty = false;
   bool cut_noted = false;

@@ -87,6 +87,7 @@ struct Packet {
   const std::vector<Event>& batch_to(TorusId to) const {
     return to == next_torus(torus) ? batch_to_next : batch_to_previous;
   }
+  friend bool operator==(const Packet&, const Packet&) = default;
 };
 
 /// Canonical fixed-size bytes: the same torus at the same epoch gives the same on every machine.

@@ -115,6 +115,7 @@ const Torus& TorusMachine::torus() const { return impl_->torus; }
 std::uint64_t TorusMachine::violations_total() const { return impl_->violations_total; }
 std::uint64_t TorusMachine::progress() const { return impl_->torus.progress(); }
 void TorusMachine::set_leap_limit(Epoch limit) { impl_->leap_limit = limit; }
+void TorusMachine::set_cut_epochs_max(std::uint64_t count) { impl_->cut_epochs_max = count; }
 
 const OwnEpoch* TorusMachine::Impl::own(Epoch epoch) const {
   for (std::size_t age = 0; age < own_count; ++age) {
@@ -178,7 +179,7 @@ void TorusMachine::run_epoch(const Packet* from_next, const Packet* from_previou
   }
   if (has_inputs && !stepping) {
     machine.decide_leap(projections);
-    machine.cut_noted = machine.cut.note(machine.epochs.next, projections);
+    machine.cut_noted = machine.cut.note(machine.epochs.next, projections, machine.cut_epochs_max);
   }
   machine.phase = MachinePhase::kAwaitingSeal;
 }

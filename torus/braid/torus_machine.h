@@ -63,6 +63,10 @@ class TorusMachine {
   /// left it. Not part of the state. {0}: no leaps at all, every epoch is run.
   void set_leap_limit(Epoch limit);
 
+  /// A cut is due after `count` epochs at the latest. Not part of the state, and the same wherever a run is run: for tests
+  /// and simulations, whose runs are shorter than kCutEpochsMax.
+  void set_cut_epochs_max(std::uint64_t count);
+
   /// After run_epoch(): whether the seal of this epoch has to be empty (the torus promised so, DESIGN 2.3 Leap).
   bool must_seal_empty() const;
   bool awaiting_seal() const;

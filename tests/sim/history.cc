@@ -1,0 +1,253 @@
+#include "tests/sim/history.h"
+
+#include <algorithm>
+#include <set>
+
+#include "torus/base/assert.h"
+
+namespace rse::sim {
+namespace {
+
+std::string place(TorusId torus, std::uint64_t epoch) {
+  return "torus " + std::string(1, letter_of(torus)) + ", epoch " + std::to_string(epoch);
+}
+
+}  // namespace
+
+History::~History() {
+  for (auto& [id, run] : runs_) {
+    for (OfTorus& of : run.tori) {
+      if (of.reference) ReusedMachines::here().give(of.reference);
+    }
+  }
+}
+
+void History::offer(const Scenario& scenario) {
+  offered_[digest_of(encode_scenario(scenario))] = scenario;
+}
+
+// --- Views. ---
+
+void History::note_view(const View& view) {
+  Bytes bytes;
+  encode_view(view, bytes);
+  const Digest256 digest = digest_of(bytes);
+  const auto [known, fresh] = views_.emplace(view.number.raw, digest);
+  if (!fresh && known->second != digest) fail("two different views have number " + std::to_string(view.number.raw));
+  if (runs_.contains(view.run.raw)) return;
+  const auto scenario = offered_.find(view.scenario);
+  if (scenario == offered_.end()) {
+    fail("view " + std::to_string(view.number.raw) + " starts a run of a scenario that nobody offered");
+    return;
+  }
+  Run& run = runs_[view.run.raw];
+  run.scenario = scenario->second;
+  load_references(view.run, run);
+}
+
+void History::load_references(RunId id, Run& run) {
+  for (std::uint8_t t = 0; t < kTorusCount; ++t) {
+    TorusMachine*& machine = run.tori[t].reference;
+    if (!machine) machine = ReusedMachines::here().take(TorusId{t}, capacity_);
+    const auto loaded = machine->load(id, run.scenario);
+    RSE_ASSERT(loaded.ok(), "the scenarios of a simulation load");
+  }
+}
+
+// --- Epochs. ---
+
+History::Run* History::run_of(RunId run) {
+  const auto found = runs_.find(run.raw);
+  return found == runs_.end() ? nullptr : &found->second;
+}
+
+void History::note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumber resumed) {
+  Run* run = run_of(packet->run);
+  if (!run) return fail("an epoch of a run that no view has started");
+  auto& entries = run->tori[packet->torus.raw].entries;
+  const auto known = entries.find(packet->epoch.raw);
+  if (known == entries.end()) {
+    entries[packet->epoch.raw] = {packet, resumed};
+    advance(*run);
+    return;
+  }
+  Entry& entry = known->second;
+  if (entry.packet == packet || *entry.packet == *packet) {
+    entry.resumed = std::max(entry.resumed, resumed);
+  } else if (entry.resumed < resumed) {
+    // Everybody who knew that seal had lost its memory, and it was promised to nobody: from here on the run is another one.
+    rewind(packet->run, *run, packet->epoch.raw, resumed);
+    entries[packet->epoch.raw] = {packet, resumed};
+    advance(*run);
+  } else {
+    fail("two nodes differ on " + place(packet->torus, packet->epoch.raw));
+  }
+}
+
+void History::rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed) {
+  ++rewinds_;
+  for (OfTorus& of : run.tori) {
+    std::erase_if(of.entries, [&](const auto& entry) { return entry.first >= epoch && entry.second.resumed < resumed; });
+    std::erase_if(of.cuts, [&](const auto& cut) { return cut.first > epoch && cut.second.resumed < resumed; });
+  }
+  load_references(id, run);
+}
+
+void History::advance(Run& run) {
+  for (bool more = true; more && broken_.empty();) {
+    more = false;
+    for (std::uint8_t t = 0; t < kTorusCount; ++t) more |= step(run, TorusId{t});
+  }
+}
+
+/// Runs the reference of `torus` by one epoch if its seal and inputs are known; whether it did.
+bool History::step(Run& run, TorusId torus) {
+  OfTorus& of = run.tori[torus.raw];
+  TorusMachine& machine = *of.reference;
+  const std::uint64_t epoch = machine.next_epoch().raw;
+  const auto found = of.entries.find(epoch);
+  if (found == of.entries.end()) return false;
+  const Packet* next = nullptr;
+  const Packet* previous = nullptr;
+  if (machine.needs_inputs()) {
+    const auto input = [&](TorusId from) -> const Packet* {
+      const auto& entries = run.tori[from.raw].entries;
+      // What was published is an input only once the reference has come to the same.
+      if (run.tori[from.raw].reference->next_epoch() <= machine.input_epoch()) return nullptr;
+      const auto at = entries.find(machine.input_epoch().raw);
+      return at == entries.end() ? nullptr : at->second.packet.get();
+    };
+    next = input(next_torus(torus));
+    previous = input(previous_torus(torus));
+    if (!next || !previous) return false;
+  }
+  machine.run_epoch(next, previous);
+  if (machine.must_seal_empty() && !found->second.packet->seal.injections.empty()) {
+    fail(place(torus, epoch) + " was promised empty and is not");
+    return false;
+  }
+  const Packet& own = machine.seal(found->second.packet->seal);
+  ++epochs_checked_;
+  if (!(own == *found->second.packet)) {
+    fail(place(torus, epoch) + " differs from a run without nodes");
+    return false;
+  }
+  if (!machine.alarm().empty()) fail("the reference: " + machine.alarm());
+  compare_cut(of, torus);
+  return true;
+}
+
+// --- States. ---
+
+void History::note_cut(RunId run_id, TorusId torus, CutNumber cut, const RegionDigests& digests, ViewNumber resumed) {
+  Run* run = run_of(run_id);
+  if (!run) return;
+  OfTorus& of = run->tori[torus.raw];
+  const auto [known, fresh] = of.cuts.emplace(cut, Cut{digests, resumed});
+  if (!fresh && !(known->second.digests == digests)) {
+    if (known->second.resumed >= resumed) {
+      return fail("two nodes differ on the state of torus " + std::string(1, letter_of(torus)) + " at cut " +
+                  std::to_string(cut));
+    }
+    known->second = {digests, resumed};
+  }
+  compare_cut(of, torus);
+}
+
+/// The reference hashes its state only where some node took a cut; one that took it too late is compared with that node.
+void History::compare_cut(OfTorus& of, TorusId torus) {
+  const auto found = of.cuts.find(of.reference->next_epoch().raw);
+  if (found == of.cuts.end()) return;
+  if (!(of.reference->region_digests() == found->second.digests)) {
+    fail("the state of torus " + std::string(1, letter_of(torus)) + " at cut " + std::to_string(found->first) +
+         " differs from a run without nodes");
+  }
+}
+
+bool History::check_state(const TorusMachine& machine) {
+  Run* run = run_of(machine.run());
+  if (!run || machine.awaiting_seal()) return false;
+  const TorusMachine& reference = *run->tori[machine.id().raw].reference;
+  if (reference.next_epoch() != machine.next_epoch()) return false;
+  Bytes mine, theirs;
+  for (std::size_t region = 0; region < kRegionCount; ++region) {
+    mine.clear();
+    theirs.clear();
+    reference.write_region(region, mine);
+    machine.write_region(region, theirs);
+    if (mine == theirs) continue;
+    fail("the state of " + place(machine.id(), machine.next_epoch().raw) + " differs from a run without nodes in region " +
+         std::to_string(region));
+    return true;
+  }
+  return true;
+}
+
+// --- Clients. ---
+
+void History::note_request(const Injection& injection, TorusId torus) {
+  requests_[{injection.client.raw, injection.sequence}] = {injection, torus};
+}
+
+void History::note_answer(const InjectAnswer& answer) {
+  const auto found = requests_.find({answer.client.raw, answer.sequence});
+  if (found == requests_.end()) return fail("an answer to a request that nobody made");
+  if (answer.status == InjectStatus::kAccepted) {
+    acknowledged_ += !found->second.acknowledged;
+    found->second.acknowledged = true;
+  }
+  if (answer.status == InjectStatus::kUnknownProgram) found->second.refused = true;
+}
+
+void History::check_clients() {
+  std::set<std::pair<std::uint64_t, std::uint64_t>> sealed;
+  for (auto& [id, run] : runs_) {
+    for (std::uint8_t t = 0; t < kTorusCount; ++t) {
+      OfTorus& of = run.tori[t];
+      std::map<std::uint64_t, std::uint64_t> last_of;
+      std::int64_t effects = 0;
+      const auto end = of.entries.lower_bound(of.reference->next_epoch().raw);
+      if (end == of.entries.begin()) continue;
+      const Packet& newest = *std::prev(end)->second.packet;
+      for (const auto& [epoch, entry] : of.entries) {
+        for (const Injection& injection : entry.packet->seal.injections) {
+          const std::pair key{injection.client.raw, injection.sequence};
+          const auto request = requests_.find(key);
+          if (request == requests_.end() || request->second.torus != TorusId{t} || !(request->second.injection == injection)) {
+            fail("a seal of torus " + std::string(1, letter_of({t})) + " has an injection that nobody asked for");
+            continue;
+          }
+          if (request->second.refused) fail("a refused injection is in a seal");
+          sealed.insert(key);
+          std::uint64_t& last = last_of[key.first];
+          if (epoch + kLookaheadEpochs <= newest.epoch.raw && injection.sequence > last) {
+            last = injection.sequence;
+            ++effects;
+          }
+        }
+      }
+      const std::int64_t applied = newest.projection.constraint_vector[kInjectionsDelivered];
+      if (applied != effects) {
+        fail("torus " + std::string(1, letter_of({t})) + " applied " + std::to_string(applied) +
+             " injections, its seals hold " + std::to_string(effects));
+      }
+    }
+  }
+  for (const auto& [key, request] : requests_) {
+    if (request.acknowledged && !sealed.contains(key)) {
+      fail("acknowledged injection " + std::to_string(key.second) + " of client " + std::to_string(key.first) +
+           " is in no seal");
+    }
+  }
+}
+
+Epoch History::epoch() const {
+  if (runs_.empty()) return {};
+  std::uint64_t lowest = ~0ull;
+  for (const OfTorus& of : runs_.rbegin()->second.tori) {
+    lowest = std::min(lowest, of.entries.empty() ? 0 : of.entries.rbegin()->first);
+  }
+  return {lowest};
+}
+
+}  // namespace rse::sim
