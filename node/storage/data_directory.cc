@@ -194,6 +194,10 @@ std::optional<StorageError> DataDirectory::Impl::read() {
   if (auto error = cuts.open(journal.last_drop(), recovered.cuts, warnings)) return error;
   recovered.vote = votes.record();
   recovered.seals = journal.seals();
+  if (const auto& drop = journal.last_drop()) {
+    recovered.dropped_run = drop->run;
+    recovered.dropped_before = drop->keep_from;
+  }
   return std::nullopt;
 }
 

@@ -88,7 +88,7 @@ void History::rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed
   ++rewinds_;
   for (OfTorus& of : run.tori) {
     std::erase_if(of.entries, [&](const auto& entry) { return entry.first >= epoch && entry.second.resumed < resumed; });
-    std::erase_if(of.cuts, [&](const auto& cut) { return cut.first > epoch && cut.second.resumed < resumed; });
+    of.states.clear();
   }
   load_references(id, run);
 }
@@ -133,35 +133,40 @@ bool History::step(Run& run, TorusId torus) {
     return false;
   }
   if (!machine.alarm().empty()) fail("the reference: " + machine.alarm());
-  compare_cut(of, torus);
+  if (!machine.cut_due()) return true;
+  const CutNumber cut = machine.next_epoch().raw;
+  of.states[cut] = machine.region_digests();
+  for (auto [at, end] = of.cuts.equal_range(cut); at != end; ++at) compare_cut(of, torus, cut, at->second);
+  of.cuts.erase(cut);
   return true;
 }
 
 // --- States. ---
 
-void History::note_cut(RunId run_id, TorusId torus, CutNumber cut, const RegionDigests& digests, ViewNumber resumed) {
-  Run* run = run_of(run_id);
+void History::note_cut(const TorusMachine& machine, const RegionDigests& digests) {
+  Run* run = run_of(machine.run());
   if (!run) return;
-  OfTorus& of = run->tori[torus.raw];
-  const auto [known, fresh] = of.cuts.emplace(cut, Cut{digests, resumed});
-  if (!fresh && !(known->second.digests == digests)) {
-    if (known->second.resumed >= resumed) {
-      return fail("two nodes differ on the state of torus " + std::string(1, letter_of(torus)) + " at cut " +
-                  std::to_string(cut));
-    }
-    known->second = {digests, resumed};
+  const CutNumber number = machine.next_epoch().raw;
+  Cut cut{digests, {}};
+  for (std::uint64_t age = 1; age <= kLookaheadEpochs && age <= number; ++age) {
+    if (const Packet* own = machine.own_packet(Epoch{number - age})) cut.sealed.push_back(*own);
   }
-  compare_cut(of, torus);
+  OfTorus& of = run->tori[machine.id().raw];
+  if (of.states.contains(number)) {
+    compare_cut(of, machine.id(), number, cut);
+  } else {
+    of.cuts.emplace(number, std::move(cut));
+  }
 }
 
-/// The reference hashes its state only where some node took a cut; one that took it too late is compared with that node.
-void History::compare_cut(OfTorus& of, TorusId torus) {
-  const auto found = of.cuts.find(of.reference->next_epoch().raw);
-  if (found == of.cuts.end()) return;
-  if (!(of.reference->region_digests() == found->second.digests)) {
-    fail("the state of torus " + std::string(1, letter_of(torus)) + " at cut " + std::to_string(found->first) +
-         " differs from a run without nodes");
+void History::compare_cut(const OfTorus& of, TorusId torus, CutNumber number, const Cut& cut) {
+  for (const Packet& packet : cut.sealed) {
+    const auto found = of.entries.find(packet.epoch.raw);
+    if (found == of.entries.end() || !(*found->second.packet == packet)) return;
   }
+  if (of.states.at(number) == cut.digests) return;
+  fail("the state of torus " + std::string(1, letter_of(torus)) + " at cut " + std::to_string(number) +
+       " differs from a run without nodes");
 }
 
 bool History::check_state(const TorusMachine& machine) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/sim/machine_pool.h"
 
@@ -25,8 +26,9 @@ class History {
   /// `resumed`: the newest resumption that the node knows of. A later one may replace what only disks could have kept.
   void note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumber resumed);
   void note_view(const View& view);
-  /// A cut that some node took: the digests of torus `torus` before epoch `cut`.
-  void note_cut(RunId run, TorusId torus, CutNumber cut, const RegionDigests& digests, ViewNumber resumed);
+  /// A cut that some node took of the machine's present state. It counts if what the machine sealed last became history: what
+  /// no second node held may still be taken back.
+  void note_cut(const TorusMachine& machine, const RegionDigests& digests);
   void note_request(const Injection& injection, TorusId torus);
   void note_answer(const InjectAnswer& answer);
   void fail(std::string what) {
@@ -53,11 +55,12 @@ class History {
   };
   struct Cut {
     RegionDigests digests;
-    ViewNumber resumed;
+    std::vector<Packet> sealed;  // the last epochs before it
   };
   struct OfTorus {
-    std::map<std::uint64_t, Entry> entries;  // by epoch
-    std::map<CutNumber, Cut> cuts;           // of nodes, not compared yet
+    std::map<std::uint64_t, Entry> entries;      // by epoch
+    std::multimap<CutNumber, Cut> cuts;          // of nodes, that the reference has not come to yet
+    std::map<CutNumber, RegionDigests> states;   // of the reference, at each cut
     TorusMachine* reference = nullptr;
   };
   struct Run {
@@ -75,7 +78,7 @@ class History {
   void load_references(RunId id, Run& run);
   void advance(Run& run);
   bool step(Run& run, TorusId torus);
-  void compare_cut(OfTorus& of, TorusId torus);
+  void compare_cut(const OfTorus& of, TorusId torus, CutNumber number, const Cut& cut);
   void rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed);
 
   const Capacity capacity_;

@@ -11,6 +11,7 @@ namespace rse::sim {
 namespace {
 
 constexpr std::uint64_t kMillisecond = 1'000'000;
+constexpr std::uint32_t kBlockBytes = 4096;
 constexpr Duration kLoopLag{300'000};  // of a message at a node that is slow, times its slowness
 
 }  // namespace
@@ -250,7 +251,7 @@ void Simulation::kill(std::size_t index, Death death, UnsyncedFate fate) {
   if (death == Death::kMachine) return;
   for (std::size_t other = 0; other < nodes_.size(); ++other) {
     if (other == index || link(index, other).blocked != 0) continue;
-    push(now_ + latency().raw, ActionKind::kLinkDown, other, node.id.raw, true);
+    notify(other, index, ActionKind::kLinkDown, node.id.raw, true);
   }
 }
 
@@ -327,8 +328,7 @@ void Simulation::carry_out(std::size_t index, const RunEpoch& work) {
   Node& node = nodes_[index];
   execute(work);
   if (work.kind == RunEpoch::Kind::kTakeCut) {
-    history_.note_cut(work.machine->run(), work.torus, work.machine->next_epoch().raw, work.taken->digests,
-                      node.braid->view().resumed);
+    history_.note_cut(*work.machine, work.taken->digests);
   }
   const std::uint64_t span = 20'000 + random_.below(static_cast<std::uint32_t>(options_.epoch_work_max.raw));
   std::uint64_t& free = node.worker_free[work.torus.raw];  // one worker a torus, which gives back in order
@@ -372,13 +372,12 @@ void Simulation::corrupt_disk(std::size_t index, std::uint32_t bits) {
   std::vector<std::string> paths;
   for (const std::string& name : files->list("").value_or(std::vector<std::string>{})) paths.push_back(name);
   for (const std::string& name : files->list("cuts").value_or(std::vector<std::string>{})) paths.push_back("cuts/" + name);
-  for (std::uint32_t i = 0; i < bits && !paths.empty(); ++i) {
-    const std::string& path = paths[random_.below(static_cast<std::uint32_t>(paths.size()))];
-    const auto size = files->size(path);
-    if (!size || *size == 0) continue;
-    disk.flip_bit(path, random_.next() % (*size * 8));
-    if (telling_) say("a bit of " + name_of(index) + "'s " + path + " rots");
-  }
+  if (paths.empty()) return;
+  const std::string& path = paths[random_.below(static_cast<std::uint32_t>(paths.size()))];
+  const std::uint64_t size = files->size(path).value_or(0);
+  const std::uint64_t block = random_.next() % (size / kBlockBytes + 1) * kBlockBytes;
+  if (telling_) say("a block of " + name_of(index) + "'s " + path + " rots");
+  for (std::uint32_t i = 0; i < bits; ++i) disk.flip_bit(path, (block + random_.below(kBlockBytes)) * 8 + i % 8);
 }
 
 void Simulation::kill_at_write(std::size_t index, std::uint64_t count) {
@@ -435,7 +434,7 @@ void Simulation::end_batch(std::size_t index) {
 bool Simulation::send(std::size_t index, Outgoing& out) {
   Node& node = nodes_[index];
   ++messages_;
-  if (node.dies_after_messages != ~0ull && node.dies_after_messages-- == 0) return false;
+  if (node.dies_after_messages != ~0ull && node.dies_after_messages-- == 0 && (options_.durable || may_lose(index))) return false;
   const std::size_t to = index_of(out.next_hop);
   if (to != nodes_.size()) post(index, to, std::move(out.envelope));
   return true;
@@ -506,13 +505,20 @@ void Simulation::deliver(Node& node, std::size_t, std::uint64_t place) {
 
 void Simulation::connect(std::size_t a, std::size_t b) {
   if (a == b || !alive(a) || !alive(b) || !connected(a, b)) return;
-  push(now_ + latency().raw, ActionKind::kLinkUp, a, b);
-  push(now_ + latency().raw, ActionKind::kLinkUp, b, a);
+  notify(a, b, ActionKind::kLinkUp, b);
+  notify(b, a, ActionKind::kLinkUp, a);
+}
+
+/// What a node is told about its link with a peer comes in the order in which it happened.
+void Simulation::notify(std::size_t node, std::size_t peer, ActionKind kind, std::uint64_t argument, bool proof_of_death) {
+  std::uint64_t& last = link(peer, node).last_notice;
+  last = std::max(last + 1, now_ + latency().raw);
+  push(last, kind, node, argument, proof_of_death);
 }
 
 void Simulation::break_link(std::size_t a, std::size_t b) {
-  if (alive(a)) push(now_ + latency().raw, ActionKind::kLinkDown, a, nodes_[b].id.raw, false);
-  if (alive(b)) push(now_ + latency().raw, ActionKind::kLinkDown, b, nodes_[a].id.raw, false);
+  if (alive(a)) notify(a, b, ActionKind::kLinkDown, nodes_[b].id.raw);
+  if (alive(b)) notify(b, a, ActionKind::kLinkDown, nodes_[a].id.raw);
 }
 
 void Simulation::block(std::size_t from, std::size_t to) { ++link(from, to).blocked; }

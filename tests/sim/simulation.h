@@ -44,6 +44,7 @@ struct Link {
   Duration delay{};           // on top of the latency
   bool hostile = false;       // bytes are changed on the way
   std::uint64_t last_arrival = 0;
+  std::uint64_t last_notice = 0;  // of the receiver, that its link with the sender is up or down
 };
 
 class Simulation {
@@ -54,11 +55,13 @@ class Simulation {
   // --- Faults and inputs, at the present moment. ---
   void start(std::size_t node);                 // the first founds, others join; a killed one restarts
   void kill(std::size_t node, Death death = Death::kProcess, UnsyncedFate fate = UnsyncedFate::kTorn);
+  /// After it has sent `count` more messages; a node without a disk only if may_lose() says so then.
   void kill_at_message(std::size_t node, std::uint64_t count) { nodes_[node].dies_after_messages = count; }
   void kill_at_write(std::size_t node, std::uint64_t count);
   void fail_disk_at(std::size_t node, std::uint64_t count, int error);
   void lose_disk(std::size_t node);             // of a node that is down: it comes back as a new one
-  /// Of a node that is down: damages bits of its files. Whoever finds that at start, starts empty, as he is told.
+  /// Of a node that is down: damages bits of one block of one of its files. Whoever finds that at start, starts empty, as he
+  /// is told.
   void corrupt_disk(std::size_t node, std::uint32_t bits);
   void block(std::size_t from, std::size_t to); // silently; counted
   void unblock(std::size_t from, std::size_t to);
@@ -173,6 +176,7 @@ class Simulation {
   void end_batch(std::size_t index);
   bool write_batch(Node& node);
   bool open_directory(std::size_t index, Recovered& recovered);
+  void notify(std::size_t node, std::size_t peer, ActionKind kind, std::uint64_t argument, bool proof_of_death = false);
   bool connected(std::size_t a, std::size_t b) { return link(a, b).blocked == 0 && link(b, a).blocked == 0; }
   Duration latency() { return {20'000 + random_.below(static_cast<std::uint32_t>(options_.latency_max.raw))}; }
   std::size_t index_of(NodeId id) const;

@@ -224,7 +224,7 @@ TEST_CASE("simulation: two of three hosts lost for good without disks: their run
   sim.kill(2);
   sim.run_for(milliseconds(3000));
   CHECK(sim.node(0).view().run == RunId{1});
-  const BraidStatus status = sim.node(0).status(sim.now());
+  const BraidStatus status = sim.status(0);
   CHECK(status.health == Health::kStopped);
   const bool named = status.verdict.find("b and c") != std::string::npos || status.verdict.find("c and b") != std::string::npos;
   CHECK_MESSAGE(named, status.verdict);

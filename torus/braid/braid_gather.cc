@@ -11,16 +11,18 @@ constexpr Duration kGatherGiveUp = milliseconds(400);
 
 // --- Asking. ---
 
-void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cut_wanted) {
+void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cut_wanted, GatherScope scope) {
   HostedTorus& mine = *hosted[torus.raw];
   GatherState gather;
   gather.request = ++request_counter;
   gather.view = speculative ? ViewNumber{} : view.number;
   gather.with_cut = !mine.restored && !mine.working;
+  gather.everything = scope == GatherScope::kEverything;
   gather.cut_wanted = cut_wanted;
   gather.started = now;
   gather.retry_at = now + kGatherRetry;
-  const bool resumption = !speculative && view.resumed == view.hosted_since[torus.raw];
+  // After a resumption seals may lie on the disk of any member, until they have been run and published again.
+  const bool resumption = !speculative && view.resumed.raw != 0;
   for (const Member& member : view.members) {
     const NodeId node = member.node;
     if (node == self.node) continue;
@@ -45,7 +47,8 @@ void BraidNode::Impl::send_gather(TorusId torus, NodeId to) {
   gather.request = state.request;
   gather.with_cut = state.with_cut;
   gather.cut_wanted = state.cut_wanted;
-  if (is_host(self.node)) {
+  gather.everything = state.everything;
+  if (is_host(self.node) && !state.everything) {
     for (TorusId each : kTori) gather.have[each.raw] = logs[each.raw].wanted();
   }
   if (!state.with_cut && mine.restored && !mine.working) gather.from_epoch = mine.machine->next_epoch();
@@ -108,13 +111,14 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   }
   const Epoch oldest{base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
   const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
+  const bool seals_too = gather.view.raw != 0 && view.resumed.raw != 0;
   for (TorusId torus : kTori) {
-    if (torus != gather.torus && (view.hosts[torus.raw] != self.node || resumption)) continue;
+    if (torus != gather.torus && !gather.everything && (view.hosts[torus.raw] != self.node || resumption)) continue;
     for (const PacketPtr& packet : logs[torus.raw].from(std::max(oldest, gather.have[torus.raw]))) {
       answer.packets.push_back(packet);
     }
   }
-  if (resumption) {
+  if (seals_too) {
     for (const auto& [epoch, seal] : fixed_seals[t]) {
       if (epoch.raw + 1 >= base && done.seals.size() < kSealedEpochsMax) done.seals.push_back(seal);
     }

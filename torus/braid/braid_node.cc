@@ -79,6 +79,7 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
       SealedEpoch& known = fixed_seals[seal.torus.raw][seal.epoch];
       if (seal.view >= known.view) known = {seal.epoch, seal.view, std::move(seal.seal)};
     }
+    if (recovered.dropped_run == view.run) durable_cut = recovered.dropped_before;
   } else if (options.found) {
     View first;
     first.cluster = *options.found;

@@ -34,6 +34,8 @@ struct Recovered {
   std::vector<RecoveredCut> cuts;
   std::vector<RecoveredSeal> seals;
   std::vector<Bytes> scenarios;    // the present run's and perhaps the next one's
+  RunId dropped_run;               // last DropCuts: what came before that cut of that run may be gone
+  CutNumber dropped_before = 0;
 };
 
 /// Things to write. Each is answered by on_persisted(token) once it would survive a loss of power.

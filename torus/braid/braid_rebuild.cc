@@ -249,7 +249,10 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
       event(BraidEvent::Kind::kStopped,
             std::string("torus ") + letter_of(torus) + " cannot be put together from what the members hold", self.node, torus);
     }
-    if (gather.cut_wanted == 0) {
+    if (!gather.everything) {
+      // Our own logs may begin too late for the cut that there is.
+      start_gather(torus, gather.view.raw == 0, gather.cut_wanted, GatherScope::kEverything);
+    } else if (gather.cut_wanted == 0) {
       start_gather(torus, gather.view.raw == 0, older != 0 ? older : kScenarioCut);
     } else {
       gather.cut_wanted = gather.view.raw != 0 ? resumption_cut(torus) : 0;

@@ -58,6 +58,7 @@ struct GatherState {
   std::uint64_t request = 0;
   ViewNumber view;  // 0: speculative
   bool with_cut = true;
+  bool everything = false;
   CutNumber cut_wanted = 0;
   std::map<NodeId, GatherSource> sources;
   std::vector<std::pair<CutNumber, CutRegions>> cuts;
@@ -229,7 +230,8 @@ struct BraidNode::Impl {
   MachinePtr make_machine(TorusId torus) const;
   CutNumber resumption_cut(TorusId torus) const;
   void consider_staging();
-  void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
+  enum class GatherScope : std::uint8_t { kWhatIsMissing, kEverything };
+  void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted, GatherScope scope = GatherScope::kWhatIsMissing);
   void send_gather(TorusId torus, NodeId to);
   void on_gather(NodeId from, const Gather& gather);
   void continue_gather_answer();

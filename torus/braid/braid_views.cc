@@ -207,6 +207,7 @@ Holdings BraidNode::Impl::make_holdings() const {
   mine.self = self;
   mine.running = am_member() && !restarted;
   const auto scenario = scenarios.find(view.scenario);
+  mine.durable_cut = durable_cut;
   mine.has_scenario = scenario != scenarios.end() && scenario->second.whole;
   for (TorusId torus : kTori) {
     for (const auto& [cut, regions] : cuts[torus.raw]) {
@@ -248,16 +249,18 @@ std::optional<View> BraidNode::Impl::resumption_view() {
 
   std::map<CutNumber, std::array<Halves, kTorusCount>> coverage;
   bool scenario_present = false;
+  CutNumber oldest = 0;  // of earlier ones, seals may be gone
   for (const Holdings& held : present) {
     scenario_present |= held.has_scenario;
+    oldest = std::max(oldest, held.durable_cut);
     for (const Holdings::Cut& cut : held.cuts) {
       if (cut.torus.raw < kTorusCount) coverage[cut.cut][cut.torus.raw] |= cut.halves;
     }
   }
   std::optional<CutNumber> best;
-  if (scenario_present) best = 0;
+  if (scenario_present && oldest == 0) best = 0;
   for (const auto& [cut, halves] : coverage) {
-    if (std::all_of(halves.begin(), halves.end(), [](Halves h) { return h == kBothHalves; })) best = cut;
+    if (cut >= oldest && std::all_of(halves.begin(), halves.end(), [](Halves h) { return h == kBothHalves; })) best = cut;
   }
   if (!best) {
     if (elapsed(alarms_said["resume"], now) > milliseconds(5000)) {

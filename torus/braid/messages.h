@@ -94,6 +94,7 @@ struct Gather {
   std::array<Epoch, kTorusCount> have{};  // packets of each torus before this epoch are with the requester already
   Epoch from_epoch;          // with_cut = false: the first epoch the requester's machine will run
   CutNumber cut_wanted = 0;  // 0: the newest the holder has; kScenarioCut: none, all packets; else exactly this
+  bool everything = false;   // packets of all tori, whoever hosts them, and those before `have`
 };
 
 /// Regions of a cut that the answering node holds.
@@ -160,6 +161,7 @@ struct Holdings {
   bool running = false;                  // false: restarted, has memory of nothing but its disk
   bool has_scenario = false;
   std::vector<Cut> cuts;                 // at most kHoldingsMax
+  CutNumber durable_cut = 0;             // the sender may have forgotten what came before it
 };
 inline constexpr std::size_t kHoldingsMax = 16;
 

@@ -30,6 +30,12 @@ bool PacketLog::begin_with(PacketPtr packet) {
 }
 
 void PacketLog::merge(const std::vector<PacketPtr>& sorted) {
+  // What goes before the chain is taken from its end backwards, as far as it connects.
+  for (auto older = sorted.rbegin(); older != sorted.rend(); ++older) {
+    if (packets_.empty() || (*older)->next_epoch != first()->epoch) continue;
+    bytes_ += bytes_of(**older);
+    packets_.emplace((*older)->epoch.raw, *older);
+  }
   for (const PacketPtr& packet : sorted) {
     if (packet->epoch < wanted_) continue;
     if (packet->epoch > wanted_) {

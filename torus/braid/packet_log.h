@@ -24,7 +24,8 @@ class PacketLog {
 
   /// Appends the packet that is wanted next; false for any other (older: known; newer: it will be sent again).
   bool append(PacketPtr packet);
-  /// Takes what is new of a gathered, sorted list. A list that begins beyond the chain replaces it.
+  /// Takes what is new of a gathered, sorted list, before the chain and after it. A list that begins beyond the chain
+  /// replaces it.
   void merge(const std::vector<PacketPtr>& sorted);
   /// Takes the oldest packet that the torus's host has, when nothing is known of the torus yet.
   bool begin_with(PacketPtr packet);

@@ -249,6 +249,7 @@ Gather read(const v1::Gather& from, FieldReader& fields) {
   to.with_cut = from.with_cut();
   to.from_epoch = {from.from_epoch()};
   to.cut_wanted = from.cut_wanted();
+  to.everything = from.everything();
   fields.get(from.have(), to.have);
   return to;
 }
@@ -343,6 +344,7 @@ Holdings read(const v1::Holdings& from, FieldReader& fields) {
   fields.get(from.self(), to.self);
   to.running = from.running();
   to.has_scenario = from.has_scenario();
+  to.durable_cut = from.durable_cut();
   fields.check(from.cuts_size() <= static_cast<int>(kHoldingsMax), Error::kTooLarge);
   if (!fields.ok()) return to;
   for (const auto& cut : from.cuts()) {

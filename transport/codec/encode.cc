@@ -162,6 +162,7 @@ struct MessageWriter {
     to->set_with_cut(from.with_cut);
     to->set_from_epoch(from.from_epoch.raw);
     to->set_cut_wanted(from.cut_wanted);
+    to->set_everything(from.everything);
     for (const Epoch epoch : from.have) to->add_have(epoch.raw);
   }
   void operator()(const GatherRegions& from) const {
@@ -239,6 +240,7 @@ struct MessageWriter {
     put(from.self, to->mutable_self());
     to->set_running(from.running);
     to->set_has_scenario(from.has_scenario);
+    to->set_durable_cut(from.durable_cut);
     for (const Holdings::Cut& cut : from.cuts) {
       auto* one = to->add_cuts();
       one->set_torus(cut.torus.raw);

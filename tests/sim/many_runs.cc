@@ -1,0 +1,234 @@
+#include "tests/sim/many_runs.h"
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <numeric>
+
+#include "torus/base/assert.h"
+
+namespace rse::sim {
+namespace {
+
+constexpr std::uint32_t kJobsMax = 64;
+constexpr std::uint32_t kFailuresMax = 64;
+constexpr double kHangSeconds = 120;  // of one schedule, which takes milliseconds
+using Clock = std::chrono::steady_clock;
+
+/// What workers and parent share. Everything is plain numbers, so that a crash leaves it usable.
+struct Shared {
+  std::atomic<std::uint64_t> next{0}, done{0};
+  std::atomic<std::uint32_t> failures{0};
+  struct Slot {
+    std::atomic<std::uint64_t> seed{0};  // being run; 0: none
+    std::atomic<double> since{0};
+  };
+  Slot slots[kJobsMax];
+  struct Found {
+    std::uint64_t seed;
+    char what[400];
+  };
+  Found found[kFailuresMax];
+  std::atomic<std::uint64_t> epochs{0}, epochs_min{~0ull}, steps{0}, steps_min{~0ull}, held_back{0}, rewinds{0},
+      acknowledged{0}, messages{0}, hostile_refused{0}, simulated{0}, to_health_max{0};
+  std::atomic<std::uint64_t> hit[kStepKindCount];
+
+  void fail(std::uint64_t seed, const std::string& text) {
+    const std::uint32_t place = failures.fetch_add(1);
+    if (place >= kFailuresMax) return;
+    found[place].seed = seed;
+    std::snprintf(found[place].what, sizeof found[place].what, "%s", text.c_str());
+  }
+};
+
+template <class T>
+void lower(std::atomic<T>& at, T value) {
+  for (T seen = at; value < seen && !at.compare_exchange_weak(seen, value);) {
+  }
+}
+template <class T>
+void raise(std::atomic<T>& at, T value) {
+  for (T seen = at; value > seen && !at.compare_exchange_weak(seen, value);) {
+  }
+}
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string cause_of_death(int status) {
+  if (WIFSIGNALED(status)) return std::string("the process died: ") + strsignal(WTERMSIG(status));
+  return "the process ended with code " + std::to_string(WEXITSTATUS(status));
+}
+
+void add(Shared& shared, const Outcome& outcome) {
+  std::uint64_t steps = 0;
+  for (std::size_t kind = 0; kind < kStepKindCount; ++kind) {
+    shared.hit[kind] += outcome.hit[kind];
+    steps += outcome.hit[kind];
+  }
+  shared.steps += steps;
+  lower(shared.steps_min, steps);
+  shared.epochs += outcome.epochs;
+  lower(shared.epochs_min, outcome.epochs);
+  shared.held_back += outcome.held_back;
+  shared.rewinds += outcome.rewinds;
+  shared.acknowledged += outcome.acknowledged;
+  shared.messages += outcome.messages;
+  shared.hostile_refused += outcome.hostile_refused;
+  shared.simulated += outcome.simulated.raw;
+  raise(shared.to_health_max, outcome.to_health.raw);
+}
+
+[[noreturn]] void work(Shared& shared, const ManyOptions& options, std::uint32_t job, Clock::time_point start) {
+  while (shared.failures < options.failures_max) {
+    const std::uint64_t place = shared.next.fetch_add(1);
+    if (place >= options.count) break;
+    const std::uint64_t seed = options.first + place;
+    shared.slots[job].since = seconds_since(start);
+    shared.slots[job].seed = seed;
+    const Outcome outcome = run_schedule(make_schedule(seed));
+    if (!outcome.broken.empty()) shared.fail(seed, outcome.broken);
+    add(shared, outcome);
+    shared.slots[job].seed = 0;
+    ++shared.done;
+  }
+  _exit(0);
+}
+
+void draw(const Shared& shared, const ManyOptions& options, double seconds) {
+  const std::uint64_t done = shared.done;
+  const double part = static_cast<double>(done) / static_cast<double>(std::max<std::uint64_t>(options.count, 1));
+  const int filled = static_cast<int>(part * 30);
+  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+  const double left = rate > 0 ? static_cast<double>(options.count - done) / rate : 0;
+  std::fprintf(stderr, "\r[%.*s%*s] %llu of %llu schedules, %.0f a minute, %u failed, %.0f s left  ", filled,
+               "##############################", 30 - filled, "", static_cast<unsigned long long>(done),
+               static_cast<unsigned long long>(options.count), rate * 60, shared.failures.load(), left);
+  std::fflush(stderr);
+}
+
+}  // namespace
+
+ManyRuns run_many(const ManyOptions& given) {
+  ManyOptions options = given;
+  options.jobs = std::clamp(options.jobs, 1u, kJobsMax);
+  void* const memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  RSE_ASSERT(memory != MAP_FAILED, "a few pages to share with the workers");
+  Shared& shared = *new (memory) Shared;
+  const Clock::time_point start = Clock::now();
+  std::array<pid_t, kJobsMax> workers{};
+  const auto begin = [&](std::uint32_t job) {
+    std::fflush(nullptr);
+    workers[job] = ::fork();
+    RSE_ASSERT(workers[job] >= 0, "this machine gives no more processes; use fewer --jobs");
+    if (workers[job] == 0) work(shared, options, job, start);
+  };
+  for (std::uint32_t job = 0; job < options.jobs; ++job) begin(job);
+  for (std::uint32_t running = options.jobs; running > 0;) {
+    bool ended = false;
+    for (std::uint32_t job = 0; job < options.jobs; ++job) {
+      int status = 0;
+      if (workers[job] == 0 || ::waitpid(workers[job], &status, WNOHANG) != workers[job]) continue;
+      ended = true;
+      workers[job] = 0;
+      --running;
+      const std::uint64_t seed = shared.slots[job].seed.exchange(0);
+      if (seed == 0) continue;
+      shared.fail(seed, cause_of_death(status));
+      ++shared.done;
+      if (shared.failures < options.failures_max) {
+        begin(job);
+        ++running;
+      }
+    }
+    for (std::uint32_t job = 0; job < options.jobs; ++job) {
+      const bool hangs = shared.slots[job].seed != 0 && seconds_since(start) - shared.slots[job].since > kHangSeconds;
+      if (workers[job] != 0 && hangs) ::kill(workers[job], SIGABRT);
+    }
+    if (options.progress) draw(shared, options, seconds_since(start));
+    if (!ended && running > 0) ::usleep(20'000);
+  }
+  if (options.progress) std::fprintf(stderr, "\n");
+  ManyRuns result;
+  result.seconds = seconds_since(start);
+  result.done = shared.done;
+  for (std::uint32_t i = 0; i < std::min(shared.failures.load(), kFailuresMax); ++i) {
+    result.failures.push_back({shared.found[i].seed, shared.found[i].what});
+  }
+  std::sort(result.failures.begin(), result.failures.end(), [](const Failure& a, const Failure& b) { return a.seed < b.seed; });
+  result.epochs = shared.epochs;
+  result.epochs_min = shared.epochs_min;
+  result.steps = shared.steps;
+  result.steps_min = shared.steps_min;
+  result.held_back = shared.held_back;
+  result.rewinds = shared.rewinds;
+  result.acknowledged = shared.acknowledged;
+  result.messages = shared.messages;
+  result.hostile_refused = shared.hostile_refused;
+  result.simulated = {shared.simulated};
+  result.to_health_max = {shared.to_health_max};
+  for (std::size_t kind = 0; kind < kStepKindCount; ++kind) result.hit[kind] = shared.hit[kind];
+  ::munmap(memory, sizeof(Shared));
+  return result;
+}
+
+// --- One at a time, and shorter. ---
+
+std::string run_apart(const Schedule& schedule, const std::set<std::uint32_t>& keep) {
+  int ends[2];
+  RSE_ASSERT(::pipe(ends) == 0, "a pipe");
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  RSE_ASSERT(child >= 0, "a process");
+  if (child == 0) {
+    ::close(ends[0]);
+    const std::string broken = run_schedule(schedule, &keep).broken;
+    [[maybe_unused]] const ssize_t written = ::write(ends[1], broken.data(), broken.size());
+    _exit(0);
+  }
+  ::close(ends[1]);
+  std::string text;
+  char part[4096];
+  for (ssize_t size; (size = ::read(ends[0], part, sizeof part)) > 0;) text.append(part, static_cast<std::size_t>(size));
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return status == 0 ? text : cause_of_death(status);
+}
+
+std::set<std::uint32_t> all_steps(const Schedule& schedule) {
+  std::set<std::uint32_t> all;
+  for (std::uint32_t i = 0; i < schedule.steps.size(); ++i) all.insert(i);
+  return all;
+}
+
+/// Delta debugging (Zeller, Hildebrandt 2002): drops chunks, ever smaller ones, as long as what is left fails.
+std::set<std::uint32_t> shrink(const Schedule& schedule, std::set<std::uint32_t> keep) {
+  for (std::size_t chunk = std::max<std::size_t>(keep.size() / 2, 1);;) {
+    bool shorter = false;
+    for (std::size_t start = 0; start < keep.size();) {
+      std::set<std::uint32_t> fewer = keep;
+      auto first = std::next(fewer.begin(), static_cast<std::ptrdiff_t>(start));
+      auto last = std::next(first, static_cast<std::ptrdiff_t>(std::min(chunk, fewer.size() - start)));
+      fewer.erase(first, last);
+      if (run_apart(schedule, fewer).empty()) {
+        start += chunk;
+      } else {
+        keep = std::move(fewer);
+        shorter = true;
+      }
+    }
+    if (chunk == 1 && !shorter) return keep;
+    chunk = std::max<std::size_t>(chunk / 2, 1);
+  }
+}
+
+}  // namespace rse::sim

@@ -1,0 +1,41 @@
+// Many schedules, each in a process that may crash without taking the others along.
+// Threads: none; worker processes. Memory: one page shared with them. Errors: a failure is a seed and a sentence.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/sim/schedule_run.h"
+
+namespace rse::sim {
+
+struct Failure {
+  std::uint64_t seed = 0;
+  std::string what;
+};
+struct ManyRuns {
+  std::uint64_t done = 0;
+  std::vector<Failure> failures;  // the first few
+  std::uint64_t epochs = 0, epochs_min = 0, steps = 0, steps_min = 0, held_back = 0, rewinds = 0, acknowledged = 0, messages = 0,
+                hostile_refused = 0;
+  Duration simulated, to_health_max;
+  std::uint64_t hit[kStepKindCount] = {};
+  double seconds = 0;
+};
+struct ManyOptions {
+  std::uint64_t first = 1, count = 1;
+  std::uint32_t jobs = 1;
+  std::uint32_t failures_max = 8;  // then it stops
+  bool progress = false;           // a line on stderr that is drawn again
+};
+ManyRuns run_many(const ManyOptions& options);
+
+/// Runs one schedule in a process of its own; empty, or what broke. A crash is a sentence too.
+std::string run_apart(const Schedule& schedule, const std::set<std::uint32_t>& keep);
+/// The smallest set of steps found that still fails, by leaving out halves, quarters, ... single ones.
+std::set<std::uint32_t> shrink(const Schedule& schedule, std::set<std::uint32_t> keep);
+std::set<std::uint32_t> all_steps(const Schedule& schedule);
+
+}  // namespace rse::sim
