@@ -1,0 +1,90 @@
+#include "guest_kernel/boot/options.h"
+
+#include <algorithm>
+
+namespace rse::kernel {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::string_view kKnown =
+    "torus=A|B|C, cluster=NUMBER, memory=SIZE (with K, M or G), simulate=EPOCHS, test=WORD";
+
+bool parse_number(std::string_view text, std::uint64_t& out) {
+  if (text.empty()) return false;
+  std::uint64_t value = 0;
+  for (const char digit : text) {
+    if (digit < '0' || digit > '9') return false;
+    if (__builtin_mul_overflow(value, std::uint64_t{10}, &value) ||
+        __builtin_add_overflow(value, static_cast<std::uint64_t>(digit - '0'), &value)) {
+      return false;
+    }
+  }
+  out = value;
+  return true;
+}
+
+bool parse_size(std::string_view text, std::uint64_t& out) {
+  std::uint64_t unit = 1;
+  if (text.ends_with('K')) unit = 1ull << 10;
+  if (text.ends_with('M')) unit = 1ull << 20;
+  if (text.ends_with('G')) unit = 1ull << 30;
+  if (unit != 1) text.remove_suffix(1);
+  return parse_number(text, out) && !__builtin_mul_overflow(out, unit, &out) && out != 0;
+}
+
+bool parse_torus(std::string_view text, std::optional<TorusId>& out) {
+  if (text.size() != 1 || text[0] < 'A' || text[0] > 'C') return false;
+  out = TorusId{static_cast<std::uint8_t>(text[0] - 'A')};
+  return true;
+}
+
+/// Puts the parts one after the other, cut where the buffer ends.
+void say(OptionsFailure& failure, std::initializer_list<std::string_view> parts) {
+  std::size_t size = 0;
+  for (const std::string_view part : parts) {
+    const std::size_t fits = std::min(part.size(), failure.size() - 1 - size);
+    std::copy_n(part.begin(), fits, failure.begin() + size);
+    size += fits;
+  }
+  failure[size] = 0;
+}
+
+bool parse_word(std::string_view word, Options& out, OptionsFailure& failure) {
+  const std::size_t equals = std::min(word.find('='), word.size());
+  const std::string_view name = word.substr(0, equals);
+  const std::string_view value = word.substr(std::min(equals + 1, word.size()));
+  std::string_view wanted;
+  if (name == "torus") {
+    if (!parse_torus(value, out.torus)) wanted = "A, B or C";
+  } else if (name == "cluster") {
+    if (!parse_number(value, out.cluster)) wanted = "a decimal number below 2^64";
+  } else if (name == "memory") {
+    if (!parse_size(value, out.memory_bytes)) wanted = "a size such as 256M or 1G";
+  } else if (name == "simulate") {
+    if (!parse_number(value, out.simulate)) wanted = "a number of epochs";
+  } else if (name == "test") {
+    out.test = value;
+    if (value.empty()) wanted = "a word from a test's name";
+  } else {
+    say(failure, {"kernel option \"", word.substr(0, 64), "\" is unknown; there are ", kKnown});
+    return false;
+  }
+  if (wanted.empty()) return true;
+  say(failure, {"kernel option ", name, " cannot be \"", value.substr(0, 64), "\"; give ", wanted});
+  return false;
+}
+
+}  // namespace
+
+bool parse_options(std::string_view command_line, Options& out, OptionsFailure& failure) {
+  for (;;) {
+    const std::size_t begin = command_line.find_first_not_of(kBlanks);
+    if (begin == std::string_view::npos) return true;
+    command_line.remove_prefix(begin);
+    const std::size_t end = std::min(command_line.find_first_of(kBlanks), command_line.size());
+    if (!parse_word(command_line.substr(0, end), out, failure)) return false;
+    command_line.remove_prefix(end);
+  }
+}
+
+}  // namespace rse::kernel
