@@ -13,6 +13,12 @@
 #include <utility>
 
 namespace rse {
+namespace {
+
+// Behind the tori: a cut that is on the disk a little later costs nothing, a torus that is rebuilt later does.
+constexpr int kBulkNice = 5;
+
+}  // namespace
 
 DiskWriter::DiskWriter(DataDirectory& directory, std::string record_path, asio::io_context& loop,
                        Callbacks callbacks)
@@ -20,12 +26,18 @@ DiskWriter::DiskWriter(DataDirectory& directory, std::string record_path, asio::
       record_path_(std::move(record_path)),
       loop_(loop),
       callbacks_(std::move(callbacks)),
-      thread_([this] { run(); }) {}
+      thread_([this] { run(); }),
+      vote_thread_([this] { run_votes(); }) {}
 
 DiskWriter::~DiskWriter() { stop(); }
 
 void DiskWriter::submit(Persist work) {
   const std::lock_guard lock(mutex_);
+  if (std::holds_alternative<PersistVote>(work.what)) {
+    votes_.push_back(std::move(work));
+    wake_votes_.notify_one();
+    return;
+  }
   queued_.works.push_back(std::move(work));
   wake_.notify_one();
 }
@@ -46,22 +58,16 @@ void DiskWriter::append_record(Bytes bytes, bool restart) {
   wake_.notify_one();
 }
 
-/// Votes overtake everything: a failover waits for them, and each record has its own answer. Cuts, which may be megabytes,
-/// are taken one at a time, so that a vote waits for one at most.
+/// Cuts, which may be megabytes, are taken one at a time: each has its own answer, and seals wait for one at most.
 DiskWriter::Item DiskWriter::take_next() {
   Item item;
   item.clusters = std::exchange(queued_.clusters, {});
   item.record = std::exchange(queued_.record, {});
   item.restart_record = std::exchange(queued_.restart_record, false);
-  const auto is_vote = [](const Persist& work) { return std::holds_alternative<PersistVote>(work.what); };
   const auto is_cut = [](const Persist& work) { return std::holds_alternative<PersistCut>(work.what); };
   auto& works = queued_.works;
-  const auto votes_end = std::stable_partition(works.begin(), works.end(), is_vote);
-  auto end = votes_end;
-  if (end == works.begin()) {
-    end = std::find_if(works.begin(), works.end(), is_cut);
-    if (end != works.end()) ++end;
-  }
+  auto end = std::find_if(works.begin(), works.end(), is_cut);
+  if (end != works.end()) ++end;
   item.works.assign(std::make_move_iterator(works.begin()), std::make_move_iterator(end));
   works.erase(works.begin(), end);
   return item;
@@ -69,33 +75,56 @@ DiskWriter::Item DiskWriter::take_next() {
 
 void DiskWriter::run() {
   ::prctl(PR_SET_NAME, "rse-disk");
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 0);  // not the loop's, which it inherits
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBulkNice);  // not the loop's, which it inherits
   for (;;) {
     Item item;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || !queued_.empty(); });
+      wake_.wait(lock, [&] { return votes_.empty() && (stopping_ || !queued_.empty()); });
       if (queued_.empty()) break;
       item = take_next();
     }
     if (failed_) continue;
-    if (std::string failure = write(item); !failure.empty()) {
-      failed_ = true;
-      asio::post(loop_, [this, alive = alive_, failure = std::move(failure)] {
-        if (*alive) callbacks_.on_failed({failure});
-      });
-      continue;
-    }
-    if (item.works.empty()) continue;
+    std::string failure = write(item);
     std::vector<std::uint64_t> tokens;
-    tokens.reserve(item.works.size());
     for (const Persist& work : item.works) tokens.push_back(work.token);
-    asio::post(loop_, [this, alive = alive_, tokens = std::move(tokens)] {
-      for (const std::uint64_t token : tokens)
-        if (*alive) callbacks_.on_persisted(token);
-    });
+    report(std::move(failure), std::move(tokens));
   }
   if (record_file_ >= 0) ::close(record_file_);
+}
+
+void DiskWriter::run_votes() {
+  ::prctl(PR_SET_NAME, "rse-votes");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_votes_.wait(lock, [&] { return stopping_ || !votes_.empty(); });
+    if (votes_.empty()) return;
+    const Persist& vote = votes_.front();  // a deque: its place does not change while others are added
+    lock.unlock();
+    if (!failed_) {
+      const auto error = directory_.persist_vote(std::get<PersistVote>(vote.what));
+      report(error ? error->text : std::string(), {vote.token});
+    }
+    lock.lock();
+    votes_.pop_front();
+    if (votes_.empty()) wake_.notify_one();
+  }
+}
+
+/// Tells the loop's thread that `tokens` are durable, or, once, that nothing more will be.
+void DiskWriter::report(std::string failure, std::vector<std::uint64_t> tokens) {
+  if (!failure.empty()) {
+    if (failed_.exchange(true)) return;
+    asio::post(loop_, [this, alive = alive_, failure = std::move(failure)] {
+      if (*alive) callbacks_.on_failed({failure});
+    });
+    return;
+  }
+  if (tokens.empty()) return;
+  asio::post(loop_, [this, alive = alive_, tokens = std::move(tokens)] {
+    for (const std::uint64_t token : tokens)
+      if (*alive) callbacks_.on_persisted(token);
+  });
 }
 
 std::string DiskWriter::write(Item& item) {
@@ -132,7 +161,9 @@ void DiskWriter::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     wake_.notify_one();
+    wake_votes_.notify_one();
   }
+  vote_thread_.join();
   thread_.join();
   *alive_ = false;
 }

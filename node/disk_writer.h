@@ -1,13 +1,18 @@
-// The thread that writes the data directory, so that no disk delays a heartbeat. Everything that waits is written together
-// with one wait for the disk (group commit), in the order of submission, except that votes come first.
+// The threads that write the data directory, so that no disk delays a heartbeat: one for everything that waits, together with
+// one wait for the disk (group commit) and in the order of submission; one for votes, which a failover waits for: a vote never
+// waits for the megabytes of a cut that is being written.
 // Threads: calls and callbacks on the loop's. Memory: what is queued; the braid waits for answers, which bounds it.
 // Errors: the first failure is reported once; nothing is written after it.
+// Invariant: what is submitted after a vote is not begun before that vote is durable.
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -48,6 +53,8 @@ class DiskWriter {
   };
   Item take_next();  // with mutex_ held
   void run();
+  void run_votes();
+  void report(std::string failure, std::vector<std::uint64_t> tokens);
   std::string write(Item& item);  // empty, or what failed
   std::string write_record(const Item& item);
 
@@ -57,12 +64,13 @@ class DiskWriter {
   asio::io_context& loop_;
   Callbacks callbacks_;
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, wake_votes_;
   Item queued_;
+  std::deque<Persist> votes_;  // the first one is being written
   bool stopping_ = false;
-  bool failed_ = false;
+  std::atomic<bool> failed_{false};
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read and written on the loop's thread
-  std::thread thread_;
+  std::thread thread_, vote_thread_;
 };
 
 }  // namespace rse

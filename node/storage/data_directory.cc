@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 
 #include "node/storage/crc32c.h"
 #include "node/storage/cut_store.h"
@@ -83,8 +84,13 @@ class DirectoryLock {
 }  // namespace
 
 struct DataDirectory::Impl {
-  explicit Impl(std::unique_ptr<FileSystem> file_system)
-      : files(std::move(file_system)), votes(*files), journal(*files), cuts(*files) {}
+  /// `vote_file_system`: the same files again, for the thread that writes votes. Null: nobody else writes.
+  Impl(std::unique_ptr<FileSystem> file_system, std::unique_ptr<FileSystem> vote_file_system)
+      : files(std::move(file_system)),
+        vote_files(std::move(vote_file_system)),
+        votes(vote_files ? *vote_files : *files),
+        journal(*files),
+        cuts(*files) {}
 
   std::optional<StorageError> open();
   std::optional<StorageError> make();
@@ -104,7 +110,7 @@ struct DataDirectory::Impl {
   std::optional<StorageError> guarded(Write&& write);
 
   DirectoryLock lock;
-  std::unique_ptr<FileSystem> files;
+  std::unique_ptr<FileSystem> files, vote_files;
   VoteSlots votes;
   SealJournal journal;
   CutStore cuts;
@@ -112,6 +118,7 @@ struct DataDirectory::Impl {
   Recovered recovered;
   std::vector<std::string> warnings;
   std::vector<const PersistSeals*> waiting_seals;
+  std::mutex failed_mutex;
   std::optional<StorageError> failed;
 };
 
@@ -234,12 +241,19 @@ std::optional<StorageError> DataDirectory::Impl::read_scenario(const std::string
 
 template <class Write>
 std::optional<StorageError> DataDirectory::Impl::guarded(Write&& write) {
-  if (failed) {
-    return StorageError{"this node writes nothing more since an earlier failure; start it again (" +
-                        failed->text + ")"};
+  {
+    const std::lock_guard lock(failed_mutex);
+    if (failed) {
+      return StorageError{
+          "this node writes nothing more since an earlier failure; start it again (" +
+          failed->text + ")"};
+    }
   }
-  failed = write();
-  return failed;
+  auto error = write();
+  if (!error) return std::nullopt;
+  const std::lock_guard lock(failed_mutex);
+  if (!failed) failed = error;
+  return error;
 }
 
 std::optional<StorageError> DataDirectory::Impl::write_scenario(const PersistScenario& work) {
@@ -321,7 +335,7 @@ std::unique_ptr<DataDirectory> DataDirectory::open(const std::string& path, Stor
     error = {"cannot make " + path + ": " + code.message() + "; choose another --data-dir"};
     return nullptr;
   }
-  auto impl = std::make_unique<Impl>(real_file_system(root.string()));
+  auto impl = std::make_unique<Impl>(real_file_system(root.string()), real_file_system(root.string()));
   if (is_new) {
     const auto parent = real_file_system(root.parent_path().string());
     if (!parent->sync_directory("")) {
@@ -341,8 +355,9 @@ std::unique_ptr<DataDirectory> DataDirectory::open(const std::string& path, Stor
 }
 
 std::unique_ptr<DataDirectory> DataDirectory::open(std::unique_ptr<FileSystem> files,
-                                                   StorageError& error) {
-  auto impl = std::make_unique<Impl>(std::move(files));
+                                                   StorageError& error,
+                                                   std::unique_ptr<FileSystem> vote_files) {
+  auto impl = std::make_unique<Impl>(std::move(files), std::move(vote_files));
   if (auto failed = impl->open()) {
     error = *failed;
     return nullptr;
@@ -367,6 +382,10 @@ std::optional<StorageError> DataDirectory::persist(const Persist& work) {
 
 std::optional<StorageError> DataDirectory::persist(std::span<const Persist> works) {
   return impl_->guarded([&] { return impl_->persist(works); });
+}
+
+std::optional<StorageError> DataDirectory::persist_vote(const PersistVote& vote) {
+  return impl_->guarded([&] { return impl_->votes.write(vote.record); });
 }
 
 }  // namespace rse

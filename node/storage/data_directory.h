@@ -1,7 +1,7 @@
 // A node's data directory: identity, vote, cuts (content-addressed by BLAKE2b-256), seal journal,
 // scenario. A crash at any write leaves the old or the new state. Layout: node/storage/format.md.
-// Threads: open() on any; then the writing calls from one writer thread, in order. Memory: what is
-// passed in. Errors: StorageError with the file, the cause and the next step; after a failed write
+// Threads: open() on any; then persist_vote() on one thread, the other writing calls on another, each
+// in order. Memory: what is passed in. Errors: StorageError with the file, the cause and the next step; after a failed write
 // the directory refuses further writes (what the disk holds is unknown) until it is opened again.
 #pragma once
 
@@ -28,9 +28,10 @@ class DataDirectory {
   /// refuses (never repairs silently) what is corrupt, except that a corrupt cut is set aside and
   /// reported in `warnings` when an older whole one remains.
   static std::unique_ptr<DataDirectory> open(const std::string& path, StorageError& error);
-  /// For tests and the simulator: without a lock, over any FileSystem.
-  static std::unique_ptr<DataDirectory> open(std::unique_ptr<FileSystem> files,
-                                             StorageError& error);
+  /// For tests and the simulator: without a lock, over any FileSystem. `vote_files` are the same files for a second
+  /// thread; null: one thread writes everything.
+  static std::unique_ptr<DataDirectory> open(std::unique_ptr<FileSystem> files, StorageError& error,
+                                             std::unique_ptr<FileSystem> vote_files = nullptr);
   ~DataDirectory();
 
   const Identity& identity() const;
@@ -45,6 +46,8 @@ class DataDirectory {
   /// drops keep their place in the order; of seals and cuts between them any may be there after a
   /// crash, as nothing was answered yet.
   std::optional<StorageError> persist(std::span<const Persist> works);
+  /// Only the vote, in a file of its own: waits for nothing that another thread is writing.
+  std::optional<StorageError> persist_vote(const PersistVote& vote);
 
  private:
   struct Impl;
