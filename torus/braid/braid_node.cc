@@ -11,18 +11,20 @@ void execute(const RunEpoch& work) {
       return;
     case RunEpoch::Kind::kTakeCut: {
       CutRegions& taken = *work.taken;
-      taken.digests = work.machine->region_digests();
       taken.halves = kBothHalves;
+      const auto share = [](std::size_t r, Bytes bytes) {
+        return std::make_shared<const Region>(Region{static_cast<std::uint8_t>(r), std::move(bytes)});
+      };
+      taken.digests = work.machine->region_digests(
+          [&](std::size_t r, Bytes bytes) { taken.regions[r] = share(r, std::move(bytes)); });
       for (std::size_t r = 0; r < kRegionCount; ++r) {
-        if (work.before && work.before->regions[r] &&
-            work.before->digests.of[r] == taken.digests.of[r]) {
+        if (work.before && work.before->regions[r] && work.before->digests.of[r] == taken.digests.of[r]) {
           taken.regions[r] = work.before->regions[r];
-          continue;
+        } else if (!taken.regions[r]) {
+          Bytes bytes;
+          work.machine->write_region(r, bytes);
+          taken.regions[r] = share(r, std::move(bytes));
         }
-        auto region = std::make_shared<Region>();
-        region->index = static_cast<std::uint8_t>(r);
-        work.machine->write_region(r, region->bytes);
-        taken.regions[r] = std::move(region);
       }
       return;
     }

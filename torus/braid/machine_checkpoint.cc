@@ -84,7 +84,8 @@ void TorusMachine::write_region(std::size_t region, Bytes& out) const {
   }
 }
 
-const RegionDigests& TorusMachine::region_digests() {
+const RegionDigests& TorusMachine::region_digests(
+    const std::function<void(std::size_t region, Bytes bytes)>& serialised) {
   Impl& machine = *impl_;
   RSE_ASSERT(machine.phase == MachinePhase::kReady, "a checkpoint is taken at a boundary");
   Bytes bytes;
@@ -93,8 +94,11 @@ const RegionDigests& TorusMachine::region_digests() {
                           !machine.torus.region_changed(region);
     if (is_known) continue;
     bytes.clear();
+    bytes.reserve(machine.region_sizes[region] + machine.region_sizes[region] / 16);
     write_region(region, bytes);
+    machine.region_sizes[region] = bytes.size();
     machine.digests.of[region] = digest_of(bytes);
+    if (serialised) serialised(region, std::exchange(bytes, {}));
   }
   machine.torus.clear_changed();
   machine.digests_known = true;

@@ -69,6 +69,7 @@ struct TorusMachine::Impl {
   std::string alarm;
   Packet stepped_packet;  // what seal() returns while stepping
   RegionDigests digests;
+  std::array<std::size_t, kRegionCount> region_sizes{};  // when last serialised: what to reserve
   bool digests_known = false;
 };
 

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -90,8 +91,9 @@ class TorusMachine {
   // --- Checkpoints, between seal() and the next run_epoch(), or before epoch 0. ---
   /// Writes region `region` (128 = head) in canonical bytes.
   void write_region(std::size_t region, Bytes& out) const;
-  /// Digests of all regions; only those changed since the last call are serialised and hashed again.
-  const RegionDigests& region_digests();
+  /// Digests of all regions; only those changed since the last call are serialised and hashed again. Their bytes are given
+  /// to `serialised`, so that a cut need not write them a second time.
+  const RegionDigests& region_digests(const std::function<void(std::size_t region, Bytes bytes)>& serialised = {});
   /// Restores from all regions; they must be those that the digests name. On error the machine is empty.
   Result<void> restore(std::span<const Bytes> regions);
 
