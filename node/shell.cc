@@ -198,7 +198,7 @@ void NodeShell::on_done(const Workers::Done& done) {
   const std::size_t torus = done.torus.raw;
   // The machine is idle and ours until the braid hears that the work is done.
   const bool ran = done.kind == RunEpoch::Kind::kRun;
-  if (ran) {
+  if (ran || done.kind == RunEpoch::Kind::kReplay) {
     for (auto& read : std::exchange(reads_[torus], {})) read.call(done.machine);
   }
   if (done.state) {
@@ -263,12 +263,14 @@ void NodeShell::carry_out(Work work) {
 }
 
 void NodeShell::send(const Outgoing& out) {
-  const Bytes bytes = encode_envelope(out.envelope);
-  sent_in_turn_ += bytes.size();
-  const SendResult result = transport_->send(out.next_hop, bytes);
+  const std::vector<SharedBytes> parts = encode_parts(out.envelope);
+  std::size_t size = 0;
+  for (const SharedBytes& part : parts) size += part.bytes.size();
+  sent_in_turn_ += size;
+  const SendResult result = transport_->send_parts(out.next_hop, parts);
   if (result == SendResult::kTooLarge)
     log_.write(spdlog::level::err, "message_too_large",
-               {{"peer", name_of(out.next_hop)}, {"size", std::to_string(bytes.size())}});
+               {{"peer", name_of(out.next_hop)}, {"size", std::to_string(size)}});
 }
 
 void NodeShell::answer(const InjectAnswer& answer) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "torus/base/shared_bytes.h"
 #include "torus/base/strong.h"
 #include "torus/braid/view.h"
 
@@ -64,6 +65,12 @@ class Transport {
   virtual void dial(const std::string& address) = 0;
   virtual void undial(const std::string& address) = 0;
   virtual SendResult send(NodeId peer, std::span<const std::byte> message) = 0;
+  /// One message in parts. A transport that can keeps parts that have an owner until they are sent, instead of copying them.
+  virtual SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) {
+    Bytes message;
+    for (const SharedBytes& part : parts) message.insert(message.end(), part.bytes.begin(), part.bytes.end());
+    return send(peer, message);
+  }
   /// Closes the link to a peer; it may come back. on_down(peer, false) follows from the event loop.
   virtual void disconnect(NodeId peer) = 0;
   virtual std::vector<LinkStats> stats() const = 0;

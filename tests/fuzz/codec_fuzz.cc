@@ -11,7 +11,8 @@ using namespace rse;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
   if (const auto envelope = decode_envelope(bytes)) {
-    const auto again = decode_envelope(encode_envelope(*envelope));
+    const Bytes encoded = encode_envelope(*envelope);
+    const auto again = decode_envelope(encoded);
     RSE_ASSERT(again && testing::dump(*again) == testing::dump(*envelope), "a message changed");
   }
   if (const auto hello = decode_hello(bytes)) {

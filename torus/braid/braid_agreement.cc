@@ -229,7 +229,7 @@ void BraidNode::Impl::install(View next) {
     if (!mine || mine->since != view.hosted_since[torus.raw]) {
       begin_hosting(torus);
     } else if (!mine->official) {
-      start_gather(torus, false, resumption_cut(torus));  // the sources may be others now
+      gather_officially(torus);  // the sources may be others now
     } else {
       assign_holders(torus);
     }

@@ -115,34 +115,27 @@ void BraidNode::Impl::send_shard(TorusId torus, Holder& holder) {
   const bool differs = holder.acked != 0 && base != cuts[torus.raw].end() && holder.acked != number;
   holder.sent = number;
   holder.sent_at = now;
-  ShardPart part;
-  const auto start_part = [&] {
+  std::vector<RegionPtr> changed;
+  for (std::size_t r = 0; r < kRegionCount; ++r) {
+    if ((half_of_region(r) & holder.halves) == 0) continue;
+    if (differs && base->second.digests.of[r] == regions.digests.of[r]) continue;
+    changed.push_back(regions.regions[r]);
+  }
+  RegionSender sender(std::move(changed));
+  for (std::uint32_t number_of_part = 0; number_of_part == 0 || !sender.done(); ++number_of_part) {
+    ShardPart part;
     part.view = view.number;
     part.run = view.run;
     part.torus = torus;
     part.cut = number;
     part.base = differs ? holder.acked : 0;
     part.halves = holder.halves;
-  };
-  start_part();
-  part.digests.assign(regions.digests.of.begin(), regions.digests.of.end());
-  std::size_t bytes = 0;
-  for (std::size_t r = 0; r < kRegionCount; ++r) {
-    if ((half_of_region(r) & holder.halves) == 0) continue;
-    if (differs && base->second.digests.of[r] == regions.digests.of[r]) continue;
-    const Region& region = *regions.regions[r];
-    if (bytes > 0 && bytes + region.bytes.size() > kPartBytes) {
-      const std::uint32_t next = part.part + 1;
-      send(holder.node, std::exchange(part, {}));
-      start_part();
-      part.part = next;
-      bytes = 0;
-    }
-    part.regions.push_back(region);
-    bytes += region.bytes.size();
+    part.part = number_of_part;
+    if (number_of_part == 0) part.digests.assign(regions.digests.of.begin(), regions.digests.of.end());
+    part.pieces = sender.next();
+    part.last = sender.done();
+    send(holder.node, std::move(part));
   }
-  part.last = true;
-  send(holder.node, std::move(part));
 }
 
 void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
@@ -167,13 +160,14 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
     return;  // a part was lost: the host sends all of it again
   }
   assembly.next_part = part.part + 1;
-  for (const Region& region : part.regions) {
-    if (region.index >= kRegionCount ||
-        digest_of(region.bytes) != assembly.regions.digests.of[region.index]) {
+  for (const RegionPiece& piece : part.pieces) {
+    assembly.bytes += piece.bytes.bytes.size();
+    const auto region = assembly.bytes <= kCutBytesMax ? assembly.builder.add(piece) : Error::kTooLarge;
+    if (!region || (*region && digest_of((*region)->bytes) != assembly.regions.digests.of[(*region)->index])) {
       ++messages_refused;
       return refuse();
     }
-    assembly.regions.regions[region.index] = std::make_shared<const Region>(region);
+    if (*region) assembly.regions.regions[(*region)->index] = *region;
   }
   if (!part.last) return;
   const auto base = cuts[t].find(assembly.base);
@@ -230,7 +224,7 @@ void BraidNode::Impl::update_durable() {
   std::uint64_t needed = durable;
   for (const auto& mine : hosted) {
     if (!mine || (mine->official && !mine->replaying)) continue;
-    needed = mine->restored || mine->working ? std::min(needed, mine->last_sealed.raw) : 0;
+    needed = mine->put_together ? std::min(needed, mine->last_sealed.raw) : 0;
   }
   for (TorusId torus : kTori) {
     logs[torus.raw].prune(Epoch{needed < kOldBatch ? 0 : needed - kOldBatch});

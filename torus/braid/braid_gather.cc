@@ -7,17 +7,70 @@ namespace {
 constexpr Duration kGatherRetry = milliseconds(15);
 constexpr Duration kGatherGiveUp = milliseconds(400);
 
+using KnownCuts = std::map<CutNumber, CutRegions>;
+
+Halves held_by(const Gather& gather, CutNumber cut) {
+  Halves halves = 0;
+  for (const HeldCut& held : gather.held) {
+    if (held.cut == cut) halves |= held.halves;
+  }
+  return halves;
+}
+
+/// The cut that answers best: the one asked for; else the newest that the requester has the rest of; else the newest.
+KnownCuts::const_iterator cut_for(const KnownCuts& known, const Gather& gather) {
+  if (known.empty()) return known.end();
+  if (gather.cut_wanted != 0) return known.find(gather.cut_wanted);
+  for (auto at = known.rbegin(); at != known.rend(); ++at) {
+    const Halves rest = held_by(gather, at->first);
+    if (rest != 0 && (rest | at->second.halves) == kBothHalves) return std::prev(at.base());
+  }
+  return std::prev(known.end());
+}
+
 }  // namespace
 
 // --- Asking. ---
 
+/// Asks all who may hold something of the torus. What an answer to an earlier question has brought so far is given up.
 void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cut_wanted, GatherScope scope) {
+  HostedTorus& mine = *hosted[torus.raw];
+  mine.fence.reset();
+  mine.gather = make_gather(torus, speculative && mine.since.raw == 0, cut_wanted);
+  mine.gather->everything = scope == GatherScope::kEverything;
+  if (mine.gather->with_cut) {
+    // Our own half of the cut that will most likely be used is decoded while the other one is on its way.
+    const auto& known = cuts[torus.raw];
+    const auto own = cut_wanted == 0 ? (known.empty() ? known.end() : std::prev(known.end())) : known.find(cut_wanted);
+    if (own != known.end() && own->second.regions[kHeadRegion]) begin_restore(torus, own->first, own->second.digests);
+  }
+  for (const auto& [node, source] : mine.gather->sources) send_gather(torus, *mine.gather, node);
+  if (mine.gather->sources.empty()) gather_complete(torus);
+}
+
+/// The view has made us the host: all that must let go are asked in that view. A speculative answer with a cut that is under
+/// way goes on beside it, so that nothing travels twice.
+void BraidNode::Impl::gather_officially(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const CutNumber cut_wanted = resumption_cut(torus);
+  const bool under_way = mine.gather && mine.gather->view.raw == 0 && mine.gather->with_cut && cut_wanted == 0 &&
+                         std::all_of(mine.gather->sources.begin(), mine.gather->sources.end(),
+                                     [&](const auto& source) { return view.find(source.first) != nullptr; });
+  if (!under_way) {
+    start_gather(torus, false, cut_wanted);
+    return;
+  }
+  mine.fence = make_gather(torus, false, 0);
+  mine.fence->with_cut = false;
+  for (const auto& [node, source] : mine.fence->sources) send_gather(torus, *mine.fence, node);
+}
+
+GatherState BraidNode::Impl::make_gather(TorusId torus, bool speculative, CutNumber cut_wanted) {
   HostedTorus& mine = *hosted[torus.raw];
   GatherState gather;
   gather.request = ++request_counter;
   gather.view = speculative ? ViewNumber{} : view.number;
-  gather.with_cut = !mine.restored && !mine.working;
-  gather.everything = scope == GatherScope::kEverything;
+  gather.with_cut = !mine.put_together;
   gather.cut_wanted = cut_wanted;
   gather.started = now;
   gather.retry_at = now + kGatherRetry;
@@ -30,16 +83,20 @@ void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cu
     if (speculative && suspected_early(member)) continue;
     gather.sources[node];
   }
-  mine.gather = std::move(gather);
-  std::vector<NodeId> to;
-  for (const auto& [node, source] : mine.gather->sources) to.push_back(node);
-  for (NodeId node : to) send_gather(torus, node);
-  if (to.empty()) gather_complete(torus);
+  return gather;
 }
 
-void BraidNode::Impl::send_gather(TorusId torus, NodeId to) {
-  HostedTorus& mine = *hosted[torus.raw];
-  const GatherState& state = *mine.gather;
+GatherState* BraidNode::Impl::find_gather(TorusId torus, std::uint64_t request) {
+  if (torus.raw >= kTorusCount) return nullptr;
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine) return nullptr;
+  if (mine->gather && mine->gather->request == request) return &*mine->gather;
+  if (mine->fence && mine->fence->request == request) return &*mine->fence;
+  return nullptr;
+}
+
+void BraidNode::Impl::send_gather(TorusId torus, const GatherState& state, NodeId to) {
+  const HostedTorus& mine = *hosted[torus.raw];
   Gather gather;
   gather.view = state.view;
   gather.run = view.run;
@@ -51,34 +108,48 @@ void BraidNode::Impl::send_gather(TorusId torus, NodeId to) {
   if (is_host(self.node) && !state.everything) {
     for (TorusId each : kTori) gather.have[each.raw] = logs[each.raw].wanted();
   }
-  if (!state.with_cut && mine.restored && !mine.working) gather.from_epoch = mine.machine->next_epoch();
-  if (!state.with_cut && (!mine.restored || mine.working)) gather.from_epoch = mine.last_sealed;
-  send(to, gather);
+  if (state.with_cut && state.cut_wanted == 0 && !state.everything) {
+    for (const auto& [cut, regions] : cuts[torus.raw]) gather.held.push_back({cut, regions.halves});
+    if (gather.held.size() > kHoldingsMax) gather.held.erase(gather.held.begin(), gather.held.end() - kHoldingsMax);
+  }
+  if (!state.with_cut) {
+    gather.from_epoch = mine.restored && !mine.working ? mine.machine->next_epoch() : mine.last_sealed;
+  }
+  send(to, std::move(gather));
 }
 
 void BraidNode::Impl::retry_gather(TorusId torus) {
   HostedTorus* mine = hosted[torus.raw].get();
-  if (!mine || !mine->gather || now < mine->gather->retry_at) return;
+  if (!mine) return;
+  if (mine->fence && now >= mine->fence->retry_at) ask_again(torus, *mine->fence);
+  if (!mine->gather || now < mine->gather->retry_at) return;
   GatherState& gather = *mine->gather;
   if (gather.view.raw == 0 && elapsed(gather.started, now) > kGatherGiveUp) {
-    const bool keep = mine->restored || mine->working;
+    if (mine->since.raw != 0) {
+      start_gather(torus, false, resumption_cut(torus));
+      return;
+    }
+    const bool keep = mine->put_together;
     mine->gather.reset();
     if (!keep) drop_hosted(torus);
     return;
   }
-  bool waiting = false;
-  for (auto& [node, source] : gather.sources) waiting |= !source.done || source.refused;
-  if (!waiting) {
+  if (gather.complete()) {
     // All have answered, but it was not enough: ask everyone again, someone may have returned.
     start_gather(torus, gather.view.raw == 0, gather.cut_wanted);
     return;
   }
+  ask_again(torus, gather);
+}
+
+/// Those who have not answered, or not well.
+void BraidNode::Impl::ask_again(TorusId torus, GatherState& gather) {
   gather.retry_at = now + kGatherRetry;
   for (auto& [node, source] : gather.sources) {
     if (source.done && !source.refused) continue;
     if (source.refused || elapsed(gather.started, now) > milliseconds(1000)) {
       source = {};
-      send_gather(torus, node);
+      send_gather(torus, gather, node);
     }
   }
   if (elapsed(gather.started, now) > milliseconds(1000)) gather.started = now;
@@ -96,17 +167,21 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
     return;
   }
   CutNumber base = gather.from_epoch.raw;
-  GatherAnswer answer{.to = from};
-  answer.with_cut = gather.with_cut;
+  GatherAnswer answer{.to = from, .with_cut = gather.with_cut};
   if (gather.with_cut) {
     base = gather.cut_wanted == kScenarioCut ? 0 : gather.cut_wanted;
-    const auto& known = cuts[t];
-    const auto found = gather.cut_wanted != 0 ? known.find(gather.cut_wanted)
-                       : known.empty()        ? known.end()
-                                              : std::prev(known.end());
-    if (found != known.end()) {
+    if (const auto found = cut_for(cuts[t], gather); found != cuts[t].end()) {
       base = answer.cut = found->first;
-      answer.regions = found->second;
+      const CutRegions& cut = found->second;
+      answer.digests.assign(cut.digests.of.begin(), cut.digests.of.end());
+      std::vector<RegionPtr> regions;
+      const Halves lacking = kBothHalves & ~held_by(gather, answer.cut);
+      for (std::size_t r = kRegionCount; r-- > 0;) {  // the head first: a machine begins with it
+        if (cut.regions[r] && (half_of_region(r) & lacking) != 0) regions.push_back(cut.regions[r]);
+      }
+      answer.regions.emplace(std::move(regions));
+    } else {
+      answer.regions.emplace(std::vector<RegionPtr>{});
     }
   }
   const Epoch oldest{base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
@@ -120,42 +195,39 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   }
   if (seals_too) {
     for (const auto& [epoch, seal] : fixed_seals[t]) {
-      if (epoch.raw + 1 >= base && done.seals.size() < kSealedEpochsMax) done.seals.push_back(seal);
+      if (epoch.raw + 1 >= base && answer.seals.size() < kSealedEpochsMax) answer.seals.push_back(seal);
     }
   }
   answer.done = std::move(done);
-  // Whoever asks again has given up the answer before.
+  // Whoever asks again has given up the answer before; but while a cut is on its way, asking for packets is one more question.
   std::erase_if(gather_answers, [&](const GatherAnswer& other) {
-    return other.to == from && other.done.torus == gather.torus;
+    return other.to == from && other.done.torus == gather.torus && (gather.with_cut || !other.with_cut);
   });
-  gather_answers.push_back(std::move(answer));
+  // Packets only: a small answer that a view waits for overtakes the megabytes of a cut.
+  if (gather.with_cut) {
+    gather_answers.push_back(std::move(answer));
+  } else {
+    gather_answers.push_front(std::move(answer));
+  }
 }
 
 /// Builds the next message of the oldest answer. Called when nothing else waits to be sent: what was decided is fixed in the
-/// answer, but its megabytes are copied a part at a time, so that votes and heartbeats never wait behind them.
+/// answer, but its megabytes are sent a part at a time, so that votes and heartbeats never wait behind them.
 void BraidNode::Impl::continue_gather_answer() {
   GatherAnswer& answer = gather_answers.front();
   const std::uint64_t request = answer.done.request;
   const TorusId torus = answer.done.torus;
-  if (answer.with_cut) {
+  if (answer.regions) {
     GatherRegions message{.request = request, .torus = torus, .cut = answer.cut};
-    if (answer.cut != 0 && answer.next_region == 0) {
-      message.digests.assign(answer.regions.digests.of.begin(), answer.regions.digests.of.end());
-    }
-    std::size_t bytes = 0;
-    for (; answer.cut != 0 && answer.next_region < kRegionCount; ++answer.next_region) {
-      const auto& region = answer.regions.regions[answer.next_region];
-      if (!region) continue;
-      if (bytes > 0 && bytes + region->bytes.size() > kPartBytes) break;
-      message.regions.push_back(*region);
-      bytes += region->bytes.size();
-    }
-    if (answer.cut == 0 || answer.next_region == kRegionCount) answer.with_cut = false;
+    message.digests = std::exchange(answer.digests, {});
+    message.pieces = answer.regions->next();
+    if (answer.regions->done()) answer.regions.reset();
     ++answer.done.region_messages;
     send(answer.to, std::move(message));
     return;
   }
-  for (std::size_t bytes = 0; answer.next_packet < answer.packets.size() && bytes < kPartBytes;) {
+  std::size_t bytes = 0;
+  while (answer.next_packet < answer.packets.size() && bytes < kPartBytes) {
     GatherPacket message{.request = request, .torus = torus, .packet = {}};
     encode_packet(*answer.packets[answer.next_packet++], message.packet);
     bytes += message.packet.size();
@@ -163,49 +235,70 @@ void BraidNode::Impl::continue_gather_answer() {
     send(answer.to, std::move(message));
   }
   if (answer.next_packet < answer.packets.size()) return;
-  send(answer.to, std::move(answer.done));
+  if (answer.next_seal < answer.seals.size()) {
+    GatherSeals message{.request = request, .torus = torus, .seals = {}};
+    while (answer.next_seal < answer.seals.size() && bytes < kPartBytes && message.seals.size() < kSealsPerMessageMax) {
+      SealedEpoch& sealed = answer.seals[answer.next_seal++];
+      bytes += sizeof sealed + sealed.seal.injections.size() * sizeof(Injection);
+      message.seals.push_back(std::move(sealed));
+    }
+    ++answer.done.seal_messages;
+    send(answer.to, std::move(message));
+    return;
+  }
+  send(answer.to, answer.done);
   gather_answers.pop_front();
 }
 
 // --- Collecting. ---
 
 void BraidNode::Impl::on_gather_regions(NodeId from, const GatherRegions& message) {
-  if (message.torus.raw >= kTorusCount) return;
-  HostedTorus* mine = hosted[message.torus.raw].get();
-  if (!mine || !mine->gather || mine->gather->request != message.request) return;
-  GatherState& gather = *mine->gather;
-  const auto source = gather.sources.find(from);
-  if (source == gather.sources.end()) return;
+  GatherState* const gather = find_gather(message.torus, message.request);
+  if (!gather) return;
+  const auto source = gather->sources.find(from);
+  if (source == gather->sources.end()) return;
   ++source->second.region_messages;
-  gather.cuts_named.insert(message.cut);
+  gather->cuts_named.insert(message.cut);
   if (message.cut == 0) return;
-  CutRegions* into = nullptr;
   if (!message.digests.empty()) {
-    if (message.digests.size() != kRegionCount || gather.cuts.size() > 16) return;
+    if (message.digests.size() != kRegionCount || gather->cuts.size() > 16) return;
     CutRegions fresh;
     std::copy(message.digests.begin(), message.digests.end(), fresh.digests.of.begin());
-    for (auto& [cut, regions] : gather.cuts) {
-      if (cut == message.cut && regions.digests == fresh.digests) into = &regions;
-    }
-    if (!into) into = &gather.cuts.emplace_back(message.cut, std::move(fresh)).second;
-  }
-  for (const Region& region : message.regions) {
-    if (region.index >= kRegionCount) return;
-    const Digest256 digest = digest_of(region.bytes);
-    for (auto& [cut, regions] : gather.cuts) {
-      if (cut == message.cut && regions.digests.of[region.index] == digest && !regions.regions[region.index]) {
-        regions.regions[region.index] = std::make_shared<const Region>(region);
-      }
+    const bool known = std::any_of(gather->cuts.begin(), gather->cuts.end(), [&](const auto& entry) {
+      return entry.first == message.cut && entry.second.digests == fresh.digests;
+    });
+    if (!known) {
+      // Not the newest that we hold, then: begin again with the half that fits.
+      const auto own = cuts[message.torus.raw].find(message.cut);
+      const bool fits = own != cuts[message.torus.raw].end() && own->second.regions[kHeadRegion] &&
+                        own->second.digests == fresh.digests;
+      if (fits && gather->cuts.empty()) begin_restore(message.torus, message.cut, fresh.digests);
+      gather->cuts.emplace_back(message.cut, std::move(fresh));
     }
   }
+  for (const RegionPiece& piece : message.pieces) {
+    gather->region_bytes += piece.bytes.bytes.size();
+    const auto region = gather->region_bytes <= 3 * kCutBytesMax ? source->second.builder.add(piece) : Error::kTooLarge;
+    if (!region) {
+      ++messages_refused;  // the answer is then shorter than its end says, and is asked for again
+      --source->second.region_messages;
+      return;
+    }
+    if (!*region) continue;
+    const std::size_t r = (*region)->index;
+    const Digest256 digest = digest_of((*region)->bytes);
+    for (auto& [cut, regions] : gather->cuts) {
+      if (cut == message.cut && regions.digests.of[r] == digest && !regions.regions[r]) regions.regions[r] = *region;
+    }
+  }
+  feed_restore(message.torus);
 }
 
 void BraidNode::Impl::on_gather_packet(NodeId from, const GatherPacket& message) {
-  if (message.torus.raw >= kTorusCount) return;
-  HostedTorus* mine = hosted[message.torus.raw].get();
-  if (!mine || !mine->gather || mine->gather->request != message.request) return;
-  const auto source = mine->gather->sources.find(from);
-  if (source == mine->gather->sources.end()) return;
+  GatherState* const gather = find_gather(message.torus, message.request);
+  if (!gather) return;
+  const auto source = gather->sources.find(from);
+  if (source == gather->sources.end()) return;
   ByteReader reader(message.packet);
   auto packet = decode_packet(reader);
   if (!packet || !reader.finished() || packet->run != view.run) {
@@ -216,27 +309,31 @@ void BraidNode::Impl::on_gather_packet(NodeId from, const GatherPacket& message)
   source->second.packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
 }
 
-void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
-  if (done.torus.raw >= kTorusCount) return;
-  HostedTorus* mine = hosted[done.torus.raw].get();
-  if (!mine || !mine->gather || mine->gather->request != done.request) return;
-  GatherState& gather = *mine->gather;
-  const auto found = gather.sources.find(from);
-  if (found == gather.sources.end()) return;
-  GatherSource& source = found->second;
-  source.done = true;
-  source.refused = done.refused || (gather.view.raw != 0 && done.view != gather.view) ||
-                   source.region_messages < done.region_messages ||
-                   source.packet_messages < done.packet_messages;
-  if (source.refused) return;
-  for (const SealedEpoch& seal : done.seals) {
-    SealedEpoch& known = gather.seals[seal.epoch];
+void BraidNode::Impl::on_gather_seals(NodeId from, const GatherSeals& message) {
+  GatherState* const gather = find_gather(message.torus, message.request);
+  if (!gather) return;
+  const auto source = gather->sources.find(from);
+  if (source == gather->sources.end()) return;
+  ++source->second.seal_messages;
+  for (const SealedEpoch& seal : message.seals) {
+    if (gather->seals.size() >= kSealedEpochsMax && !gather->seals.contains(seal.epoch)) continue;
+    SealedEpoch& known = gather->seals[seal.epoch];
     if (seal.view >= known.view) known = seal;
   }
-  for (const auto& [node, each] : gather.sources) {
-    if (!each.done || each.refused) return;
-  }
-  gather_complete(done.torus);
+}
+
+void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
+  GatherState* const gather = find_gather(done.torus, done.request);
+  if (!gather) return;
+  const auto found = gather->sources.find(from);
+  if (found == gather->sources.end()) return;
+  GatherSource& source = found->second;
+  source.done = true;
+  source.refused = done.refused || (gather->view.raw != 0 && done.view != gather->view) ||
+                   source.region_messages < done.region_messages || source.packet_messages < done.packet_messages ||
+                   source.seal_messages < done.seal_messages;
+  HostedTorus& mine = *hosted[done.torus.raw];
+  if (mine.gather && gather == &*mine.gather && gather->complete()) gather_complete(done.torus);
 }
 
 }  // namespace rse

@@ -4,6 +4,25 @@
 
 namespace rse {
 
+namespace {
+
+void replay(const RunEpoch& work) {
+  TorusMachine& machine = *work.machine;
+  ReplayResult& result = *work.replayed;
+  for (const ReplayedEpoch& each : work.replay) {
+    const bool inputs = machine.needs_inputs();
+    if (machine.next_epoch() != each.sealed->epoch || (inputs && !(each.from_next && each.from_previous))) return;
+    machine.run_epoch(inputs ? each.from_next.get() : nullptr, inputs ? each.from_previous.get() : nullptr);
+    const Packet& packet = machine.seal(each.sealed->seal);
+    result.last_sealed = packet.epoch;
+    if (!machine.alarm().empty()) result.alarms.push_back(machine.alarm());
+    if (packet.projection != each.sealed->projection) result.differs.push_back(packet.epoch);
+    if (machine.cut_due()) return;
+  }
+}
+
+}  // namespace
+
 void execute(const RunEpoch& work) {
   switch (work.kind) {
     case RunEpoch::Kind::kRun:
@@ -28,10 +47,15 @@ void execute(const RunEpoch& work) {
       }
       return;
     }
+    case RunEpoch::Kind::kReplay: replay(work); return;
     case RunEpoch::Kind::kRestore: {
-      std::vector<Bytes> regions(kRegionCount);
-      for (std::size_t r = 0; r < kRegionCount; ++r) regions[r] = work.before->regions[r]->bytes;
-      if (auto result = work.machine->restore(regions); !result) *work.failure = result.error();
+      std::optional<Error>& failure = *work.failure;
+      for (const RegionPtr& region : work.regions) {
+        if (failure) return;
+        if (auto read = work.machine->restore_region(region->index, region->bytes); !read) failure = read.error();
+      }
+      if (failure || !work.last) return;
+      if (auto ended = work.machine->end_restore(); !ended) failure = ended.error();
       return;
     }
     case RunEpoch::Kind::kLoad:
@@ -184,7 +208,8 @@ void BraidNode::Impl::send(NodeId to, Message message) {
   const NodeId hop = route(to);
   if (hop.raw == 0) return;
   const bool bulk = std::holds_alternative<ShardPart>(message) || std::holds_alternative<GatherRegions>(message) ||
-                    std::holds_alternative<GatherPacket>(message) || std::holds_alternative<GatherDone>(message) ||
+                    std::holds_alternative<GatherPacket>(message) || std::holds_alternative<GatherSeals>(message) ||
+                    std::holds_alternative<GatherDone>(message) ||
                     std::holds_alternative<ScenarioPart>(message);
   (bulk ? bulk_out : send_out).push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
 }
@@ -197,7 +222,7 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
     // Relaying for a pair that cannot talk: one hop only, and only for the sender's own words.
     const auto to = peers.find(envelope.destination);
     if (envelope.origin == from && to != peers.end() && to->second.linked) {
-      send_out.push_back({envelope.destination, envelope});
+      send_out.push_back({envelope.destination, kept(envelope)});
     }
     return;
   }
@@ -229,6 +254,7 @@ void BraidNode::Impl::dispatch(NodeId from, const Message& message) {
     void operator()(const GatherRegions& m) { braid.on_gather_regions(from, m); }
     void operator()(const GatherPacket& m) { braid.on_gather_packet(from, m); }
     void operator()(const GatherDone& m) { braid.on_gather_done(from, m); }
+    void operator()(const GatherSeals& m) { braid.on_gather_seals(from, m); }
     void operator()(const Prepare& m) { braid.on_prepare(from, m); }
     void operator()(const Promise& m) { braid.on_promise(from, m); }
     void operator()(const Reject& m) { braid.on_reject(from, m); }

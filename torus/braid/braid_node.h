@@ -43,7 +43,7 @@ struct Recovered {
 struct PersistVote { Bytes record; };                       // replaces the one before
 struct PersistCut {                                         // adds a cut; DropCuts removes
   RunId run; TorusId torus; CutNumber cut; Halves halves; RegionDigests digests;
-  std::vector<std::shared_ptr<const Region>> regions;       // all regions of `halves`
+  std::vector<RegionPtr> regions;                           // all regions of `halves`
 };
 struct PersistSeals { std::vector<RecoveredSeal> seals; };  // appends to the journal
 struct PersistScenario {                                    // adds a scenario; all others but `keep` may go
@@ -53,21 +53,30 @@ struct PersistScenario {                                    // adds a scenario; 
 /// Cuts of other runs, or of this run and older than `keep_from`, may go, with the seals before `keep_from` - 3.
 struct DropCuts { RunId run; CutNumber keep_from; };
 
-/// All regions of a torus at a cut, or those of a shard; unchanged ones are shared with the cut before.
-struct CutRegions {
-  RegionDigests digests;
-  Halves halves = 0;
-  std::array<std::shared_ptr<const Region>, kRegionCount> regions{};
+/// An epoch that the host before had sealed: run again, and sealed as it was.
+struct ReplayedEpoch {
+  std::shared_ptr<const Packet> from_next, from_previous;  // null where the machine needs none
+  std::shared_ptr<const Packet> sealed;                    // what the torus has published of it
 };
-/// What a worker does with a machine: run its next epoch; or put it in the canonical form of a cut; or build it again.
+struct ReplayResult {
+  std::vector<std::string> alarms;
+  std::vector<Epoch> differs;  // from what was published: determinism is broken
+  std::optional<Epoch> last_sealed;
+};
+/// What a worker does with a machine: run its next epoch, or many that are known already; put it in the canonical form of a
+/// cut; build it again.
 struct RunEpoch {
-  enum class Kind : std::uint8_t { kRun, kTakeCut, kRestore, kLoad };
+  enum class Kind : std::uint8_t { kRun, kReplay, kTakeCut, kRestore, kLoad };
   Kind kind{};
   TorusId torus;
   TorusMachine* machine = nullptr;
   std::shared_ptr<const Packet> from_next, from_previous;  // kRun; both null when no inputs are needed
-  std::shared_ptr<const CutRegions> before;                // kTakeCut: may be null; kRestore: the whole cut
+  std::vector<ReplayedEpoch> replay;                       // kReplay: in order; it ends early where a cut is due
+  std::shared_ptr<ReplayResult> replayed;                  // kReplay: filled in
+  std::shared_ptr<const CutRegions> before;                // kTakeCut: may be null
   std::shared_ptr<CutRegions> taken;                       // kTakeCut: filled in
+  std::vector<RegionPtr> regions;                          // kRestore: some more of a cut, the head first of all
+  bool last = false;                                       // kRestore: these complete it
   RunId run;                                               // kLoad
   std::shared_ptr<const Scenario> scenario;                // kLoad
   std::shared_ptr<std::optional<Error>> failure;           // kRestore, kLoad: filled in

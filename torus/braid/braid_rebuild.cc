@@ -22,6 +22,17 @@ void BraidNode::Impl::drop_hosted(TorusId torus) {
   mine.reset();
 }
 
+void BraidNode::Impl::forget_machine(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  if (mine.working) dropped[torus.raw].push_back(std::move(mine.machine));
+  mine.machine.reset();
+  mine.working = mine.put_together = mine.restored = mine.cut_due = false;
+  mine.restoring.reset();
+  mine.taking.reset();
+  mine.replayed.reset();
+  mine.failure.reset();
+}
+
 /// The cut that a resumption has fixed for this torus, as a Gather names it; 0: none, the newest will do.
 CutNumber BraidNode::Impl::resumption_cut(TorusId torus) const {
   if (view.resumed != view.hosted_since[torus.raw]) return 0;
@@ -47,7 +58,7 @@ void BraidNode::Impl::begin_hosting(TorusId torus) {
   }
   event(BraidEvent::Kind::kRebuildStarted,
         std::string("torus ") + letter_of(torus) + " is put together here", self.node, torus);
-  start_gather(torus, false, resumption_cut(torus));
+  gather_officially(torus);
 }
 
 /// Whether this node should get ready for a torus that it does not host: one that will come here if a silent peer is lost, or
@@ -219,18 +230,11 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
     if (!connects) {
       // While we caught up, a durable cut let the others forget what we lack: begin again from a newer cut.
       const bool speculative = gather.view.raw == 0;
-      if (mine.working) dropped[torus.raw].push_back(std::move(mine.machine));
-      mine.machine.reset();
-      mine.working = mine.restored = mine.cut_due = false;
-      mine.taking.reset();
-      mine.failure.reset();
+      forget_machine(torus);
       start_gather(torus, speculative, speculative ? 0 : resumption_cut(torus));
       return;
     }
-    merge_gathered(torus, *chains);
-    mine.official_when_idle |= gather.view.raw != 0;
-    mine.gather.reset();
-    if (mine.official_when_idle && mine.restored && !mine.working) become_official(torus);
+    gathered(torus, *chains);
     return;
   }
   if (!chains) {
@@ -264,41 +268,100 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
     gather.retry_at = now + milliseconds(50);  // asked again once the scenario is here
     return;
   }
-  merge_gathered(torus, *chains);
-  mine.official_when_idle |= gather.view.raw != 0;
-  mine.gather.reset();
   mine.cut_taken = *best;
   if (*best == 0) {
+    forget_machine(torus);
     load_machine(torus);
+  } else {
+    mine.put_together = true;
+    mine.last_sealed = Epoch{*best - 1};
+    cuts[torus.raw][*best] = whole;
+    mine.chosen = std::move(whole);
+    begin_restore(torus, *best, mine.chosen.digests);
+  }
+  gathered(torus, *chains);
+  feed_restore(torus);
+}
+
+/// An answer is whole. The view's own question may have been asked beside it: then that one goes on.
+void BraidNode::Impl::gathered(TorusId torus, const GatheredChains& chains) {
+  HostedTorus& mine = *hosted[torus.raw];
+  merge_gathered(torus, chains);
+  mine.official_when_idle |= mine.gather->view.raw != 0;
+  mine.gather.reset();
+  if (mine.fence) {
+    mine.gather = std::exchange(mine.fence, std::nullopt);
+    if (mine.gather->complete()) gather_complete(torus);
     return;
   }
-  mine.last_sealed = Epoch{*best - 1};
-  cuts[torus.raw][*best] = whole;
+  if (mine.official_when_idle && mine.restored && !mine.working) become_official(torus);
+}
+
+// --- Restoring, while the cut arrives. ---
+
+void BraidNode::Impl::begin_restore(TorusId torus, CutNumber cut, const RegionDigests& digests) {
+  HostedTorus& mine = *hosted[torus.raw];
+  if (mine.restoring && mine.restoring->cut == cut && mine.restoring->digests == digests) return;
+  const bool put_together = mine.put_together;
+  forget_machine(torus);
+  mine.put_together = put_together;
   mine.machine = make_machine(torus);
-  mine.failure = std::make_shared<std::optional<Error>>();
-  mine.working = true;
+  mine.restoring = Restoring{cut, digests, {}};
+  feed_restore(torus);
+}
+
+/// Gives the worker the regions that have come since it was last given some; the head comes first.
+void BraidNode::Impl::feed_restore(TorusId torus) {
+  HostedTorus* const mine = hosted[torus.raw].get();
+  if (!mine || !mine->restoring || mine->working) return;
+  Restoring& restoring = *mine->restoring;
   RunEpoch work;
+  const auto give = [&](const CutRegions& from) {
+    if (from.digests != restoring.digests) return;
+    for (std::size_t r = kRegionCount; r-- > 0;) {
+      if (!from.regions[r] || restoring.given[r]) continue;
+      restoring.given[r] = true;
+      work.regions.push_back(from.regions[r]);
+    }
+  };
+  const auto own = cuts[torus.raw].find(restoring.cut);
+  if (own != cuts[torus.raw].end()) give(own->second);
+  if (mine->put_together) give(mine->chosen);
+  if (mine->gather) {
+    for (const auto& [cut, regions] : mine->gather->cuts) {
+      if (cut == restoring.cut && restoring.given[kHeadRegion]) give(regions);
+    }
+  }
+  work.last = mine->put_together && restoring.given.all();
+  if (work.regions.empty() && !work.last) return;
   work.kind = RunEpoch::Kind::kRestore;
   work.torus = torus;
-  work.machine = mine.machine.get();
-  work.before = std::make_shared<const CutRegions>(std::move(whole));
-  work.failure = mine.failure;
+  work.machine = mine->machine.get();
+  work.failure = mine->failure = std::make_shared<std::optional<Error>>();
+  if (work.last) mine->restoring.reset();
+  mine->working = true;
   work_out.push_back(std::move(work));
 }
 
-/// A worker has loaded or restored the machine.
+/// A worker has loaded the machine, or restored some more of it.
 void BraidNode::Impl::restored(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
   const auto failure = *std::exchange(mine.failure, nullptr);
   if (failure) {
     event(BraidEvent::Kind::kAlarm,
           std::string("torus ") + letter_of(torus) + " cannot be restored: " + to_string(*failure), self.node, torus);
-    cuts[torus.raw].erase(mine.cut_taken);
-    mine.machine.reset();
+    const bool chosen = mine.put_together;
+    cuts[torus.raw].erase(mine.restoring ? mine.restoring->cut : mine.cut_taken);
+    forget_machine(torus);
     mine.official_when_idle = false;
-    if (mine.since.raw != 0 && mine.cut_taken != 0) start_gather(torus, false, resumption_cut(torus));
+    if (chosen && mine.since.raw != 0 && mine.cut_taken != 0) start_gather(torus, false, resumption_cut(torus));
     return;
   }
+  if (mine.restoring) {
+    feed_restore(torus);
+    return;
+  }
+  mine.chosen = {};
   mine.restored = true;
   PacketLog& log = logs[torus.raw];
   if (log.empty() && mine.cut_taken != 0) {

@@ -8,6 +8,7 @@ constexpr Duration kResendAfter = milliseconds(20);
 constexpr Duration kSealFlushEvery = milliseconds(100);
 constexpr std::size_t kResendPacketsMax = 16;
 constexpr std::size_t kUnreadSealedMax = 8192;
+constexpr std::size_t kReplayEpochsMax = 256;  // in one piece of work: as many as between two cuts
 
 bool is_idle(const Projection& projection) {
   return projection.quiet && projection.next_event_time.raw == ~0ull;
@@ -42,6 +43,7 @@ void BraidNode::Impl::advance(TorusId torus) {
     take_cut(torus);
     return;
   }
+  if (replay_known(torus)) return;
   TorusMachine& machine = *mine->machine;
   RunEpoch work;
   work.kind = RunEpoch::Kind::kRun;
@@ -60,6 +62,80 @@ void BraidNode::Impl::advance(TorusId torus) {
   if (mine->official && !mine->replaying && idle_wait(torus)) return;
   mine->working = true;
   work_out.push_back(std::move(work));
+}
+
+/// Runs the epochs whose packets are known, as far as their inputs are here, in one piece of work: handing them over to a
+/// worker one at a time costs more than running them. False: the next one is not known, or its inputs are not here.
+bool BraidNode::Impl::replay_known(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const PacketLog& next = logs[next_torus(torus).raw];
+  const PacketLog& previous = logs[previous_torus(torus).raw];
+  std::vector<ReplayedEpoch> known;
+  Epoch epoch = mine.machine->next_epoch();
+  while (known.size() < kReplayEpochsMax) {
+    ReplayedEpoch one{nullptr, nullptr, logs[torus.raw].find(epoch)};
+    if (!one.sealed) break;
+    if (epoch.raw >= kLookaheadEpochs) {
+      const Epoch input{epoch.raw - kLookaheadEpochs};
+      one.from_next = next.find(input);
+      one.from_previous = previous.find(input);
+    }
+    epoch = one.sealed->next_epoch;
+    known.push_back(std::move(one));
+  }
+  if (known.empty()) return false;
+  if (mine.machine->needs_inputs() && !(known.front().from_next && known.front().from_previous)) return false;
+  RunEpoch work;
+  work.kind = RunEpoch::Kind::kReplay;
+  work.torus = torus;
+  work.machine = mine.machine.get();
+  work.replay = std::move(known);
+  work.replayed = mine.replayed = std::make_shared<ReplayResult>();
+  mine.working = true;
+  work_out.push_back(std::move(work));
+  return true;
+}
+
+void BraidNode::Impl::finish_replay(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const auto result = std::exchange(mine.replayed, nullptr);
+  RSE_ASSERT(result->last_sealed, "the first of a replay's epochs was ready to run");
+  const Epoch last = *result->last_sealed;
+  for (const std::string& text : result->alarms) alarm(torus, last, text);
+  for (Epoch epoch : result->differs) {
+    alarm(torus, epoch,
+          std::string("torus ") + letter_of(torus) + ", epoch " + std::to_string(epoch.raw) +
+              ": replay differs from the projection that the host before had published; determinism is broken");
+  }
+  const Epoch first{mine.last_sealed.raw + 1};
+  note_sealed(torus, last);
+  if (!mine.official) return;
+  for (const PacketPtr& packet : logs[torus.raw].from(first)) {
+    if (packet->epoch > last) break;
+    publish(torus, packet);
+  }
+}
+
+/// For the operator, once a second where it is said again and again.
+void BraidNode::Impl::alarm(TorusId torus, Epoch epoch, const std::string& text) {
+  if (elapsed(alarms_said[text], now) <= milliseconds(1000)) return;
+  alarms_said[text] = now;
+  event(BraidEvent::Kind::kAlarm, text, self.node, torus, epoch);
+}
+
+/// The machine has sealed `epoch`, for the first time or again.
+void BraidNode::Impl::note_sealed(TorusId torus, Epoch epoch) {
+  HostedTorus& mine = *hosted[torus.raw];
+  mine.last_sealed = epoch;
+  if (mine.machine->cut_due()) mine.cut_due = true;
+  if (mine.replaying && mine.machine->next_epoch() >= mine.replay_until) {
+    mine.replaying = false;
+    event(BraidEvent::Kind::kRebuilt,
+          std::string("torus ") + letter_of(torus) + " runs here again from epoch " +
+              std::to_string(mine.machine->next_epoch().raw),
+          self.node, torus, mine.machine->next_epoch());
+    next_heartbeat = now;
+  }
 }
 
 /// Where nothing is pending anywhere, epochs idle slowly: no machine is kept busy by an empty cluster.
@@ -91,6 +167,8 @@ void BraidNode::Impl::on_epoch_done(TorusId torus) {
   mine->working = false;
   if (mine->taking) {
     cut_taken(torus);
+  } else if (mine->replayed) {
+    finish_replay(torus);
   } else if (mine->failure) {
     restored(torus);
   } else {
@@ -127,31 +205,19 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
     seal.waiting = !mine.waiting.empty();
   }
   auto packet = std::make_shared<Packet>(machine.seal(std::move(seal)));
-  mine.last_sealed = epoch;
-  if (!machine.alarm().empty() && elapsed(alarms_said[machine.alarm()], now) > milliseconds(1000)) {
-    alarms_said[machine.alarm()] = now;
-    event(BraidEvent::Kind::kAlarm, machine.alarm(), self.node, torus, epoch);
-  }
+  if (!machine.alarm().empty()) alarm(torus, epoch, machine.alarm());
   if (known) {
     if (known->projection != packet->projection) {
-      event(BraidEvent::Kind::kAlarm,
+      alarm(torus, epoch,
             std::string("torus ") + letter_of(torus) + ", epoch " + std::to_string(epoch.raw) +
-                ": replay differs from the projection that the host before had published; determinism is broken",
-            self.node, torus, epoch);
+                ": replay differs from the projection that the host before had published; determinism is broken");
     }
   } else {
     const bool appended = log.append(packet);
     RSE_ASSERT(appended, "our own next packet is the one that is wanted");
     keep_seal(*packet);
   }
-  if (machine.cut_due()) mine.cut_due = true;
-  if (mine.replaying && epoch.raw + 1 > mine.replay_until.raw) {
-    mine.replaying = false;
-    event(BraidEvent::Kind::kRebuilt,
-          std::string("torus ") + letter_of(torus) + " runs here again from epoch " + std::to_string(epoch.raw),
-          self.node, torus, epoch);
-    next_heartbeat = now;
-  }
+  note_sealed(torus, epoch);
   if (mine.official) publish(torus, known ? known : packet);
 }
 

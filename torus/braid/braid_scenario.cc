@@ -121,7 +121,7 @@ void BraidNode::Impl::load_machine(TorusId torus) {
   }
   if (!mine.machine) mine.machine = make_machine(torus);
   mine.failure = std::make_shared<std::optional<Error>>();
-  mine.working = true;
+  mine.working = mine.put_together = true;
   RunEpoch work;
   work.kind = RunEpoch::Kind::kLoad;
   work.torus = torus;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bitset>
 #include <deque>
 #include <functional>
 #include <map>
@@ -18,6 +19,7 @@
 namespace rse {
 
 inline constexpr std::size_t kWaitingInjectionsMax = 1u << 16;  // per torus and node; then kTooMany
+inline constexpr std::size_t kCutBytesMax = kRegionBytesMax;    // of a cut that somebody sends us
 inline constexpr std::uint64_t kOldBatch = 2;                   // inputs of c - 1 and c are kept with cut c + 1
 
 struct PeerState {
@@ -48,7 +50,8 @@ struct Holder {
 struct GatherSource {
   bool done = false;
   bool refused = false;
-  std::uint32_t region_messages = 0, packet_messages = 0;
+  std::uint32_t region_messages = 0, packet_messages = 0, seal_messages = 0;
+  RegionBuilder builder;
   std::vector<PacketPtr> packets;
 };
 using GatheredChains = std::array<std::vector<PacketPtr>, kTorusCount>;
@@ -63,20 +66,27 @@ struct GatherState {
   std::map<NodeId, GatherSource> sources;
   std::vector<std::pair<CutNumber, CutRegions>> cuts;
   std::set<CutNumber> cuts_named;  // that some source has at least a part of
+  std::size_t region_bytes = 0;    // received
   std::map<Epoch, SealedEpoch> seals;
   Instant started;
   Instant retry_at;
+  bool complete() const {
+    return std::all_of(sources.begin(), sources.end(),
+                       [](const auto& source) { return source.second.done && !source.second.refused; });
+  }
 };
 
 /// What a node has decided to answer to a Gather, and how far it has been sent.
 struct GatherAnswer {
   NodeId to;
-  bool with_cut = false;  // regions are still to be sent
+  bool with_cut = false;  // asked for
   CutNumber cut = 0;
-  CutRegions regions;
-  std::size_t next_region = 0;
+  std::vector<Digest256> digests;
+  std::optional<RegionSender> regions;  // still to be sent
   std::vector<PacketPtr> packets;
   std::size_t next_packet = 0;
+  std::vector<SealedEpoch> seals;
+  std::size_t next_seal = 0;
   GatherDone done;
 };
 
@@ -85,12 +95,19 @@ struct ReturnMachine {
   void operator()(TorusMachine* machine) const { pool ? pool->give(machine) : delete machine; }
 };
 using MachinePtr = std::unique_ptr<TorusMachine, ReturnMachine>;
+/// A machine that is restored from a cut while the cut arrives.
+struct Restoring {
+  CutNumber cut = 0;
+  RegionDigests digests;
+  std::bitset<kRegionCount> given;  // to the worker
+};
 
 /// A torus hosted here, or being got ready to be.
 struct HostedTorus {
   MachinePtr machine;
   bool working = false;       // a worker has the machine
   bool discard = false;       // drop it when the worker gives it back
+  bool put_together = false;  // all is here that the machine is restored from; it may not be ready yet
   bool restored = false;      // the machine has a state
   bool official = false;      // the view names us and all that must answer have: may seal and send
   ViewNumber since;           // view for which it is official or being made so
@@ -102,11 +119,15 @@ struct HostedTorus {
   std::vector<Holder> holders;
   bool persisted_cut = true;  // newest own cut is on our own disk
   std::optional<GatherState> gather;
+  std::optional<GatherState> fence;  // the view's own question, asked while the speculative gather is still under way
+  std::optional<Restoring> restoring;
+  CutRegions chosen;                 // put_together: the cut that it is restored from
   bool official_when_idle = false;  // the gather that makes it official is complete, a worker still has the machine
   std::uint32_t catch_up_rounds = 0;
   Instant take_over_asked;
   Instant idle_since;
   std::shared_ptr<CutRegions> taking;
+  std::shared_ptr<ReplayResult> replayed;
   std::shared_ptr<std::optional<Error>> failure;
   std::deque<std::pair<Injection, NodeId>> waiting;  // accepted, not sealed; and who asked
   std::map<Epoch, std::vector<std::pair<Injection, NodeId>>> unanswered;  // sealed, not yet held by two
@@ -123,6 +144,8 @@ struct ClientRequest {
 struct ShardAssembly {
   CutNumber cut = 0, base = 0;
   std::uint32_t next_part = 0;
+  std::size_t bytes = 0;
+  RegionBuilder builder;
   CutRegions regions;
 };
 
@@ -190,8 +213,12 @@ struct BraidNode::Impl {
   // --- braid_running.cc ---
   void advance(TorusId torus);
   bool idle_wait(TorusId torus);
+  bool replay_known(TorusId torus);
   void on_epoch_done(TorusId torus);
   void finish_epoch(TorusId torus);
+  void finish_replay(TorusId torus);
+  void note_sealed(TorusId torus, Epoch epoch);
+  void alarm(TorusId torus, Epoch epoch, const std::string& text);
   void publish(TorusId torus, const PacketPtr& packet);
   void send_packet(NodeId to, TorusId torus, const PacketPtr& packet);
   void resend(NodeId to);
@@ -232,18 +259,27 @@ struct BraidNode::Impl {
   void consider_staging();
   enum class GatherScope : std::uint8_t { kWhatIsMissing, kEverything };
   void start_gather(TorusId torus, bool speculative, CutNumber cut_wanted, GatherScope scope = GatherScope::kWhatIsMissing);
-  void send_gather(TorusId torus, NodeId to);
+  void gather_officially(TorusId torus);
+  GatherState make_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
+  GatherState* find_gather(TorusId torus, std::uint64_t request);
+  void send_gather(TorusId torus, const GatherState& state, NodeId to);
   void on_gather(NodeId from, const Gather& gather);
   void continue_gather_answer();
   void on_gather_regions(NodeId from, const GatherRegions& regions);
   void on_gather_packet(NodeId from, const GatherPacket& packet);
+  void on_gather_seals(NodeId from, const GatherSeals& seals);
   void on_gather_done(NodeId from, const GatherDone& done);
   void retry_gather(TorusId torus);
+  void ask_again(TorusId torus, GatherState& gather);
   void gather_complete(TorusId torus);
   std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, const GatheredChains& chains,
                                     CutRegions& out) const;
   std::optional<GatheredChains> gathered_chains(TorusId torus) const;
+  void gathered(TorusId torus, const GatheredChains& chains);
   void merge_gathered(TorusId torus, const GatheredChains& chains);
+  void forget_machine(TorusId torus);
+  void begin_restore(TorusId torus, CutNumber cut, const RegionDigests& digests);
+  void feed_restore(TorusId torus);
   void restored(TorusId torus);
   void become_official(TorusId torus);
   void on_take_over(NodeId from, const TakeOver& take_over);

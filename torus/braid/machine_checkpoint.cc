@@ -107,25 +107,44 @@ const RegionDigests& TorusMachine::region_digests(
 
 Result<void> TorusMachine::restore(std::span<const Bytes> regions) {
   impl_->clear();
-  if (auto read = impl_->read_regions(regions); !read) {
+  if (regions.size() != kRegionCount) return Error::kMalformed;
+  RSE_CHECK(restore_region(kHeadRegion, regions[kHeadRegion]));
+  for (std::size_t region = 0; region < kCellRegionCount; ++region) {
+    RSE_CHECK(restore_region(region, regions[region]));
+  }
+  return end_restore();
+}
+
+Result<void> TorusMachine::restore_region(std::size_t region, std::span<const std::byte> bytes) {
+  if (region == kHeadRegion) impl_->clear();
+  auto read = impl_->read_region(region, bytes);
+  if (!read) impl_->clear();
+  return read;
+}
+
+Result<void> TorusMachine::end_restore() {
+  const auto earliest = impl_->torus.next_event_time();
+  const bool good = impl_->phase == MachinePhase::kRestoring && impl_->regions_read == kRegionCount &&
+                    !(earliest && *earliest < impl_->epochs.start);
+  if (!good) {
     impl_->clear();
-    return read;
+    return Error::kMalformed;
   }
   impl_->phase = MachinePhase::kReady;
   return {};
 }
 
-Result<void> TorusMachine::Impl::read_regions(std::span<const Bytes> regions) {
-  if (regions.size() != kRegionCount) return Error::kMalformed;
-  for (const Bytes& region : regions) {
-    if (region.size() > kRegionBytesMax) return Error::kTooLarge;
+Result<void> TorusMachine::Impl::read_region(std::size_t region, std::span<const std::byte> bytes) {
+  if (bytes.size() > kRegionBytesMax) return Error::kTooLarge;
+  if (region == kHeadRegion) {
+    RSE_CHECK(read_head(bytes));
+    phase = MachinePhase::kRestoring;
+  } else {
+    if (phase != MachinePhase::kRestoring || region >= kCellRegionCount) return Error::kMalformed;
+    RSE_CHECK(torus.read_region(region, bytes));
   }
-  RSE_CHECK(read_head(regions[kHeadRegion]));
-  for (std::size_t region = 0; region < kCellRegionCount; ++region) {
-    RSE_CHECK(torus.read_region(region, regions[region]));
-  }
-  const auto earliest = torus.next_event_time();
-  if (earliest && *earliest < epochs.start) return Error::kMalformed;
+  region_sizes[region] = bytes.size();
+  ++regions_read;
   return {};
 }
 

@@ -10,9 +10,9 @@
 
 namespace rse {
 
-//  kEmpty --load, restore--> kReady --run_epoch--> kAwaitingSeal --seal--> kReady
-//     ^------- error of load, restore ------'
-enum class MachinePhase : std::uint8_t { kEmpty, kReady, kAwaitingSeal };
+//  kEmpty --load, or head--> kRestoring --all regions--> kReady --run_epoch--> kAwaitingSeal --seal--> kReady
+//     ^------------------ error ----------------------------'
+enum class MachinePhase : std::uint8_t { kEmpty, kRestoring, kReady, kAwaitingSeal };
 
 enum class Coupling : std::uint8_t { kOff = 0, kOn = 1 };
 
@@ -43,7 +43,7 @@ struct TorusMachine::Impl {
   void write_machine_head(Bytes& out) const;
   Result<void> read_head(std::span<const std::byte> bytes);
   Result<void> read_own_epochs(ByteReader& reader);
-  Result<void> read_regions(std::span<const Bytes> regions);
+  Result<void> read_region(std::size_t region, std::span<const std::byte> bytes);
 
   Torus torus;
   RunId run;
@@ -71,6 +71,7 @@ struct TorusMachine::Impl {
   RegionDigests digests;
   std::array<std::size_t, kRegionCount> region_sizes{};  // when last serialised: what to reserve
   bool digests_known = false;
+  std::size_t regions_read = 0;  // while restoring
 };
 
 }  // namespace rse

@@ -13,21 +13,14 @@
 #include "torus/base/bytes.h"
 #include "torus/base/digest.h"
 #include "torus/braid/packet.h"
+#include "torus/braid/region.h"
 #include "torus/braid/view.h"
 
 namespace rse {
 
 inline constexpr std::size_t kMessageBytesMax = 16u << 20;
-/// Regions and scenarios travel in parts of about this size, so that a heartbeat never waits behind megabytes.
-inline constexpr std::size_t kPartBytes = 256u << 10;
-
 using CutNumber = std::uint64_t;
 inline constexpr CutNumber kScenarioCut = ~CutNumber{0};  // in Gather only, where 0 means the newest
-
-/// Which of a torus's regions a node holds: bit 0 the even ones, bit 1 the odd ones.
-using Halves = std::uint8_t;
-inline constexpr Halves kBothHalves = 3;
-constexpr Halves half_of_region(std::size_t region) { return region % 2 == 0 ? 1 : 2; }
 
 /// Proof of life and everything cumulative: safe to lose, repeat and reorder. Sent every interval and when it changes.
 struct Heartbeat {
@@ -56,11 +49,6 @@ struct PacketMessage {
   Packet packet;
 };
 
-struct Region {
-  std::uint8_t index = 0;  // 0..128
-  Bytes bytes;
-};
-
 /// Part of a shard of a cut, from the host to a holder: regions that changed since `base` (0: all are sent).
 struct ShardPart {
   ViewNumber view;
@@ -72,7 +60,7 @@ struct ShardPart {
   std::uint32_t part = 0;           // from 0
   bool last = false;
   std::vector<Digest256> digests;   // of all regions, in part 0 only: exactly kRegionCount
-  std::vector<Region> regions;
+  std::vector<RegionPiece> pieces;
 };
 
 /// From the holder: it has the shard (on disk, if it has a data directory), or it lacks the base and wants all of it.
@@ -83,6 +71,10 @@ struct ShardAck {
   Halves halves = 0;
   bool held = false;
 };
+
+/// Some of the regions of a cut of one torus, as a node holds them.
+struct HeldCut { CutNumber cut = 0; Halves halves = 0; };
+inline constexpr std::size_t kHoldingsMax = 16;
 
 /// From a node that rebuilds or takes over a torus, to whoever may hold something of it.
 struct Gather {
@@ -95,6 +87,8 @@ struct Gather {
   Epoch from_epoch;          // with_cut = false: the first epoch the requester's machine will run
   CutNumber cut_wanted = 0;  // 0: the newest the holder has; kScenarioCut: none, all packets; else exactly this
   bool everything = false;   // packets of all tori, whoever hosts them, and those before `have`
+  /// What the requester holds already, oldest first: of these, where the holder has the rest, only the rest is sent.
+  std::vector<HeldCut> held;  // at most kHoldingsMax
 };
 
 /// Regions of a cut that the answering node holds.
@@ -103,7 +97,7 @@ struct GatherRegions {
   TorusId torus;
   CutNumber cut = 0;
   std::vector<Digest256> digests;  // of all regions; kRegionCount, or empty when sent before for this request and cut
-  std::vector<Region> regions;
+  std::vector<RegionPiece> pieces;
 };
 
 /// A packet of the torus or an input to it, in the canonical bytes of encode_packet().
@@ -119,7 +113,15 @@ struct SealedEpoch {
   ViewNumber view;
   Seal seal;
 };
-inline constexpr std::size_t kSealedEpochsMax = 1u << 16;
+inline constexpr std::size_t kSealedEpochsMax = 1u << 16;  // in an answer
+inline constexpr std::size_t kSealsPerMessageMax = 1024;
+
+/// Resumption only: what the answering node knows of the torus's seals, about kPartBytes at a time.
+struct GatherSeals {
+  std::uint64_t request = 0;
+  TorusId torus;
+  std::vector<SealedEpoch> seals;
+};
 
 /// Ends an answer: how much was sent before it, so that a lost part is noticed.
 struct GatherDone {
@@ -129,7 +131,7 @@ struct GatherDone {
   bool refused = false;                  // not yet at that view, or another run: ask again
   std::uint32_t region_messages = 0;
   std::uint32_t packet_messages = 0;
-  std::vector<SealedEpoch> seals;        // resumption only: what the answering node knows of the torus's seals
+  std::uint32_t seal_messages = 0;
 };
 
 /// Single-decree Paxos for one view number. `ballot` = round << 16 | rank of the proposer among the voters.
@@ -163,7 +165,6 @@ struct Holdings {
   std::vector<Cut> cuts;                 // at most kHoldingsMax
   CutNumber durable_cut = 0;             // the sender may have forgotten what came before it
 };
-inline constexpr std::size_t kHoldingsMax = 16;
 
 /// A client's request on its way to the host of its torus, and the answer back.
 struct InjectRequest { RunId run; TorusId torus; Injection injection; };
@@ -184,7 +185,7 @@ struct ScenarioWanted { Digest256 hash; };
 using Message =
     std::variant<Heartbeat, PacketMessage, ShardPart, ShardAck, Gather, GatherRegions, GatherPacket, GatherDone, Prepare,
                  Promise, Reject, Accept, Accepted, Decided, Join, TakeOver, Holdings, InjectRequest, InjectAnswer,
-                 ScenarioPart, ScenarioHeld, ScenarioWanted>;
+                 ScenarioPart, ScenarioHeld, ScenarioWanted, GatherSeals>;
 
 /// What crosses a link: a message from `origin` to `destination`, perhaps by way of a member that hears both.
 struct Envelope {
@@ -193,5 +194,8 @@ struct Envelope {
   NodeId destination;
   Message message;
 };
+
+/// The same for whoever passes it on later: bytes that a received frame lends are copied.
+Envelope kept(Envelope envelope);
 
 }  // namespace rse

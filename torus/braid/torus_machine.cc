@@ -55,6 +55,7 @@ void TorusMachine::Impl::clear() {
   violations = 0;
   alarm.clear();
   digests_known = false;
+  regions_read = 0;
 }
 
 Result<void> TorusMachine::Impl::take_scenario(const Scenario& scenario) {

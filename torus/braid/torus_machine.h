@@ -96,6 +96,10 @@ class TorusMachine {
   const RegionDigests& region_digests(const std::function<void(std::size_t region, Bytes bytes)>& serialised = {});
   /// Restores from all regions; they must be those that the digests name. On error the machine is empty.
   Result<void> restore(std::span<const Bytes> regions);
+  /// The same a region at a time, as they arrive: the head, which begins it; the others in any order; then the end. On error
+  /// the machine is empty, and only another head is taken.
+  Result<void> restore_region(std::size_t region, std::span<const std::byte> bytes);
+  Result<void> end_restore();
 
   const Torus& torus() const;
   std::uint64_t violations_total() const;

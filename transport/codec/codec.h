@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "torus/base/bytes.h"
 #include "torus/base/result.h"
@@ -15,10 +16,13 @@
 
 namespace rse {
 
-/// Appends the message; the caller keeps `out` to save allocations. It may exceed kMessageBytesMax when the lists in
-/// it do (a region of tens of megabytes): Transport::send() then refuses it as kTooLarge.
+/// The message as it goes on a link, in parts: regions are views of the very bytes that the cut holds, and keep them alive.
+/// A message whose lists exceed their bounds may exceed kMessageBytesMax: the transport then refuses it as kTooLarge.
+std::vector<SharedBytes> encode_parts(const Envelope& envelope);
+/// The same bytes in one piece, appended; the caller keeps `out` to save allocations.
 void encode_envelope(const Envelope& envelope, Bytes& out);
 Bytes encode_envelope(const Envelope& envelope);
+/// The pieces of regions in the result are lent: they are views of `bytes` (see kept() for whoever needs them longer).
 /// kTooLarge, kMalformed, kForeignEvent: whoever sent it is broken, hostile or of another version.
 Result<Envelope> decode_envelope(std::span<const std::byte> bytes);
 

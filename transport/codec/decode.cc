@@ -1,192 +1,12 @@
+// Bytes of an envelope to the plain struct, each bound checked on the way.
 #include <google/protobuf/arena.h>
 
-#include <algorithm>
-
-#include "proto/rse/v1/messages.pb.h"
-#include "torus/engine/program.h"
 #include "transport/codec/codec.h"
-#include "transport/codec/hello_magic.h"
-#include "transport/codec/wire_scan.h"
+#include "transport/codec/field_reader.h"
+#include "transport/codec/regions_wire.h"
 
 namespace rse {
 namespace {
-
-using google::protobuf::RepeatedField;
-using google::protobuf::RepeatedPtrField;
-
-constexpr std::uint32_t kRegionsMax = 129;  // 0..128, see Region in messages.h
-constexpr std::size_t kDigestBytes = sizeof(Digest256::bytes);
-constexpr std::uint32_t kScenarioTotalMax = 64u << 20;  // kScenarioBytesMax
-/// Every view fits: members with all their addresses, then at most 256 bytes of the rest.
-constexpr std::size_t kViewBytesMax =
-    kMembersMax * (24 + kNodeNameBytesMax + kAddressesMax * (4 + kAddressBytesMax)) + 256;
-
-/// Copies fields out of the generated classes and latches the first thing that is out of bounds.
-class FieldReader {
- public:
-  bool ok() const { return !failed_; }
-  Error error() const { return error_; }
-  void fail(Error error) {
-    if (!failed_) error_ = error;
-    failed_ = true;
-  }
-  void check(bool condition, Error error) {
-    if (!condition) fail(error);
-  }
-
-  void get(std::uint32_t from, TorusId& to) {
-    check(from < kTorusCount, Error::kWrongTorus);
-    to = {static_cast<std::uint8_t>(from)};
-  }
-  void get_halves(std::uint32_t from, Halves& to) {
-    check(from <= kBothHalves, Error::kMalformed);
-    to = static_cast<Halves>(from);
-  }
-  void get(const std::string& from, std::size_t size_max, Bytes& to) {
-    check(from.size() <= size_max, Error::kTooLarge);
-    if (!ok()) return;
-    const auto* data = reinterpret_cast<const std::byte*>(from.data());
-    to.assign(data, data + from.size());
-  }
-  void get(const std::string& from, std::size_t size_max, std::string& to) {
-    check(from.size() <= size_max, Error::kTooLarge);
-    if (ok()) to = from;
-  }
-  void get(const std::string& from, Digest256& to) {
-    check(from.size() == kDigestBytes, Error::kMalformed);
-    if (ok()) std::memcpy(to.bytes.data(), from.data(), kDigestBytes);
-  }
-  void get(const std::string& from, std::vector<Digest256>& to) {
-    check(from.empty() || from.size() == kRegionsMax * kDigestBytes, Error::kMalformed);
-    if (!ok()) return;
-    to.resize(from.size() / kDigestBytes);
-    for (std::size_t i = 0; i < to.size(); ++i) {
-      std::memcpy(to[i].bytes.data(), from.data() + i * kDigestBytes, kDigestBytes);
-    }
-  }
-  void get(const RepeatedField<std::uint64_t>& from, std::vector<NodeId>& to) {
-    check(from.size() <= static_cast<int>(kMembersMax), Error::kTooLarge);
-    if (!ok()) return;
-    to.reserve(static_cast<std::size_t>(from.size()));
-    for (std::uint64_t id : from) to.push_back({id});
-  }
-  template <class T>
-  void get(const RepeatedField<std::uint64_t>& from, std::array<T, kTorusCount>& to) {
-    check(from.size() == static_cast<int>(kTorusCount), Error::kMalformed);
-    if (!ok()) return;
-    for (std::size_t i = 0; i < kTorusCount; ++i) to[i] = T{from[static_cast<int>(i)]};
-  }
-
-  void get(const v1::Member& from, Member& to) {
-    to.node = {from.node()};
-    to.incarnation = from.incarnation();
-    get(from.name(), kNodeNameBytesMax, to.name);
-    check(from.addresses_size() <= static_cast<int>(kAddressesMax), Error::kTooLarge);
-    if (!ok()) return;
-    for (const std::string& address : from.addresses()) {
-      get(address, kAddressBytesMax, to.addresses.emplace_back());
-    }
-  }
-  void get(const v1::Injection& from, Injection& to) {
-    to.client = {from.client()};
-    to.sequence = from.sequence();
-    switch (from.kind()) {
-      case v1::Injection::EVENT: to.kind = Injection::Kind::kEvent; break;
-      case v1::Injection::SPAWN: to.kind = Injection::Kind::kSpawn; break;
-      default: fail(Error::kMalformed);
-    }
-    to.dst = {from.dst()};
-    to.src = {from.src()};
-    check(to.dst.raw / kCellCount < kTorusCount && to.src.raw / kCellCount < kTorusCount,
-          Error::kForeignEvent);
-    to.payload = from.payload();
-    get(from.program(), kProgramNameBytesMax, to.program);
-    get(from.args(), kProgramArgsBytesMax, to.args);
-  }
-  void get(const v1::Seal& from, Seal& to) {
-    to.waiting = from.waiting();
-    check(from.injections_size() <= static_cast<int>(kInjectionsPerSealMax), Error::kTooLarge);
-    if (!ok()) return;
-    to.injections.reserve(static_cast<std::size_t>(from.injections_size()));
-    for (const auto& injection : from.injections()) {
-      get(injection, to.injections.emplace_back());
-      if (!ok()) return;
-    }
-  }
-  void get(const v1::EventBatch& from, TorusId source, TorusId destination,
-           std::vector<Event>& to) {
-    const int count = from.time_size();
-    check(count <= static_cast<int>(kBatchEventsMax), Error::kTooLarge);
-    check(from.dst_size() == count && from.src_size() == count && from.payload_size() == count,
-          Error::kMalformed);
-    if (!ok()) return;
-    to.reserve(static_cast<std::size_t>(count));
-    bool at_home = true;
-    for (int i = 0; i < count; ++i) {
-      at_home &= from.src(i) / kCellCount == source.raw;
-      at_home &= from.dst(i) / kCellCount == destination.raw;
-      to.push_back({{from.time(i)}, {from.dst(i)}, {from.src(i)}, from.payload(i)});
-    }
-    check(at_home, Error::kForeignEvent);
-  }
-  void get(const v1::Projection& from, Projection& to) {
-    check(from.boundary_states_size() == static_cast<int>(kFaceCellCount) &&
-              from.constraint_vector_size() == static_cast<int>(to.constraint_vector.size()),
-          Error::kMalformed);
-    if (!ok()) return;
-    to.run = {from.run()};
-    get(from.torus(), to.torus);
-    to.epoch = {from.epoch()};
-    to.end_tick = {from.end_tick()};
-    to.events = from.events();
-    to.pending = from.pending();
-    to.refused = from.refused();
-    to.processes = from.processes();
-    to.edges = from.edges();
-    to.load = from.load();
-    to.next_event_time = {from.next_event_time()};
-    to.quiet = from.quiet();
-    std::copy(from.boundary_states().begin(), from.boundary_states().end(),
-              to.boundary_states.begin());
-    std::copy(from.constraint_vector().begin(), from.constraint_vector().end(),
-              to.constraint_vector.begin());
-    to.violations = from.violations();
-    to.event_digest = from.event_digest();
-  }
-  /// Refuses what decode_packet() refuses.
-  void get(const v1::Packet& from, Packet& to) {
-    to.run = {from.run()};
-    get(from.torus(), to.torus);
-    to.epoch = {from.epoch()};
-    to.next_epoch = {from.next_epoch()};
-    check(to.next_epoch > to.epoch, Error::kMalformed);
-    if (!ok()) return;
-    get(from.seal(), to.seal);
-    get(from.projection(), to.projection);
-    check(to.projection.run == to.run && to.projection.torus == to.torus &&
-              to.projection.epoch == to.epoch,
-          Error::kMalformed);
-    get(from.batch_to_next(), to.torus, next_torus(to.torus), to.batch_to_next);
-    get(from.batch_to_previous(), to.torus, previous_torus(to.torus), to.batch_to_previous);
-  }
-  /// A region may not be there twice: more than kRegionsMax are refused before any is copied.
-  void get(const RepeatedPtrField<v1::Region>& from, std::vector<Region>& to) {
-    check(from.size() <= static_cast<int>(kRegionsMax), Error::kTooLarge);
-    if (!ok()) return;
-    to.reserve(static_cast<std::size_t>(from.size()));
-    for (const auto& region : from) {
-      check(region.index() < kRegionsMax, Error::kMalformed);
-      if (!ok()) return;
-      Region& one = to.emplace_back();
-      one.index = static_cast<std::uint8_t>(region.index());
-      get(region.bytes(), kMessageBytesMax, one.bytes);
-    }
-  }
-
- private:
-  Error error_{};
-  bool failed_ = false;
-};
 
 Heartbeat read(const v1::Heartbeat& from, FieldReader& fields) {
   Heartbeat to;
@@ -226,7 +46,6 @@ ShardPart read(const v1::ShardPart& from, FieldReader& fields) {
   to.part = from.part();
   to.last = from.last();
   fields.get(from.digests(), to.digests);
-  fields.get(from.regions(), to.regions);
   return to;
 }
 
@@ -251,6 +70,13 @@ Gather read(const v1::Gather& from, FieldReader& fields) {
   to.cut_wanted = from.cut_wanted();
   to.everything = from.everything();
   fields.get(from.have(), to.have);
+  fields.check(from.held_size() <= static_cast<int>(kHoldingsMax), Error::kTooLarge);
+  if (!fields.ok()) return to;
+  for (const auto& held : from.held()) {
+    HeldCut& one = to.held.emplace_back();
+    one.cut = held.cut();
+    fields.get_halves(held.halves(), one.halves);
+  }
   return to;
 }
 
@@ -260,7 +86,6 @@ GatherRegions read(const v1::GatherRegions& from, FieldReader& fields) {
   fields.get(from.torus(), to.torus);
   to.cut = from.cut();
   fields.get(from.digests(), to.digests);
-  fields.get(from.regions(), to.regions);
   return to;
 }
 
@@ -280,7 +105,15 @@ GatherDone read(const v1::GatherDone& from, FieldReader& fields) {
   to.refused = from.refused();
   to.region_messages = from.region_messages();
   to.packet_messages = from.packet_messages();
-  fields.check(from.seals_size() <= static_cast<int>(kSealedEpochsMax), Error::kTooLarge);
+  to.seal_messages = from.seal_messages();
+  return to;
+}
+
+GatherSeals read(const v1::GatherSeals& from, FieldReader& fields) {
+  GatherSeals to;
+  to.request = from.request();
+  fields.get(from.torus(), to.torus);
+  fields.check(from.seals_size() <= static_cast<int>(kSealsPerMessageMax), Error::kTooLarge);
   if (!fields.ok()) return to;
   to.seals.reserve(static_cast<std::size_t>(from.seals_size()));
   for (const auto& sealed : from.seals()) {
@@ -408,10 +241,8 @@ void read_message(const v1::Envelope& wire, FieldReader& fields, Message& to) {
   switch (wire.message_case()) {
     case v1::Envelope::kHeartbeat: to = read(wire.heartbeat(), fields); break;
     case v1::Envelope::kPacketMessage: to = read(wire.packet_message(), fields); break;
-    case v1::Envelope::kShardPart: to = read(wire.shard_part(), fields); break;
     case v1::Envelope::kShardAck: to = read(wire.shard_ack(), fields); break;
     case v1::Envelope::kGather: to = read(wire.gather(), fields); break;
-    case v1::Envelope::kGatherRegions: to = read(wire.gather_regions(), fields); break;
     case v1::Envelope::kGatherPacket: to = read(wire.gather_packet(), fields); break;
     case v1::Envelope::kGatherDone: to = read(wire.gather_done(), fields); break;
     case v1::Envelope::kPrepare: to = read(wire.prepare(), fields); break;
@@ -428,22 +259,49 @@ void read_message(const v1::Envelope& wire, FieldReader& fields, Message& to) {
     case v1::Envelope::kScenarioPart: to = read(wire.scenario_part(), fields); break;
     case v1::Envelope::kScenarioHeld: to = read(wire.scenario_held(), fields); break;
     case v1::Envelope::kScenarioWanted: to = read(wire.scenario_wanted(), fields); break;
+    case v1::Envelope::kGatherSeals: to = read(wire.gather_seals(), fields); break;
+    case v1::Envelope::kShardPart:
+    case v1::Envelope::kGatherRegions:  // read by decode_regions(), unless something is wrong with them
     case v1::Envelope::MESSAGE_NOT_SET: fields.fail(Error::kMalformed); break;
   }
 }
 
-/// Scans, then parses: false for bytes that are no `M` or would cost too much memory.
-template <class M>
-bool parse(std::span<const std::byte> bytes, M& wire) {
-  std::size_t objects = kWireObjectsMax;
-  return scan_wire(bytes, *M::descriptor(), objects) &&
-         wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+/// `Wire` is the generated class of the message without its regions.
+template <class Wire>
+void read_regions(RegionsWire& apart, FieldReader& fields, Message& to) {
+  Wire wire;
+  if (!parse(apart.message, wire)) {
+    fields.fail(Error::kMalformed);
+    return;
+  }
+  auto message = read(wire, fields);
+  message.pieces = std::move(apart.pieces);
+  to = std::move(message);
+}
+
+Result<Envelope> decode_regions(RegionsWire apart) {
+  v1::Envelope wire;
+  if (!parse(apart.rest, wire)) return Error::kMalformed;
+  FieldReader fields;
+  Envelope envelope;
+  envelope.origin = {wire.origin()};
+  envelope.origin_incarnation = wire.origin_incarnation();
+  envelope.destination = {wire.destination()};
+  if (apart.field == kShardPartField) {
+    read_regions<v1::ShardPart>(apart, fields, envelope.message);
+  } else {
+    read_regions<v1::GatherRegions>(apart, fields, envelope.message);
+  }
+  if (!fields.ok()) return fields.error();
+  return envelope;
 }
 
 }  // namespace
 
 Result<Envelope> decode_envelope(std::span<const std::byte> bytes) {
   if (bytes.size() > kMessageBytesMax) return Error::kTooLarge;
+  RSE_TRY(std::optional<RegionsWire> apart, take_regions_apart(bytes));
+  if (apart) return decode_regions(std::move(*apart));
   alignas(8) char block[4096];
   google::protobuf::Arena arena(block, sizeof block);
   auto& wire = *google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
@@ -456,38 +314,6 @@ Result<Envelope> decode_envelope(std::span<const std::byte> bytes) {
   read_message(wire, fields, envelope.message);
   if (!fields.ok()) return fields.error();
   return envelope;
-}
-
-Result<Hello> decode_hello(std::span<const std::byte> bytes) {
-  if (bytes.size() > kHelloBytesMax) return Error::kTooLarge;
-  v1::Hello wire;
-  if (!parse(bytes, wire) || wire.magic() != kHelloMagic) return Error::kMalformed;
-  FieldReader fields;
-  Hello hello;
-  hello.protocol_min = wire.protocol_min();
-  hello.protocol_max = wire.protocol_max();
-  hello.cluster = {wire.cluster()};
-  fields.get(wire.self(), hello.self);
-  fields.check(hello.self.node.raw != 0 && hello.protocol_min <= hello.protocol_max,
-               Error::kMalformed);
-  if (!fields.ok()) return fields.error();
-  return hello;
-}
-
-Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes) {
-  if (bytes.size() > kHelloBytesMax) return Error::kTooLarge;
-  v1::LinkClaim wire;
-  if (!parse(bytes, wire)) return Error::kMalformed;
-  return LinkClaim{wire.link()};
-}
-
-Result<LinkGrant> decode_link_grant(std::span<const std::byte> bytes) {
-  if (bytes.size() > kHelloBytesMax) return Error::kTooLarge;
-  v1::LinkGrant wire;
-  if (!parse(bytes, wire)) return Error::kMalformed;
-  if (wire.refusal().size() > kRefusalBytesMax) return Error::kTooLarge;
-  if (wire.link() != 0 && !wire.refusal().empty()) return Error::kMalformed;
-  return LinkGrant{wire.link(), wire.refusal()};
 }
 
 }  // namespace rse

@@ -3,6 +3,7 @@
 #include "proto/rse/v1/messages.pb.h"
 #include "transport/codec/codec.h"
 #include "transport/codec/hello_magic.h"
+#include "transport/codec/regions_wire.h"
 
 namespace rse {
 namespace {
@@ -13,13 +14,6 @@ void put_bytes(const Bytes& from, std::string* to) {
 
 void put_digest(const Digest256& from, std::string* to) {
   to->assign(reinterpret_cast<const char*>(from.bytes.data()), from.bytes.size());
-}
-
-void put_digests(const std::vector<Digest256>& from, std::string* to) {
-  to->reserve(from.size() * sizeof(Digest256::bytes));
-  for (const Digest256& digest : from) {
-    to->append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
-  }
 }
 
 template <class Range>
@@ -102,11 +96,6 @@ void put(const Packet& from, v1::Packet* to) {
   put(from.batch_to_previous, to->mutable_batch_to_previous());
 }
 
-void put(const Region& from, v1::Region* to) {
-  to->set_index(from.index);
-  put_bytes(from.bytes, to->mutable_bytes());
-}
-
 /// Puts each kind of message into its place in the envelope. A new kind fails to compile until it has one.
 struct MessageWriter {
   v1::Envelope& out;
@@ -132,19 +121,8 @@ struct MessageWriter {
     to->set_first(from.first);
     put(from.packet, to->mutable_packet());
   }
-  void operator()(const ShardPart& from) const {
-    auto* to = out.mutable_shard_part();
-    to->set_view(from.view.raw);
-    to->set_run(from.run.raw);
-    to->set_torus(from.torus.raw);
-    to->set_cut(from.cut);
-    to->set_base(from.base);
-    to->set_halves(from.halves);
-    to->set_part(from.part);
-    to->set_last(from.last);
-    put_digests(from.digests, to->mutable_digests());
-    for (const Region& region : from.regions) put(region, to->add_regions());
-  }
+  void operator()(const ShardPart&) const { RSE_ASSERT(false, "encode_parts() writes what carries regions"); }
+  void operator()(const GatherRegions&) const { RSE_ASSERT(false, "encode_parts() writes what carries regions"); }
   void operator()(const ShardAck& from) const {
     auto* to = out.mutable_shard_ack();
     to->set_run(from.run.raw);
@@ -164,14 +142,11 @@ struct MessageWriter {
     to->set_cut_wanted(from.cut_wanted);
     to->set_everything(from.everything);
     for (const Epoch epoch : from.have) to->add_have(epoch.raw);
-  }
-  void operator()(const GatherRegions& from) const {
-    auto* to = out.mutable_gather_regions();
-    to->set_request(from.request);
-    to->set_torus(from.torus.raw);
-    to->set_cut(from.cut);
-    put_digests(from.digests, to->mutable_digests());
-    for (const Region& region : from.regions) put(region, to->add_regions());
+    for (const HeldCut& held : from.held) {
+      auto* one = to->add_held();
+      one->set_cut(held.cut);
+      one->set_halves(held.halves);
+    }
   }
   void operator()(const GatherPacket& from) const {
     auto* to = out.mutable_gather_packet();
@@ -187,6 +162,12 @@ struct MessageWriter {
     to->set_refused(from.refused);
     to->set_region_messages(from.region_messages);
     to->set_packet_messages(from.packet_messages);
+    to->set_seal_messages(from.seal_messages);
+  }
+  void operator()(const GatherSeals& from) const {
+    auto* to = out.mutable_gather_seals();
+    to->set_request(from.request);
+    to->set_torus(from.torus.raw);
     for (const SealedEpoch& sealed : from.seals) {
       auto* one = to->add_seals();
       one->set_epoch(sealed.epoch.raw);
@@ -286,6 +267,12 @@ void append(const google::protobuf::MessageLite& message, Bytes& out) {
 }  // namespace
 
 void encode_envelope(const Envelope& envelope, Bytes& out) {
+  if (carries_regions(envelope.message)) {
+    for (const SharedBytes& part : encode_regions(envelope)) {
+      out.insert(out.end(), part.bytes.begin(), part.bytes.end());
+    }
+    return;
+  }
   alignas(8) char block[4096];  // the small messages, which are most, need no other memory
   google::protobuf::Arena arena(block, sizeof block);
   auto& wire = *google::protobuf::Arena::CreateMessage<v1::Envelope>(&arena);
@@ -300,6 +287,12 @@ Bytes encode_envelope(const Envelope& envelope) {
   Bytes out;
   encode_envelope(envelope, out);
   return out;
+}
+
+std::vector<SharedBytes> encode_parts(const Envelope& envelope) {
+  if (carries_regions(envelope.message)) return encode_regions(envelope);
+  auto bytes = std::make_shared<const Bytes>(encode_envelope(envelope));
+  return {{std::span<const std::byte>(*bytes), bytes}};
 }
 
 void encode_hello(const Hello& hello, Bytes& out) {

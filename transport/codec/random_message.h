@@ -65,6 +65,8 @@ void dump(const T& value, Bytes& out) {
   if constexpr (std::is_integral_v<T> || std::is_enum_v<T> || std::is_same_v<T, std::byte>) {
     const auto* data = reinterpret_cast<const std::byte*>(&value);
     out.insert(out.end(), data, data + sizeof value);
+  } else if constexpr (std::is_same_v<T, SharedBytes>) {
+    dump(value.bytes, out);
   } else if constexpr (Listed<T>) {
     dump(value.size(), out);
     for (const auto& element : value) dump(element, out);
@@ -105,6 +107,10 @@ class Filler {
       value = {static_cast<std::uint8_t>(below(kTorusCount))};
     } else if constexpr (std::is_same_v<T, CellId>) {
       value = {below(kTorusCount * kCellCount)};
+    } else if constexpr (std::is_same_v<T, SharedBytes>) {
+      Bytes bytes(below(400));
+      for (std::byte& byte : bytes) fill(byte);
+      value = SharedBytes(bytes).kept();
     } else if constexpr (std::is_same_v<T, std::vector<Digest256>>) {
       value.resize(below(2) == 0 ? 0 : 129);
       for (Digest256& digest : value) fill(digest);
@@ -140,9 +146,11 @@ class Filler {
     beat.ready = static_cast<std::uint8_t>(below(8));
     beat.settled = static_cast<std::uint8_t>(below(8));
   }
-  void constrain(Region& region) {
-    region.index = static_cast<std::uint8_t>(below(129));
-    region.bytes.resize(below(400));
+  void constrain(RegionPiece& piece) {
+    piece.index = static_cast<std::uint8_t>(below(129));
+    const auto size = static_cast<std::uint32_t>(piece.bytes.bytes.size());
+    piece.offset = below(2) == 0 ? 0 : below(kRegionBytesMax - 1000);
+    piece.total = piece.offset + size + (below(2) == 0 ? 0 : below(500));
   }
   void constrain(Packet& packet) {
     packet.epoch.raw >>= 1;

@@ -43,29 +43,42 @@ void Connection::start() {
   read_more();
 }
 
-bool Connection::send(std::span<const std::byte> frame) {
+bool Connection::send(std::span<const SharedBytes> parts) {
   if (closed_ || draining_) return true;
-  const std::size_t size = kHeaderBytes + frame.size();
+  std::size_t frame_bytes = 0;
+  for (const SharedBytes& part : parts) frame_bytes += part.bytes.size();
+  const std::size_t size = kHeaderBytes + frame_bytes;
   const std::size_t bound =
-      frame.size() <= kSmallMessageBytes ? kPeerQueueBytesMax : kPeerQueueBytesMax - kQueueReserveBytes;
+      frame_bytes <= kSmallMessageBytes ? kPeerQueueBytesMax : kPeerQueueBytesMax - kQueueReserveBytes;
   if (queued_bytes_ + size > bound) return false;
-  const bool shares = queue_.size() > writing_ && queue_.back().size() + size <= kChunkBytes;
-  if (!shares) {
-    queue_.emplace_back();
-    if (!spare_.empty()) {
-      queue_.back().swap(spare_.back());
-      spare_.pop_back();
+  std::array<std::byte, kHeaderBytes> header;
+  const auto announced = static_cast<std::uint32_t>(frame_bytes);
+  std::memcpy(header.data(), &announced, kHeaderBytes);
+  queue_copy(header);
+  for (const SharedBytes& part : parts) {
+    if (part.owner && part.bytes.size() > kSmallMessageBytes) {
+      queue_.emplace_back().shared = part;
+    } else {
+      queue_copy(part.bytes);
     }
   }
-  Bytes& chunk = queue_.back();
-  std::array<std::byte, kHeaderBytes> header;
-  const auto announced = static_cast<std::uint32_t>(frame.size());
-  std::memcpy(header.data(), &announced, kHeaderBytes);
-  chunk.insert(chunk.end(), header.begin(), header.end());
-  chunk.insert(chunk.end(), frame.begin(), frame.end());
   queued_bytes_ += size;
   flush();
   return true;
+}
+
+void Connection::queue_copy(std::span<const std::byte> bytes) {
+  const bool shares = queue_.size() > writing_ && !queue_.back().shared.owner &&
+                      queue_.back().own.size() + bytes.size() <= kChunkBytes;
+  if (!shares) {
+    queue_.emplace_back();
+    if (!spare_.empty()) {
+      queue_.back().own.swap(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  Bytes& chunk = queue_.back().own;
+  chunk.insert(chunk.end(), bytes.begin(), bytes.end());
 }
 
 void Connection::flush() {
@@ -77,7 +90,7 @@ void Connection::flush() {
   writing_ = std::min(queue_.size(), kChunksPerWrite);
   std::vector<asio::const_buffer> buffers;
   buffers.reserve(writing_);
-  for (std::size_t i = 0; i < writing_; ++i) buffers.emplace_back(queue_[i].data(), queue_[i].size());
+  for (std::size_t i = 0; i < writing_; ++i) buffers.emplace_back(queue_[i].bytes().data(), queue_[i].bytes().size());
   asio::async_write(socket_, std::move(buffers),
                     [self = shared_from_this()](const std::error_code& error, std::size_t size) {
                       self->on_written(error, size);
@@ -94,11 +107,11 @@ void Connection::on_written(const std::error_code& error, std::size_t size) {
     return close();
   }
   for (; writing_ > 0; --writing_) {
-    Bytes& chunk = queue_.front();
-    queued_bytes_ -= chunk.size();
-    if (spare_.size() < kSpareChunksMax && chunk.capacity() <= 2 * kChunkBytes) {
-      chunk.clear();
-      spare_.push_back(std::move(chunk));
+    Chunk& chunk = queue_.front();
+    queued_bytes_ -= chunk.bytes().size();
+    if (spare_.size() < kSpareChunksMax && chunk.own.capacity() > 0 && chunk.own.capacity() <= 2 * kChunkBytes) {
+      chunk.own.clear();
+      spare_.push_back(std::move(chunk.own));
     }
     queue_.pop_front();
   }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "torus/base/shared_bytes.h"
 #include "torus/braid/messages.h"
 
 namespace rse {
@@ -35,8 +36,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Sets the socket's options and begins to read.
   void start();
   void set_frame_bytes_max(std::size_t size) { frame_bytes_max_ = size; }
+  /// A frame in parts; those that have an owner are kept until they are written, small ones and lent ones are copied.
   /// False: the queue is full and nothing was taken. True after a close, too: the bytes are lost like those on their way.
-  bool send(std::span<const std::byte> frame);
+  bool send(std::span<const SharedBytes> parts);
+  bool send(std::span<const std::byte> frame) {
+    const SharedBytes lent(frame);
+    return send(std::span(&lent, 1));
+  }
   /// Ends it now; on_closed() will not be called.
   void close();
   /// Ends it when the queue has been written; what is received meanwhile is ignored.
@@ -61,6 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_read(const std::error_code& error, std::size_t size);
   bool take_frames();
   void make_room();
+  void queue_copy(std::span<const std::byte> bytes);
   void flush();
   void on_written(const std::error_code& error, std::size_t size);
 
@@ -75,7 +82,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Bytes received_;  // bytes [begin_, end_) wait to be taken
   std::size_t begin_ = 0, end_ = 0;
 
-  std::deque<Bytes> queue_;  // whole frames; the first `writing_` are with the socket
+  /// Bytes on their way: copied ones, that many small frames share, or a view of what its owner keeps.
+  struct Chunk {
+    Bytes own;
+    SharedBytes shared;
+    std::span<const std::byte> bytes() const { return shared.owner ? shared.bytes : std::span<const std::byte>(own); }
+  };
+  std::deque<Chunk> queue_;  // the first `writing_` are with the socket
   std::size_t writing_ = 0;
   std::size_t queued_bytes_ = 0;
   std::vector<Bytes> spare_;

@@ -182,13 +182,15 @@ bool TcpCore::linked(NodeId node) const {
   return found != peers_.end() && found->second.link != nullptr;
 }
 
-SendResult TcpCore::send(NodeId node, std::span<const std::byte> message) {
-  if (message.size() > kMessageBytesMax) return SendResult::kTooLarge;
+SendResult TcpCore::send(NodeId node, std::span<const SharedBytes> parts) {
+  std::size_t size = 0;
+  for (const SharedBytes& part : parts) size += part.bytes.size();
+  if (size > kMessageBytesMax) return SendResult::kTooLarge;
   const auto found = peers_.find(node);
   if (stopped_ || found == peers_.end() || !found->second.link) return SendResult::kNoLink;
   Peer& peer = found->second;
-  if (message.empty()) return SendResult::kQueued;  // an empty frame is the handshake's, not a message
-  if (!peer.link->send(message)) {
+  if (size == 0) return SendResult::kQueued;  // an empty frame is the handshake's, not a message
+  if (!peer.link->send(parts)) {
     ++peer.stats.messages_dropped;
     return SendResult::kQueueFull;
   }

@@ -65,7 +65,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void set_hello(const Hello& hello);
   void dial(const std::string& address);
   void undial(const std::string& address);
-  SendResult send(NodeId peer, std::span<const std::byte> message);
+  SendResult send(NodeId peer, std::span<const SharedBytes> parts);
   void disconnect(NodeId peer);
   std::vector<LinkStats> stats() const;
   std::vector<std::uint16_t> bound_ports() const;

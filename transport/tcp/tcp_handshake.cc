@@ -135,7 +135,7 @@ void TcpCore::on_grant(Session& session, std::span<const std::byte> frame) {
   session.link = grant->link;
   session.taken = true;
   session.set_time_limit({});
-  session.send({});
+  session.send(std::span<const std::byte>{});
   bring_up(session);
 }
 

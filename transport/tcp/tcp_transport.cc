@@ -12,7 +12,11 @@ class TcpTransportFacade final : public TcpTransport {
   void set_hello(const Hello& hello) override { core_->set_hello(hello); }
   void dial(const std::string& address) override { core_->dial(address); }
   void undial(const std::string& address) override { core_->undial(address); }
-  SendResult send(NodeId peer, std::span<const std::byte> message) override { return core_->send(peer, message); }
+  SendResult send(NodeId peer, std::span<const std::byte> message) override {
+    const SharedBytes lent(message);
+    return core_->send(peer, std::span(&lent, 1));
+  }
+  SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override { return core_->send(peer, parts); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }
   std::vector<LinkStats> stats() const override { return core_->stats(); }
   std::vector<std::uint16_t> bound_ports() const override { return core_->bound_ports(); }
