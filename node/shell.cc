@@ -143,6 +143,7 @@ TransportCallbacks NodeShell::callbacks() {
     pump();
   };
   callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) { on_message(from, bytes); };
+  callbacks.on_room = [this](NodeId) { pump(); };
   callbacks.on_failure = [this](const std::string& address, const std::string& why) {
     if (stopped_) return;
     log_.write(spdlog::level::warn, "link_failure", {{"address", address}, {"text", why}});
@@ -233,7 +234,7 @@ void NodeShell::pump() {
     for (; auto sealed = braid_->poll_sealed(); more = true) record_.add(*sealed);
     for (; auto work = braid_->poll_work(); more = true) carry_out(std::move(*work));
     while (sent_in_turn_ < kSendBytesPerTurn) {
-      const auto out = braid_->poll_send();
+      const auto out = braid_->poll_send([this](NodeId hop) { return transport_->has_room(hop); });
       if (!out) break;
       send(*out);
       more = true;

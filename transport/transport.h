@@ -52,6 +52,8 @@ struct TransportCallbacks {
   /// is still not back, a second and stronger report with true follows.
   std::function<void(NodeId peer, bool proof_of_death)> on_down;
   std::function<void(NodeId peer, std::span<const std::byte> message)> on_message;
+  /// The queue of a peer without room is short again. May be left empty.
+  std::function<void(NodeId peer)> on_room;
   /// A dial or a handshake failed; `why` names thing, cause and next step. Repeats are folded by the receiver.
   std::function<void(const std::string& address, const std::string& why)> on_failure;
 };
@@ -71,6 +73,9 @@ class Transport {
     for (const SharedBytes& part : parts) message.insert(message.end(), part.bytes.begin(), part.bytes.end());
     return send(peer, message);
   }
+  /// Whether more megabytes for the peer would be on their way soon. Messages are queued whatever it says; who asks first
+  /// keeps the queue short for what is urgent. After a "no", TransportCallbacks::on_room follows.
+  virtual bool has_room(NodeId) const { return true; }
   /// Closes the link to a peer; it may come back. on_down(peer, false) follows from the event loop.
   virtual void disconnect(NodeId peer) = 0;
   virtual std::vector<LinkStats> stats() const = 0;

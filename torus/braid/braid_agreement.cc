@@ -2,6 +2,11 @@
 #include "torus/braid/braid_state.h"
 
 namespace rse {
+namespace {
+
+constexpr Duration kProposerPatience = milliseconds(100);
+
+}  // namespace
 
 // --- Agreement. ---
 
@@ -84,6 +89,10 @@ void BraidNode::Impl::consider_views() {
 void BraidNode::Impl::on_prepare(NodeId from, const Prepare& prepare) {
   if (!am_voter() || prepare.number != agreement.number()) return;
   auto reply = agreement.on_prepare(prepare);
+  if (from != self.node) {
+    // Somebody else is at it: two that outbid each other would take longer than one.
+    propose_not_before = std::max(propose_not_before, now + kProposerPatience);
+  }
   persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });
 }
 
@@ -158,6 +167,7 @@ void BraidNode::Impl::install(View next) {
   const bool resumed = view.resumed > before.number;  // perhaps in a view that we missed
   start_agreement();
   desired_since.reset();
+  installed_at = now;
   take_overs.clear();
   overridden = false;
   for (const Member& member : view.members) {

@@ -5,6 +5,7 @@ namespace rse {
 namespace {
 
 constexpr Duration kShardRepeat = milliseconds(1000);
+constexpr Duration kRebuildPatience = milliseconds(500);
 
 }  // namespace
 
@@ -96,11 +97,28 @@ bool BraidNode::Impl::cut_is_complete(TorusId torus) const {
                      [&](const Holder& holder) { return holder.acked >= mine.cut_taken; });
 }
 
+/// Whether a torus of the present view does not run yet, as far as this node has heard.
+bool BraidNode::Impl::rebuilding() const {
+  return !std::all_of(kTori.begin(), kTori.end(), [&](TorusId torus) {
+    const NodeId host = view.hosts[torus.raw];
+    if (host == self.node) {
+      const HostedTorus* mine = hosted[torus.raw].get();
+      return mine && mine->official && mine->restored && !mine->replaying;
+    }
+    const auto found = peers.find(host);
+    if (found == peers.end() || !found->second.heartbeat) return false;
+    const Heartbeat& beat = *found->second.heartbeat;
+    return beat.view == view.number && (beat.ready >> torus.raw & 1) != 0;
+  });
+}
+
 void BraidNode::Impl::ship(TorusId torus) {
   HostedTorus* mine = hosted[torus.raw].get();
   if (!mine || !mine->official || !mine->restored || mine->cut_taken == 0) return;
   const auto newest = cuts[torus.raw].find(mine->cut_taken);
   if (newest == cuts[torus.raw].end()) return;
+  // A view gives every torus new holders: their megabytes would be in the way of those that the rebuilt one waits for.
+  if (elapsed(installed_at, now) < kRebuildPatience && rebuilding()) return;
   for (Holder& holder : mine->holders) {
     if (holder.acked >= mine->cut_taken) continue;
     if (holder.sent == mine->cut_taken && elapsed(holder.sent_at, now) < kShardRepeat) continue;

@@ -207,11 +207,10 @@ void BraidNode::Impl::send(NodeId to, Message message) {
   }
   const NodeId hop = route(to);
   if (hop.raw == 0) return;
-  const bool bulk = std::holds_alternative<ShardPart>(message) || std::holds_alternative<GatherRegions>(message) ||
-                    std::holds_alternative<GatherPacket>(message) || std::holds_alternative<GatherSeals>(message) ||
-                    std::holds_alternative<GatherDone>(message) ||
-                    std::holds_alternative<ScenarioPart>(message);
-  (bulk ? bulk_out : send_out).push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
+  const bool bulk = std::holds_alternative<ShardPart>(message) || std::holds_alternative<ScenarioPart>(message);
+  const bool answer = std::holds_alternative<GatherRegions>(message) || std::holds_alternative<GatherPacket>(message) ||
+                      std::holds_alternative<GatherSeals>(message) || std::holds_alternative<GatherDone>(message);
+  (bulk ? bulk_out : answer ? gather_out : send_out).push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
 }
 
 void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
@@ -459,12 +458,23 @@ std::optional<T> pop(Queue& queue) {
 }  // namespace
 
 std::optional<Work> BraidNode::poll_work() { return pop<Work>(impl_->work_out); }
-std::optional<Outgoing> BraidNode::poll_send() {
+std::optional<Outgoing> BraidNode::poll_send(const std::function<bool(NodeId)>& has_room) {
   Impl& braid = *impl_;
-  while (braid.send_out.empty() && braid.bulk_out.empty() && !braid.gather_answers.empty()) {
+  if (!braid.send_out.empty()) return pop<Outgoing>(braid.send_out);
+  while (braid.gather_out.empty() && !braid.gather_answers.empty() &&
+         (!has_room || has_room(braid.route(braid.gather_answers.front().to)))) {
     braid.continue_gather_answer();
   }
-  return pop<Outgoing>(braid.send_out.empty() ? braid.bulk_out : braid.send_out);
+  for (auto* queue : {&braid.gather_out, &braid.bulk_out}) {
+    // The order of what goes to one neighbour stays; a slow one holds up nobody else.
+    const auto found = std::find_if(queue->begin(), queue->end(),
+                                    [&](const Outgoing& out) { return !has_room || has_room(out.next_hop); });
+    if (found == queue->end()) continue;
+    std::optional<Outgoing> out(std::move(*found));
+    queue->erase(found);
+    return out;
+  }
+  return {};
 }
 std::optional<InjectAnswer> BraidNode::poll_answer() { return pop<InjectAnswer>(impl_->answers_out); }
 std::optional<BraidEvent> BraidNode::poll_event() { return pop<BraidEvent>(impl_->events_out); }

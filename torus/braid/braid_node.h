@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -192,8 +193,9 @@ class BraidNode {
 
   // --- Out: drain after every call above. ---
   std::optional<Work> poll_work();
-  /// Urgent messages come first. A shell may stop in the middle of megabytes and go on later, so that nothing waits for them.
-  std::optional<Outgoing> poll_send();
+  /// Urgent messages come first, then answers that a torus waits for, then copies. `has_room` says whether a neighbour takes
+  /// megabytes now: what is left is given out later, so that what becomes urgent meanwhile waits behind little.
+  std::optional<Outgoing> poll_send(const std::function<bool(NodeId)>& has_room = {});
   std::optional<InjectAnswer> poll_answer();
   std::optional<BraidEvent> poll_event();
   std::optional<Instant> next_deadline() const;

@@ -239,6 +239,7 @@ struct BraidNode::Impl {
   void cut_taken(TorusId torus);
   void persist_own_cut(TorusId torus);
   void assign_holders(TorusId torus);
+  bool rebuilding() const;
   void ship(TorusId torus);
   void send_shard(TorusId torus, Holder& holder);
   void on_shard_part(NodeId from, const ShardPart& part);
@@ -311,6 +312,7 @@ struct BraidNode::Impl {
   std::map<NodeId, std::pair<Member, Instant>> joiners;
   std::map<NodeId, std::pair<TakeOver, Instant>> take_overs;
   bool overridden = false;
+  Instant installed_at;       // the present view
 
   std::map<NodeId, PeerState> peers;
   std::uint64_t heartbeat_sequence = 0;
@@ -340,7 +342,8 @@ struct BraidNode::Impl {
 
   std::deque<Work> work_out;
   std::deque<Outgoing> send_out;   // heartbeats, votes, packets: before anything in bulk_out
-  std::deque<Outgoing> bulk_out;   // regions, gathered packets, scenarios
+  std::deque<Outgoing> gather_out; // answers to gathers: a torus waits for them
+  std::deque<Outgoing> bulk_out;   // shards, scenarios
   std::deque<GatherAnswer> gather_answers;
   std::deque<InjectAnswer> answers_out;
   std::deque<BraidEvent> events_out;

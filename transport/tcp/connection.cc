@@ -87,7 +87,11 @@ void Connection::flush() {
     if (draining_) close();
     return;
   }
-  writing_ = std::min(queue_.size(), kChunksPerWrite);
+  // Not more than is short: what is taken leaves the queue as a whole, and until then there is no room.
+  std::size_t taken = 0;
+  for (writing_ = 0; writing_ < std::min(queue_.size(), kChunksPerWrite) && taken < kQueueShortBytes; ++writing_) {
+    taken += queue_[writing_].bytes().size();
+  }
   std::vector<asio::const_buffer> buffers;
   buffers.reserve(writing_);
   for (std::size_t i = 0; i < writing_; ++i) buffers.emplace_back(queue_[i].bytes().data(), queue_[i].bytes().size());
@@ -106,6 +110,7 @@ void Connection::on_written(const std::error_code& error, std::size_t size) {
     if (!draining_) return;
     return close();
   }
+  const bool was_long = !has_room();
   for (; writing_ > 0; --writing_) {
     Chunk& chunk = queue_.front();
     queued_bytes_ -= chunk.bytes().size();
@@ -116,6 +121,7 @@ void Connection::on_written(const std::error_code& error, std::size_t size) {
     queue_.pop_front();
   }
   flush();
+  if (was_long && has_room()) on_room();
 }
 
 void Connection::read_more() {

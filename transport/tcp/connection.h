@@ -25,6 +25,8 @@ inline constexpr std::size_t kPeerQueueBytesMax = 64u << 20;
 /// The end of the queue is kept for small messages: heartbeats have to get through a flood of regions.
 inline constexpr std::size_t kQueueReserveBytes = 1u << 20;
 inline constexpr std::size_t kSmallMessageBytes = 4096;
+/// What bulk may wait in front of a vote: about a millisecond of loopback, ten of a 1 Gb/s link.
+inline constexpr std::size_t kQueueShortBytes = 1u << 20;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
@@ -52,6 +54,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   bool closed() const { return closed_; }
   std::size_t queued_bytes() const { return queued_bytes_; }
+  /// False: on_room() follows once the queue is short.
+  bool has_room() const { return queued_bytes_ < kQueueShortBytes; }
   const asio::ip::tcp::endpoint& remote() const { return remote_; }
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // since taken by the owner's statistics
 
@@ -60,6 +64,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// `why` is empty when the other end or the network closed it (`error` says how).
   virtual void on_closed(const std::error_code& error, const std::string& why) = 0;
   virtual void on_time_limit() = 0;
+  virtual void on_room() {}
   void fail(const std::error_code& error, const std::string& why);
 
  private:

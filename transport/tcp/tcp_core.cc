@@ -40,6 +40,10 @@ void Session::on_time_limit() {
   if (core_ != nullptr) core_->shared_from_this()->on_time_limit(*this);
 }
 
+void Session::on_room() {
+  if (core_ != nullptr) core_->shared_from_this()->on_room(*this);
+}
+
 TcpCore::TcpCore(asio::io_context& loop, const TcpOptions& options, TransportCallbacks callbacks)
     : loop_(loop),
       callbacks_(std::move(callbacks)),
@@ -196,6 +200,15 @@ SendResult TcpCore::send(NodeId node, std::span<const SharedBytes> parts) {
   }
   ++peer.stats.messages_sent;
   return SendResult::kQueued;
+}
+
+bool TcpCore::has_room(NodeId node) const {
+  const auto found = peers_.find(node);
+  return found == peers_.end() || !found->second.link || found->second.link->has_room();
+}
+
+void TcpCore::on_room(Session& session) {
+  if (!stopped_ && session.phase == SessionPhase::kUp && callbacks_.on_room) callbacks_.on_room(session.peer.self.node);
 }
 
 void TcpCore::disconnect(NodeId node) {

@@ -51,6 +51,7 @@ class Session final : public Connection {
   void on_frame(std::span<const std::byte> frame) override;
   void on_closed(const std::error_code& error, const std::string& why) override;
   void on_time_limit() override;
+  void on_room() override;
 
  private:
   TcpCore* core_;  // null after its stop()
@@ -66,6 +67,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void dial(const std::string& address);
   void undial(const std::string& address);
   SendResult send(NodeId peer, std::span<const SharedBytes> parts);
+  bool has_room(NodeId peer) const;
   void disconnect(NodeId peer);
   std::vector<LinkStats> stats() const;
   std::vector<std::uint16_t> bound_ports() const;
@@ -75,6 +77,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void on_frame(Session& session, std::span<const std::byte> frame);
   void on_closed(Session& session, const std::error_code& error, const std::string& why);
   void on_time_limit(Session& session);
+  void on_room(Session& session);
 
  private:
   struct Listener {
