@@ -1,0 +1,208 @@
+#include "transport/ivshmem/participant.h"
+
+#include "torus/base/assert.h"
+
+namespace rse {
+namespace {
+
+using Kind = Participant::Event::Kind;
+
+constexpr unsigned kSessionCountBits = 24;  // of a session's number; the bits above are the life that opened it
+
+}  // namespace
+
+Participant::Participant(const Region& region, const Options& options)
+    : region_(region), options_(options), slot_(options.slot) {
+  RSE_ASSERT(slot_ < kParticipantsMax, "no such slot");
+  for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
+    if (peer == slot_) continue;
+    peers_[peer].reader.bind(region, peer, slot_);
+    peers_[peer].writer.bind(region, slot_, peer);
+  }
+  announce();
+}
+
+void Participant::announce() {
+  SlotRecord& record = region_.slot(slot_);
+  store_relaxed(record.sleeping, 0);
+  store_relaxed(record.bell, static_cast<std::uint32_t>(options_.bell));
+  store_relaxed(record.doorbell_peer, options_.doorbell_peer);
+  store_relaxed(record.process, options_.process);
+  for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
+    if (peer == slot_) continue;
+    // The life before may have left these open.
+    RingControl& ring = region_.ring(slot_, peer);
+    store_release(ring.generation, load_relaxed(ring.generation) | kClosedBit);
+    close(peer);
+  }
+  presence_ = ((load_relaxed(region_.presence(slot_)) >> 1) + 1) << 1 | 1;
+  store_release(region_.presence(slot_), presence_);
+  session_count_ = 0;
+  changed_all();
+}
+
+void Participant::leave() {
+  for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
+    if (peer != slot_) close(peer);
+  }
+  presence_ &= ~std::uint64_t{1};
+  store_release(region_.presence(slot_), presence_);
+  changed_all();
+}
+
+Participant::Event Participant::poll() {
+  if (load_acquire(region_.presence(slot_)) != presence_) return {Kind::kDisplaced, slot_, {}};
+  for (std::uint32_t step = 0; step < kParticipantsMax; ++step) {
+    const std::uint32_t index = (next_ + step) % kParticipantsMax;
+    if (index == slot_) continue;
+    const Event event = poll_peer(index);
+    if (event.kind == Kind::kNothing) continue;
+    // A whole message: the next peer's turn. A part: go on, or many senders would fill many buffers.
+    next_ = event.kind == Kind::kWorked ? index : index + 1;
+    return event;
+  }
+  return {};
+}
+
+Participant::Event Participant::poll_peer(std::uint32_t index) {
+  Peer& peer = peers_[index];
+  const std::uint64_t presence = load_acquire(region_.presence(index));
+  if (presence != peer.presence) {
+    if (peer.reader.joined()) return end(index, Kind::kClosed);
+    close(index);
+    if ((peer.presence & 1) != 0) {
+      peer.presence = 0;
+      return {Kind::kLeft, index, {}};
+    }
+    peer.presence = presence;
+    if ((presence & 1) != 0) return {Kind::kAppeared, index, {}};
+    return {};
+  }
+  if ((presence & 1) == 0) return {};
+  return peer.reader.joined() ? poll_ring(index) : poll_offer(index);
+}
+
+/// No session yet. Ours to open: has the peer joined it? The peer's: does it offer one?
+Participant::Event Participant::poll_offer(std::uint32_t index) {
+  Peer& peer = peers_[index];
+  const std::uint64_t offered = peer.reader.offered();
+  if (opens(index)) {
+    if (peer.session == 0) return {};
+    if (offered == (peer.session | kClosedBit)) return end(index, Kind::kClosed);  // joined and closed at once
+    return peer.reader.join(peer.session) ? Event{Kind::kOpened, index, {}} : Event{};
+  }
+  if (offered == 0 || (offered & kClosedBit) != 0 || offered == peer.refused) return {};
+  if (!peer.reader.join(offered)) return {};
+  peer.session = offered;
+  peer.writer.open(offered);
+  written_ |= 1u << index;
+  return {Kind::kOpened, index, {}};
+}
+
+Participant::Event Participant::poll_ring(std::uint32_t index) {
+  Peer& peer = peers_[index];
+  switch (peer.reader.poll()) {
+    case RingPoll::kEmpty: return {};
+    case RingPoll::kPart: taken_ |= 1u << index; return {Kind::kWorked, index, {}};
+    case RingPoll::kMessage: taken_ |= 1u << index; return {Kind::kMessage, index, peer.reader.message()};
+    case RingPoll::kClosed: return end(index, Kind::kClosed);
+    case RingPoll::kDamaged:
+      // A producer that begins anew writes over what its former life had put there.
+      return end(index, peer.reader.offered() == peer.session ? Kind::kDamaged : Kind::kClosed);
+  }
+  RSE_ASSERT(false, "unknown result of a poll");
+}
+
+Participant::Event Participant::end(std::uint32_t index, Kind kind) {
+  close(index);
+  return {kind, index, {}};
+}
+
+void Participant::open(std::uint32_t index) {
+  Peer& peer = peers_[index];
+  if (!opens(index) || !present(index)) return;
+  peer.reader.leave();
+  peer.session = ((presence_ >> 1) << kSessionCountBits | ++session_count_) & ~kClosedBit;
+  peer.writer.open(peer.session);
+  written_ |= 1u << index;
+}
+
+void Participant::close(std::uint32_t index) {
+  Peer& peer = peers_[index];
+  if (peer.session == 0) return;
+  if (!opens(index)) peer.refused = peer.session;
+  peer.reader.leave();
+  peer.writer.close();
+  peer.session = 0;
+  written_ |= 1u << index;
+}
+
+std::size_t Participant::put(std::uint32_t index, std::span<const std::byte> message, std::size_t done) {
+  Peer& peer = peers_[index];
+  if (!peer.writer.is_open()) return done;
+  written_ |= 1u << index;
+  return peer.writer.put(message, done);
+}
+
+std::uint32_t Participant::take_writable() {
+  std::uint32_t writable = 0;
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+    if (peers_[index].writer.room_again()) writable |= 1u << index;
+  }
+  return writable;
+}
+
+std::uint32_t Participant::take_bells() {
+  if ((written_ | taken_) == 0) return 0;
+  // What we have written must be visible before we read that nobody sleeps; try_sleep() does it the other way round.
+  full_fence();
+  std::uint32_t bells = 0;
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+    const std::uint32_t bit = 1u << index;
+    if (((written_ | taken_) & bit) == 0 || index == slot_) continue;
+    if ((written_ & bit) == 0 && !peers_[index].reader.should_tell_producer()) continue;
+    std::uint32_t& sleeping = region_.slot(index).sleeping;
+    if (load_relaxed(sleeping) == 0) continue;
+    if (__atomic_exchange_n(&sleeping, 0, __ATOMIC_RELAXED) != 0) bells |= bit;
+  }
+  written_ = taken_ = 0;
+  return bells;
+}
+
+bool Participant::try_sleep() {
+  std::uint32_t& sleeping = region_.slot(slot_).sleeping;
+  store_relaxed(sleeping, 1);
+  full_fence();
+  bool news = load_acquire(region_.presence(slot_)) != presence_;
+  for (std::uint32_t index = 0; index < kParticipantsMax && !news; ++index) {
+    if (index != slot_) news = has_news(index);
+  }
+  if (news) store_relaxed(sleeping, 0);
+  return !news;
+}
+
+bool Participant::has_news(std::uint32_t index) {
+  Peer& peer = peers_[index];
+  const std::uint64_t presence = load_acquire(region_.presence(index));
+  // A word that says nothing new to us (somebody who left and whom we never met) is no news.
+  if (presence != peer.presence) return true;
+  if ((presence & 1) == 0) return false;
+  if (peer.writer.room_now()) return true;
+  if (peer.reader.joined()) return peer.reader.has_more();
+  const std::uint64_t offered = peer.reader.offered();
+  if (opens(index)) return peer.session != 0 && (offered & ~kClosedBit) == peer.session;
+  return offered != 0 && (offered & kClosedBit) == 0 && offered != peer.refused;
+}
+
+void Participant::wake() { store_relaxed(region_.slot(slot_).sleeping, 0); }
+
+BellKind Participant::bell_of(std::uint32_t peer) const {
+  const auto kind = static_cast<BellKind>(load_relaxed(region_.slot(peer).bell));
+  return kind == BellKind::kNamedPipe || kind == BellKind::kDoorbell ? kind : BellKind::kNone;
+}
+std::uint32_t Participant::doorbell_peer_of(std::uint32_t peer) const {
+  return load_relaxed(region_.slot(peer).doorbell_peer);
+}
+std::uint32_t Participant::process_of(std::uint32_t peer) const { return load_relaxed(region_.slot(peer).process); }
+
+}  // namespace rse
