@@ -8,7 +8,7 @@ namespace rse {
 
 namespace {
 constexpr std::uint64_t kMagic = 0x0A7475632D455352;  // "RSE-cut\n"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 
 /// Takes a decimal number without sign or leading zero off the front of `text`.
 std::optional<std::uint64_t> take_number(std::string_view& text) {
@@ -61,6 +61,7 @@ Bytes encode_cut_header(const CutFile& file) {
   writer.put(static_cast<std::uint16_t>(file.blobs.size()));
   writer.put(std::uint32_t{0});
   writer.put(file.file_bytes);
+  writer.put(file.resumed);
   for (const Digest256& digest : file.digests.of)
     writer.put_bytes(std::as_bytes(std::span(digest.bytes)));
   for (const CutFile::Blob& blob : file.blobs) {
@@ -98,6 +99,7 @@ std::optional<CutFile> decode_cut_header(std::span<const std::byte> bytes) {
   const auto blob_count = reader.get<std::uint16_t>();
   reader.get<std::uint32_t>();
   file.file_bytes = reader.get<std::uint64_t>();
+  file.resumed = reader.get<ViewNumber>();
   if (file.torus.raw >= kTorusCount || file.halves == 0 || file.halves > kBothHalves ||
       blob_count > kRegionCount) {
     return std::nullopt;

@@ -39,6 +39,7 @@ struct CutFile {
   CutNumber cut = 0;
   Halves halves = 0;
   std::uint64_t file_bytes = 0;
+  ViewNumber resumed;
   RegionDigests digests;
   std::vector<Blob> blobs;
 

@@ -76,7 +76,7 @@ std::optional<Bytes> CutStore::read_region(const Digest256& digest) {
 /// Empty, or what is wrong with it.
 std::optional<std::string> CutStore::read_cut(const Entry& entry, RecoveredCut& cut) {
   const CutFile& file = entry.file;
-  cut = {file.run, file.torus, file.cut, file.halves, file.digests, {}};
+  cut = {file.run, file.torus, file.cut, file.halves, file.digests, {}, file.resumed};
   for (std::size_t region = 0; region < kRegionCount; ++region) {
     if (!file.consists_of(region)) continue;
     auto bytes = read_region(file.digests.of[region]);
@@ -178,6 +178,7 @@ std::optional<StorageError> CutStore::add(const PersistCut& cut) {
   file.cut = cut.cut;
   file.halves = cut.halves;
   file.digests = cut.digests;
+  file.resumed = cut.resumed;
   if (std::any_of(added_.begin(), added_.end(),
                   [&](const CutFile& added) { return same_cut(added, file); })) {
     if (auto error = commit()) return error;
@@ -186,7 +187,7 @@ std::optional<StorageError> CutStore::add(const PersistCut& cut) {
     if (!entry.live || !same_cut(entry.file, file) || !(entry.file.digests == file.digests))
       continue;
     file.halves |= entry.file.halves;
-    if (file.halves == entry.file.halves) return std::nullopt;  // there already
+    if (file.halves == entry.file.halves && file.resumed == entry.file.resumed) return std::nullopt;  // there already
   }
   file.serial = next_serial_++;
   return write(file, cut);

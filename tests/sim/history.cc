@@ -86,9 +86,11 @@ void History::note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumbe
 
 void History::rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed) {
   ++rewinds_;
+  run.rewound = std::max(run.rewound, resumed);
   for (OfTorus& of : run.tori) {
     std::erase_if(of.entries, [&](const auto& entry) { return entry.first >= epoch && entry.second.resumed < resumed; });
     of.states.clear();
+    of.cuts.clear();
   }
   load_references(id, run);
 }
@@ -143,9 +145,9 @@ bool History::step(Run& run, TorusId torus) {
 
 // --- States. ---
 
-void History::note_cut(const TorusMachine& machine, const RegionDigests& digests) {
+void History::note_cut(const TorusMachine& machine, const RegionDigests& digests, ViewNumber resumed) {
   Run* run = run_of(machine.run());
-  if (!run) return;
+  if (!run || resumed < run->rewound) return;
   const CutNumber number = machine.next_epoch().raw;
   Cut cut{digests, {}};
   for (std::uint64_t age = 1; age <= kLookaheadEpochs && age <= number; ++age) {
@@ -164,9 +166,12 @@ void History::compare_cut(const OfTorus& of, TorusId torus, CutNumber number, co
     const auto found = of.entries.find(packet.epoch.raw);
     if (found == of.entries.end() || !(*found->second.packet == packet)) return;
   }
-  if (of.states.at(number) == cut.digests) return;
-  fail("the state of torus " + std::string(1, letter_of(torus)) + " at cut " + std::to_string(number) +
-       " differs from a run without nodes");
+  const RegionDigests& state = of.states.at(number);
+  for (std::size_t region = 0; region < kRegionCount; ++region) {
+    if (state.of[region] == cut.digests.of[region]) continue;
+    return fail("the state of torus " + std::string(1, letter_of(torus)) + " at cut " + std::to_string(number) +
+                " differs from a run without nodes in region " + std::to_string(region));
+  }
 }
 
 bool History::check_state(const TorusMachine& machine) {

@@ -28,7 +28,7 @@ class History {
   void note_view(const View& view);
   /// A cut that some node took of the machine's present state. It counts if what the machine sealed last became history: what
   /// no second node held may still be taken back.
-  void note_cut(const TorusMachine& machine, const RegionDigests& digests);
+  void note_cut(const TorusMachine& machine, const RegionDigests& digests, ViewNumber resumed);
   void note_request(const Injection& injection, TorusId torus);
   void note_answer(const InjectAnswer& answer);
   void fail(std::string what) {
@@ -66,6 +66,7 @@ class History {
   struct Run {
     Scenario scenario;
     std::array<OfTorus, kTorusCount> tori;
+    ViewNumber rewound;  // the newest resumption that changed history
   };
   struct Request {
     Injection injection;

@@ -120,6 +120,9 @@ bool ScheduleRun::recover() {
   mending_ = true;
   for (const std::size_t index : std::exchange(under_way_, {})) end(index);
   for (std::size_t node = 0; node < sim_.size(); ++node) sim_.start(node);
+  for (std::size_t from = 0; from < sim_.size(); ++from) {
+    for (std::size_t to = 0; to < sim_.size(); ++to) sim_.link(from, to).drop_percent = 0;  // the loss everywhere, too
+  }
   const std::uint64_t begun = sim_.now();
   const auto fails = [&](const std::string& what) {
     if (sim_.history().broken().empty()) sim_.history().fail(what + ": " + sim_.why_not_healthy());

@@ -328,7 +328,7 @@ void Simulation::carry_out(std::size_t index, const RunEpoch& work) {
   Node& node = nodes_[index];
   execute(work);
   if (work.kind == RunEpoch::Kind::kTakeCut) {
-    history_.note_cut(*work.machine, work.taken->digests);
+    history_.note_cut(*work.machine, work.taken->digests, node.braid->view().resumed);
   }
   const std::uint64_t span = 20'000 + random_.below(static_cast<std::uint32_t>(options_.epoch_work_max.raw));
   std::uint64_t& free = node.worker_free[work.torus.raw];  // one worker a torus, which gives back in order

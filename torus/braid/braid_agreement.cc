@@ -197,7 +197,9 @@ void BraidNode::Impl::install(View next) {
       logs[torus.raw].clear();
       cut_complete[torus.raw] = 0;
       durable_through[torus.raw] = {};
-      if (new_run || (admitted && !resumed)) cuts[torus.raw].clear();
+      auto& known = cuts[torus.raw];
+      if (new_run || (admitted && !resumed)) known.clear();
+      known.erase(known.upper_bound(view.resume_cut), known.end());  // of a future that the resumption takes back
       drop_hosted(torus);
       sealed_recorded[torus.raw] = {};
     }

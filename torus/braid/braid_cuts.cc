@@ -45,7 +45,7 @@ void BraidNode::Impl::persist_own_cut(TorusId torus) {
   mine.persisted_cut = false;
   const auto found = cuts[torus.raw].find(number);
   if (found == cuts[torus.raw].end()) return;
-  PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}};
+  PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}, view.resumed};
   record.regions.assign(found->second.regions.begin(), found->second.regions.end());
   persist(std::move(record), [this, torus, number, since = mine.since] {
     HostedTorus* still = hosted[torus.raw].get();
@@ -199,7 +199,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   }
   CutRegions whole = std::move(assembly.regions);
   assemblies.erase({from, part.torus});
-  PersistCut record{view.run, part.torus, part.cut, whole.halves, whole.digests, {}};
+  PersistCut record{view.run, part.torus, part.cut, whole.halves, whole.digests, {}, view.resumed};
   for (const auto& region : whole.regions) {
     if (region && (half_of_region(region->index) & whole.halves) != 0) record.regions.push_back(region);
   }
@@ -227,6 +227,7 @@ void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {
 void BraidNode::Impl::update_durable() {
   for (TorusId torus : kTori) {
     HostedTorus* mine = hosted[torus.raw].get();
+    if (mine && settled_here(torus)) mine->settled_in = view.number;  // the first cut after the scenario changes nothing of it
     if (!mine || !mine->official || !cut_is_complete(torus)) continue;
     if (cut_complete[torus.raw] != mine->cut_taken) {
       cut_complete[torus.raw] = mine->cut_taken;
@@ -259,8 +260,9 @@ void BraidNode::Impl::update_durable() {
 /// Whether a torus that this node hosts runs and its present holders have all of a cut of it. Stays so for the whole view.
 bool BraidNode::Impl::settled_here(TorusId torus) const {
   const HostedTorus* mine = hosted[torus.raw].get();
-  return mine && mine->official && mine->restored && !mine->replaying &&
-         (mine->cut_taken == 0 || cut_complete[torus.raw] != 0);
+  if (!mine || !mine->official || !mine->restored) return false;
+  return mine->settled_in == view.number ||
+         (!mine->replaying && (mine->cut_taken == 0 || cut_complete[torus.raw] != 0));
 }
 
 bool BraidNode::Impl::all_settled() const {
@@ -303,6 +305,10 @@ std::vector<NodeId> BraidNode::Impl::missing_holders() const {
   return std::move(next.holders);
 }
 
-bool BraidNode::Impl::protected_now() const { return view.distinct_hosts().size() == kTorusCount && all_settled(); }
+bool BraidNode::Impl::protected_now() const {
+  const auto voters_left = std::count_if(view.voters.begin(), view.voters.end(), [&](NodeId voter) { return view.find(voter); });
+  return view.distinct_hosts().size() == kTorusCount && all_settled() &&
+         static_cast<std::size_t>(voters_left) > view.majority();
+}
 
 }  // namespace rse

@@ -189,7 +189,9 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   const bool seals_too = gather.view.raw != 0 && view.resumed.raw != 0;
   for (TorusId torus : kTori) {
     if (torus != gather.torus && !gather.everything && (view.hosts[torus.raw] != self.node || resumption)) continue;
-    for (const PacketPtr& packet : logs[torus.raw].from(std::max(oldest, gather.have[torus.raw]))) {
+    // From where its own log ends, even if that is long before the cut: other tori that it hosts may need what is between.
+    const Epoch have = gather.have[torus.raw];
+    for (const PacketPtr& packet : logs[torus.raw].from(have.raw == 0 ? oldest : have)) {
       answer.packets.push_back(packet);
     }
   }

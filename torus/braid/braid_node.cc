@@ -93,6 +93,7 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
     if (acceptor.number == agreement.number()) agreement.restore(std::move(acceptor));
     for (RecoveredCut& cut : recovered.cuts) {
       if (cut.run != view.run) continue;
+      if (cut.resumed != view.resumed && cut.cut > view.resume_cut) continue;  // of a future that a resumption took back
       CutRegions& regions = cuts[cut.torus.raw][cut.cut];
       regions.digests = cut.digests;
       regions.halves |= cut.halves;

@@ -27,6 +27,7 @@ struct RecoveredCut {
   Halves halves = 0;
   RegionDigests digests;
   std::vector<Region> regions;  // verified against `digests` by whoever read them
+  ViewNumber resumed;           // the newest resumption when it was taken
 };
 /// Of two seals for the same epoch, the one of the later view counts.
 struct RecoveredSeal { RunId run; TorusId torus; Epoch epoch; ViewNumber view; Seal seal; };
@@ -45,6 +46,7 @@ struct PersistVote { Bytes record; };                       // replaces the one 
 struct PersistCut {                                         // adds a cut; DropCuts removes
   RunId run; TorusId torus; CutNumber cut; Halves halves; RegionDigests digests;
   std::vector<RegionPtr> regions;                           // all regions of `halves`
+  ViewNumber resumed;
 };
 struct PersistSeals { std::vector<RecoveredSeal> seals; };  // appends to the journal
 struct PersistScenario {                                    // adds a scenario; all others but `keep` may go

@@ -161,18 +161,24 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
       const PacketLog& log = logs[each.raw];
       // Our own log counts unless the answer begins beyond it and will replace it.
       const bool joined = !log.empty() && (chain.empty() || chain.front()->epoch <= log.wanted());
+      const bool gap = joined && !chain.empty() && chain.back()->next_epoch < log.first()->epoch;
+      if (gap && log.first()->epoch.raw > epoch) return false;
       if (joined && log.first()->epoch.raw <= epoch) return true;
       return chain.empty() ? log.empty() : chain.front()->epoch.raw <= epoch;
     });
   };
-  const bool from_start = reaches_back_to(0);
+  // A run that was resumed at a cut goes on from there: nobody has what came before.
+  const bool from_start = view.resume_cut == 0 && reaches_back_to(0);
   if ((gather.cut_wanted == 0 || gather.cut_wanted == kScenarioCut) && from_start) best = 0;
   for (auto& [cut, regions] : all) {
     if (gather.cut_wanted != 0 && cut != gather.cut_wanted) continue;
     const bool whole = std::all_of(regions.regions.begin(), regions.regions.end(),
                                    [](const auto& region) { return region != nullptr; });
+    const PacketLog& mine = logs[torus.raw];
+    const Epoch end = chains[torus.raw].empty() ? mine.wanted() : std::max(mine.wanted(), chains[torus.raw].back()->next_epoch);
+    if (!mine.empty() && end.raw + kOldBatch < cut) continue;  // it would cost us packets that other tori may need
     // Epoch c of the cut was run by all tori, so an answer that reaches back to the cut has a packet of c or before.
-    if (whole && cut > 0 && reaches_back_to(cut - 1) && (!best || cut > *best)) {
+    if (whole && cut > 0 && cut >= view.resume_cut && reaches_back_to(cut - 1) && (!best || cut > *best)) {
       best = cut;
       out = regions;
       out.halves = kBothHalves;
@@ -364,6 +370,11 @@ void BraidNode::Impl::restored(TorusId torus) {
   mine.chosen = {};
   mine.restored = true;
   PacketLog& log = logs[torus.raw];
+  // The host before may have taken its cut before anyone had its last packets: the checkpoint has them.
+  while (!log.empty() && log.wanted() < mine.machine->next_epoch()) {
+    const Packet* own = mine.machine->own_packet(log.wanted());
+    if (!own || !log.append(std::make_shared<const Packet>(*own))) break;
+  }
   if (log.empty() && mine.cut_taken != 0) {
     // After a resumption nobody has them but us: what the torus sent for c - 1 and c is part of its checkpoint.
     const Epoch last = mine.last_sealed;

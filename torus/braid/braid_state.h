@@ -118,6 +118,7 @@ struct HostedTorus {
   CutNumber cut_taken = 0;    // newest cut taken or restored from
   std::vector<Holder> holders;
   bool persisted_cut = true;  // newest own cut is on our own disk
+  ViewNumber settled_in;      // the view in which settled_here() became true
   std::optional<GatherState> gather;
   std::optional<GatherState> fence;  // the view's own question, asked while the speculative gather is still under way
   std::optional<Restoring> restoring;
