@@ -150,6 +150,8 @@ void BraidNode::Impl::on_decided(const Bytes& bytes) {
 void BraidNode::Impl::on_join(const Join& join) {
   if (view.number.raw == 0 || join.joiner.node.raw == 0 || join.joiner.node == self.node) return;
   if (view.is_member(join.joiner.node, join.joiner.incarnation)) return;
+  // It has to know that it is out before it can be let in: only then does it forget what it held when it was a member.
+  if (join.view != view.number) return;
   if (joiners.size() >= kMembersMax && !joiners.contains(join.joiner.node)) return;
   auto& known = joiners[join.joiner.node];
   if (known.first.incarnation <= join.joiner.incarnation) known = {join.joiner, now};
@@ -169,6 +171,8 @@ void BraidNode::Impl::install(View next) {
   desired_since.reset();
   installed_at = now;
   take_overs.clear();
+  joiners.clear();
+  next_join = now;
   overridden = false;
   for (const Member& member : view.members) {
     if (member.node == self.node) continue;
@@ -181,6 +185,10 @@ void BraidNode::Impl::install(View next) {
     if (state.member.node.raw == 0) {
       state.member = member;
       state.heard = now;
+    }
+    // Who comes back as a member has forgotten what it said before. After views that we missed, anyone may have.
+    if (before.number.raw + 1 != view.number.raw || !before.is_member(member.node, member.incarnation)) {
+      state.member_since = view.number;
     }
   }
   const bool admitted = am_member() && (restarted || !before.is_member(self.node, self.incarnation));

@@ -355,7 +355,7 @@ void BraidNode::Impl::on_deadline() {
     next_join = now + milliseconds(40);
     for (const auto& [node, state] : peers) {
       if (!state.linked) continue;
-      send(node, Join{self});
+      send(node, Join{self, view.number});
     }
   }
   if (needs_resumption() || restarted) {

@@ -25,7 +25,8 @@ bool BraidNode::Impl::another_holds(TorusId torus, Epoch end, bool on_disk) cons
     const auto found = peers.find(host);
     if (found == peers.end() || !found->second.heartbeat) continue;
     const Heartbeat& beat = *found->second.heartbeat;
-    if (beat.run != view.run || beat.view < view.hosted_since[torus.raw] || beat.view > view.number) continue;
+    const ViewNumber since = std::max(view.hosted_since[torus.raw], found->second.member_since);
+    if (beat.run != view.run || beat.view < since || beat.view > view.number) continue;
     if ((on_disk ? beat.durable : beat.wanted)[torus.raw] >= end) return true;
   }
   return false;
@@ -389,7 +390,8 @@ void BraidNode::Impl::accept_injection(TorusId torus, const Injection& injection
   }
   if (!mine->working && injection.client.raw != 0 &&
       mine->machine->has_applied(injection.client, injection.sequence)) {
-    answer(InjectStatus::kAccepted);
+    // Perhaps from a seal of the host before that only this node holds: answered once all that is sealed is held by two.
+    mine->unanswered[mine->last_sealed].emplace_back(injection, origin);
     return;
   }
   if (mine->waiting.size() >= kWaitingInjectionsMax) {

@@ -24,6 +24,7 @@ inline constexpr std::uint64_t kOldBatch = 2;                   // inputs of c -
 
 struct PeerState {
   Member member;
+  ViewNumber member_since;    // its words of earlier views do not count
   bool linked = false;
   bool dead = false;          // proof of death of this incarnation
   bool said_suspected = false, said_lost = false;

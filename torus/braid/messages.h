@@ -149,7 +149,7 @@ struct Accepted { ViewNumber number; std::uint64_t ballot = 0; };
 struct Decided { Bytes view; };
 
 /// A node that is no member asks to become one; repeated until a view admits it.
-struct Join { Member joiner; };
+struct Join { Member joiner; ViewNumber view; };  // the newest view that it knows; in it, it is no member
 
 /// Asks the voters to propose: `torus` moves to the sender, which has caught up with it.
 struct TakeOver { ViewNumber view; TorusId torus; Epoch caught_up; };

@@ -61,7 +61,9 @@ std::optional<Accept> ViewAgreement::on_promise(NodeId from, const Promise& prom
     value_ballot_ = promise.accepted_ballot;
     value_ = promise.accepted;
   }
-  if (answers_.size() < majority()) return {};
+  // Our own promise has to be on disk before anybody may accept: a next life of this node would use the ballot again, for
+  // another value, and Accepted does not name the value.
+  if (answers_.size() < majority() || !answers_.contains(self_)) return {};
   answers_.clear();
   phase_ = Phase::kAccepting;
   return Accept{number_, ballot_, value_};

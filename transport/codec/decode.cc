@@ -159,6 +159,7 @@ Decided read(const v1::Decided& from, FieldReader& fields) {
 Join read(const v1::Join& from, FieldReader& fields) {
   Join to;
   fields.get(from.joiner(), to.joiner);
+  to.view = {from.view()};
   return to;
 }
 

@@ -207,7 +207,11 @@ struct MessageWriter {
   void operator()(const Decided& from) const {
     put_bytes(from.view, out.mutable_decided()->mutable_view());
   }
-  void operator()(const Join& from) const { put(from.joiner, out.mutable_join()->mutable_joiner()); }
+  void operator()(const Join& from) const {
+    auto* to = out.mutable_join();
+    put(from.joiner, to->mutable_joiner());
+    to->set_view(from.view.raw);
+  }
   void operator()(const TakeOver& from) const {
     auto* to = out.mutable_take_over();
     to->set_view(from.view.raw);
