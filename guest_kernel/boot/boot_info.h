@@ -23,6 +23,7 @@ struct Framebuffer {
   std::uint32_t pitch = 0;    // bytes from one line to the next
   std::uint32_t width = 0;    // pixels
   std::uint32_t height = 0;
+  std::uint8_t pixel_bytes = 4;  // 3 or 4
   std::uint8_t red_shift = 16, green_shift = 8, blue_shift = 0;
 };
 

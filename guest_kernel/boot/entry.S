@@ -31,9 +31,9 @@ multiboot2_header:
   .long 12
   .long boot_multiboot2_entry
   .balign 8
-  .short 5, 1                  // framebuffer, optional: any size, 32 bits a pixel
+  .short 5, 1                  // framebuffer, optional: a size that can be read, 32 bits a pixel
   .long 20
-  .long 0, 0, 32
+  .long 1024, 768, 32
   .balign 8
   .short 6, 0                  // modules start on pages
   .long 8

@@ -55,8 +55,9 @@ void read_memory_map(const PhysicalView& physical, std::uint64_t address, const 
 void read_framebuffer(const PhysicalView& physical, std::uint64_t address, BootInfo& out) {
   FramebufferTag found;
   if (!physical.read(address, found)) return;
-  if (found.type != kFramebufferRgb || found.bits_per_pixel != 32) return;  // text mode, or nothing we draw on
-  out.framebuffer = {found.address, found.pitch, found.width, found.height,
+  const auto pixel_bytes = static_cast<std::uint8_t>(found.bits_per_pixel / 8);
+  if (found.type != kFramebufferRgb || (pixel_bytes != 3 && pixel_bytes != 4)) return;  // text, or nothing we draw on
+  out.framebuffer = {found.address, found.pitch, found.width, found.height, pixel_bytes,
                      found.red_position, found.green_position, found.blue_position};
 }
 

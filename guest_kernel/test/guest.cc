@@ -10,20 +10,25 @@ GuestRun run_guest(const GuestOptions& options) {
                                     "-accel", "tcg",
                                     "-cpu", "qemu64",
                                     "-m", std::to_string(options.memory_megabytes),
-                                    "-kernel", options.image,
-                                    "-append", options.command_line,
-                                    "-serial", "stdio",
                                     "-monitor", "none",
                                     "-display", "none",
                                     "-nodefaults",
                                     "-no-reboot",
                                     "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"};
-  if (!options.module.empty()) {
-    words.push_back("-initrd");
-    words.push_back(options.module);
+  const auto add = [&words](std::initializer_list<std::string> more) { words.insert(words.end(), more); };
+  if (options.iso.empty()) {
+    add({"-kernel", options.image, "-append", options.command_line});
+  } else {
+    add({"-cdrom", options.iso, "-vga", "std"});
   }
+  if (!options.module.empty()) add({"-initrd", options.module});
+  if (!options.firmware.empty()) add({"-bios", options.firmware});
+  add({"-serial", "stdio"});
   words.insert(words.end(), options.devices.begin(), options.devices.end());
-  const Finished finished = run_program(words, std::chrono::seconds(60));
+  if (!options.serial_input.empty()) {
+    words.insert(words.begin(), {"/bin/sh", "-c", "exec \"$@\" <'" + options.serial_input + "'", "guest"});
+  }
+  const Finished finished = run_program(words, options.limit);
   return {finished.exit_code, finished.output};
 }
 

@@ -2,6 +2,7 @@
 // Threads: one. Memory: what the guest printed. Errors: a guest that does not end is killed and says so in `serial`.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ struct GuestOptions {
   std::string image;         // path below the workspace, e.g. "guest_kernel/kernel"
   std::string command_line;
   std::string module;        // a file given to the guest; empty: none
+  std::string iso;           // boots from this CD image instead of `image`; the machine then has a screen
+  std::string firmware;      // a file instead of QEMU's BIOS
+  std::string serial_input;  // a file whose letters come in on the serial line
   int memory_megabytes = 128;
+  std::chrono::seconds limit{60};
   std::vector<std::string> devices;  // further words for QEMU
 };
 

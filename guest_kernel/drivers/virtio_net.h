@@ -1,0 +1,41 @@
+// A network card: VIRTIO 1.1, 5.1, without offloads.
+// Size: kFrames buffers of 2 KiB in each direction. Threads: one; the interrupt only wakes the processor. Memory: DMA memory for good.
+// Errors: sentences at start; a full queue refuses a frame; frames that are too short are dropped.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "guest_kernel/drivers/virtio_device.h"
+
+namespace rse::kernel {
+
+inline constexpr std::size_t kEthernetBytesMax = 1514;
+
+class VirtioNet {
+ public:
+  /// The first virtio network card. nullptr, or why there is none.
+  const char* start();
+  const std::array<std::uint8_t, 6>& address() const { return address_; }
+
+  /// An Ethernet frame without checksum. False: too long, or the queue is full.
+  bool send(std::span<const std::byte> frame);
+  /// Copies the next received frame to `out`; its size, 0: there is none.
+  std::size_t receive(std::span<std::byte, kEthernetBytesMax> out);
+
+ private:
+  static constexpr std::uint16_t kFrames = 64;
+  std::uint64_t buffer(std::uint16_t index, bool sending) const;
+  void offer(std::uint16_t index);
+
+  VirtioDevice device_;
+  VirtQueue receiving_, sending_;
+  std::array<std::uint8_t, 6> address_{};
+  std::size_t header_bytes_ = 0;
+  std::uint64_t buffers_ = 0;  // physical
+  std::array<bool, kFrames> in_flight_{};
+};
+
+}  // namespace rse::kernel
