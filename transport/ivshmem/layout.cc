@@ -31,23 +31,23 @@ RegionHeader header_for(std::size_t region_bytes, std::uint32_t ring_bytes, std:
 
 }  // namespace
 
-std::optional<Region> Region::over(std::span<std::byte> memory) {
+std::optional<RingRegion> RingRegion::over(std::span<std::byte> memory) {
   if (memory.size() < kRegionBytesMin || reinterpret_cast<std::uintptr_t>(memory.data()) % 4096 != 0) return std::nullopt;
-  Region region;
+  RingRegion region;
   region.memory_ = memory;
   const std::size_t share = std::min<std::size_t>((memory.size() - kDataOffset) / kRingCount, kRingBytesMax);
   region.ring_bytes_ = static_cast<std::uint32_t>(std::bit_floor(share));
   return region;
 }
 
-void Region::format(std::uint64_t region_id) {
+void RingRegion::format(std::uint64_t region_id) {
   RegionHeader header = header_for(memory_.size(), ring_bytes_, region_id);
   header.magic = 0;
   std::memcpy(memory_.data(), &header, sizeof header);
   store_release(*reinterpret_cast<std::uint64_t*>(memory_.data()), kRegionMagic);
 }
 
-bool Region::formatted() const {
+bool RingRegion::formatted() const {
   if (load_acquire(*reinterpret_cast<const std::uint64_t*>(memory_.data())) != kRegionMagic) return false;
   RegionHeader header;
   std::memcpy(&header, memory_.data(), sizeof header);
@@ -55,25 +55,25 @@ bool Region::formatted() const {
   return header.region_id != 0 && std::memcmp(&header, &expected, sizeof header) == 0;
 }
 
-std::uint64_t Region::region_id() const {
+std::uint64_t RingRegion::region_id() const {
   return load_relaxed(reinterpret_cast<const RegionHeader*>(memory_.data())->region_id);
 }
 
-std::uint64_t& Region::presence(std::uint32_t slot) const {
+std::uint64_t& RingRegion::presence(std::uint32_t slot) const {
   RSE_ASSERT(slot < kParticipantsMax, "no such participant");
   return reinterpret_cast<Presence*>(memory_.data() + kPresenceOffset)->word[slot];
 }
 
-SlotRecord& Region::slot(std::uint32_t slot) const {
+SlotRecord& RingRegion::slot(std::uint32_t slot) const {
   RSE_ASSERT(slot < kParticipantsMax, "no such participant");
   return reinterpret_cast<SlotRecord*>(memory_.data() + kSlotsOffset)[slot];
 }
 
-RingControl& Region::ring(std::uint32_t from, std::uint32_t to) const {
+RingControl& RingRegion::ring(std::uint32_t from, std::uint32_t to) const {
   return reinterpret_cast<RingControl*>(memory_.data() + kRingsOffset)[ring_index(from, to)];
 }
 
-std::byte* Region::ring_data(std::uint32_t from, std::uint32_t to) const {
+std::byte* RingRegion::ring_data(std::uint32_t from, std::uint32_t to) const {
   return memory_.data() + kDataOffset + std::size_t{ring_index(from, to)} * ring_bytes_;
 }
 

@@ -44,16 +44,15 @@ static_assert(sizeof(Presence) == 64 && std::has_unique_object_representations_v
 enum class BellKind : std::uint32_t {
   kNone = 0,      // it looks by itself from time to time
   kNamedPipe = 1, // a host process: a byte into the pipe beside the memory's file
-  kDoorbell = 2,  // an ivshmem peer, by the number in `doorbell_peer`
+  kDoorbell = 2,  // a guest: the ivshmem peer whose number is the slot
 };
 
 struct SlotRecord {              // 256 bytes for each participant
   std::uint32_t sleeping;        // 1: ring before you rely on being seen
   std::uint32_t reserved1[31];
   std::uint32_t bell;            // BellKind
-  std::uint32_t doorbell_peer;   // number that ivshmem gave it
   std::uint32_t process;         // pid, for people and for pidfd; 0: a guest
-  std::uint32_t reserved2[29];
+  std::uint32_t reserved2[30];
 };
 static_assert(sizeof(SlotRecord) == 2 * kLineBytes && std::has_unique_object_representations_v<SlotRecord>);
 
@@ -96,11 +95,11 @@ static_assert(kRingsOffset + kRingCount * sizeof(RingControl) <= kDataOffset && 
 inline constexpr std::size_t kRegionBytesMin = kDataOffset + kRingCount * std::size_t{kRingBytesMin};
 
 /// The memory as one participant sees it. Copyable; does not own the mapping.
-class Region {
+class RingRegion {
  public:
-  Region() = default;
+  RingRegion() = default;
   /// nullopt: `memory` is smaller than kRegionBytesMin or not aligned to 4,096. Says nothing about its contents.
-  static std::optional<Region> over(std::span<std::byte> memory);
+  static std::optional<RingRegion> over(std::span<std::byte> memory);
 
   /// Makes an empty region of zeroed memory. Once in the life of the memory, by whoever creates it.
   void format(std::uint64_t region_id);

@@ -11,7 +11,7 @@ constexpr unsigned kSessionCountBits = 24;  // of a session's number; the bits a
 
 }  // namespace
 
-Participant::Participant(const Region& region, const Options& options)
+Participant::Participant(const RingRegion& region, const Options& options)
     : region_(region), options_(options), slot_(options.slot) {
   RSE_ASSERT(slot_ < kParticipantsMax, "no such slot");
   for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
@@ -26,7 +26,6 @@ void Participant::announce() {
   SlotRecord& record = region_.slot(slot_);
   store_relaxed(record.sleeping, 0);
   store_relaxed(record.bell, static_cast<std::uint32_t>(options_.bell));
-  store_relaxed(record.doorbell_peer, options_.doorbell_peer);
   store_relaxed(record.process, options_.process);
   for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
     if (peer == slot_) continue;
@@ -173,15 +172,20 @@ bool Participant::try_sleep() {
   std::uint32_t& sleeping = region_.slot(slot_).sleeping;
   store_relaxed(sleeping, 1);
   full_fence();
-  bool news = load_acquire(region_.presence(slot_)) != presence_;
-  for (std::uint32_t index = 0; index < kParticipantsMax && !news; ++index) {
-    if (index != slot_) news = has_news(index);
-  }
+  const bool news = has_news();
   if (news) store_relaxed(sleeping, 0);
   return !news;
 }
 
-bool Participant::has_news(std::uint32_t index) {
+bool Participant::has_news() {
+  if (load_acquire(region_.presence(slot_)) != presence_) return true;
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+    if (index != slot_ && has_news_of(index)) return true;
+  }
+  return false;
+}
+
+bool Participant::has_news_of(std::uint32_t index) {
   Peer& peer = peers_[index];
   const std::uint64_t presence = load_acquire(region_.presence(index));
   // A word that says nothing new to us (somebody who left and whom we never met) is no news.
@@ -199,9 +203,6 @@ void Participant::wake() { store_relaxed(region_.slot(slot_).sleeping, 0); }
 BellKind Participant::bell_of(std::uint32_t peer) const {
   const auto kind = static_cast<BellKind>(load_relaxed(region_.slot(peer).bell));
   return kind == BellKind::kNamedPipe || kind == BellKind::kDoorbell ? kind : BellKind::kNone;
-}
-std::uint32_t Participant::doorbell_peer_of(std::uint32_t peer) const {
-  return load_relaxed(region_.slot(peer).doorbell_peer);
 }
 std::uint32_t Participant::process_of(std::uint32_t peer) const { return load_relaxed(region_.slot(peer).process); }
 

@@ -24,7 +24,6 @@ class Participant {
   struct Options {
     std::uint32_t slot = 0;
     BellKind bell = BellKind::kNone;
-    std::uint32_t doorbell_peer = 0;
     std::uint32_t process = 0;
   };
   struct Event {
@@ -45,7 +44,7 @@ class Participant {
   };
 
   /// The caller makes sure that nobody else has the slot.
-  Participant(const Region& region, const Options& options);
+  Participant(const RingRegion& region, const Options& options);
   /// Begins a life: a new number of presence, no sessions.
   void announce();
   void leave();
@@ -71,9 +70,10 @@ class Participant {
   /// Says that we are going to sleep until the bell. False: there is something to poll(), stay awake.
   [[nodiscard]] bool try_sleep();
   void wake();
+  /// Whether poll() would return something.
+  [[nodiscard]] bool has_news();
   /// How to ring `peer`, as it says itself: kNone also for what we do not know.
   BellKind bell_of(std::uint32_t peer) const;
-  std::uint32_t doorbell_peer_of(std::uint32_t peer) const;
   std::uint32_t process_of(std::uint32_t peer) const;
   std::uint32_t slot() const { return slot_; }
 
@@ -89,10 +89,10 @@ class Participant {
   Event poll_offer(std::uint32_t index);
   Event poll_ring(std::uint32_t index);
   Event end(std::uint32_t index, Event::Kind kind);
-  bool has_news(std::uint32_t index);
+  bool has_news_of(std::uint32_t index);
   void changed_all() { written_ = (1u << kParticipantsMax) - 1; }
 
-  Region region_;
+  RingRegion region_;
   Options options_;
   std::uint32_t slot_;
   std::uint64_t presence_ = 0;       // ours

@@ -16,7 +16,7 @@ namespace {
 
 /// Owners that do what every owner does: open where they may, announce again when displaced.
 struct Owner {
-  Owner(const Region& region, std::uint32_t slot) : self(region, {.slot = slot}) {}
+  Owner(const RingRegion& region, std::uint32_t slot) : self(region, {.slot = slot}) {}
   Kind step(std::uint32_t other) {
     const Participant::Event event = self.poll();
     if (event.kind == Kind::kDisplaced) self.announce();

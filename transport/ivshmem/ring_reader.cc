@@ -13,7 +13,7 @@ constexpr std::size_t kBufferBytesKept = 1u << 20;
 
 }  // namespace
 
-void RingReader::bind(const Region& region, std::uint32_t from, std::uint32_t to) {
+void RingReader::bind(const RingRegion& region, std::uint32_t from, std::uint32_t to) {
   control_ = &region.ring(from, to);
   data_ = region.ring_data(from, to);
   ring_bytes_ = region.ring_bytes();
@@ -91,7 +91,7 @@ void RingReader::consume(std::size_t size) {
 
 /// For `size` bytes of a message of `message_size`. A large buffer is given back when small messages come again.
 void RingReader::make_room(std::size_t size, std::size_t message_size) {
-  if (message_size <= kBufferBytesKept && buffer_.size() > kBufferBytesKept) Bytes().swap(buffer_);
+  if (assembled_ == 0 && message_size <= kBufferBytesKept && buffer_.size() > kBufferBytesKept) Bytes().swap(buffer_);
   if (size <= buffer_.size()) return;
   buffer_.resize(std::max<std::size_t>(std::min<std::size_t>(2 * buffer_.size(), kRingMessageBytesMax), size));
 }

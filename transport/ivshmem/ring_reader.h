@@ -24,7 +24,7 @@ enum class RingPoll : std::uint8_t {
 
 class RingReader {
  public:
-  void bind(const Region& region, std::uint32_t from, std::uint32_t to);
+  void bind(const RingRegion& region, std::uint32_t from, std::uint32_t to);
   /// The generation in the ring, with kClosedBit where the session is over.
   std::uint64_t offered() const { return load_acquire(control_->generation); }
   /// Starts to read session `generation`. False: the ring does not carry it.

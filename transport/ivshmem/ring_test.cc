@@ -18,7 +18,7 @@ using testing::TestMemory;
 namespace {
 
 struct Pair {
-  explicit Pair(const Region& region) {
+  explicit Pair(const RingRegion& region) {
     writer.bind(region, 0, 1);
     reader.bind(region, 0, 1);
     writer.open(7);
@@ -74,7 +74,7 @@ TEST_CASE("region: only one of this version and size is taken for one") {
     CHECK_FALSE(memory.region().formatted());
     memory.bytes()[bit / 8] ^= std::byte{1} << (bit % 8);
   }
-  CHECK_FALSE(Region::over(memory.bytes().first(kRegionBytesMin - 1)));
+  CHECK_FALSE(RingRegion::over(memory.bytes().first(kRegionBytesMin - 1)));
   TestMemory larger(3 * kRegionBytesMin);
   CHECK(larger.region().ring_bytes() == 2 * kRingBytesMin);
 }
@@ -116,18 +116,21 @@ TEST_CASE("ring: messages of every size pass in order, many times around, also t
   }
 }
 
-TEST_CASE("ring: a message of 16 MiB passes through a ring of 4 KiB") {
+TEST_CASE("ring: messages of up to 16 MiB pass through a ring of 4 KiB, whatever came before them") {
   TestMemory memory;
   Pair pair(memory.region());
-  const Bytes message = numbered(9, kRingMessageBytesMax);
-  std::size_t done = 0;
-  RingPoll result = RingPoll::kEmpty;
-  while (result != RingPoll::kMessage) {
-    if (done < message.size()) done = pair.writer.put(message, done);
-    result = pair.reader.poll();
-    REQUIRE(result != RingPoll::kDamaged);
+  for (std::size_t size : {3ul, 65'536ul, 1ul << 20, (1ul << 20) + 1, std::size_t{kRingMessageBytesMax}, 1ul << 20, 5ul}) {
+    CAPTURE(size);
+    const Bytes message = numbered(9, size);
+    std::size_t done = 0;
+    RingPoll result = RingPoll::kEmpty;
+    while (result != RingPoll::kMessage) {
+      if (done < message.size()) done = pair.writer.put(message, done);
+      result = pair.reader.poll();
+      REQUIRE(result != RingPoll::kDamaged);
+    }
+    CHECK(std::equal(message.begin(), message.end(), pair.reader.message().begin(), pair.reader.message().end()));
   }
-  CHECK(std::equal(message.begin(), message.end(), pair.reader.message().begin(), pair.reader.message().end()));
 }
 
 TEST_CASE("ring: a full one takes nothing, says that it waits, and goes on when half of it is free") {

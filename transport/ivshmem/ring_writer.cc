@@ -8,7 +8,7 @@
 
 namespace rse {
 
-void RingWriter::bind(const Region& region, std::uint32_t from, std::uint32_t to) {
+void RingWriter::bind(const RingRegion& region, std::uint32_t from, std::uint32_t to) {
   control_ = &region.ring(from, to);
   data_ = region.ring_data(from, to);
   ring_bytes_ = region.ring_bytes();

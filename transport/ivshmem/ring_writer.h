@@ -14,7 +14,7 @@ namespace rse {
 
 class RingWriter {
  public:
-  void bind(const Region& region, std::uint32_t from, std::uint32_t to);
+  void bind(const RingRegion& region, std::uint32_t from, std::uint32_t to);
   /// Begins a session: what is in the ring from earlier ones is void. The consumer starts when it has seen the generation.
   void open(std::uint64_t generation);
   /// Ends the session that is open, if any.

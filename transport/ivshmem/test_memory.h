@@ -20,8 +20,8 @@ class TestMemory {
     region().format(1);
   }
   std::span<std::byte> bytes() const { return {bytes_.get(), size_}; }
-  Region region() const {
-    const auto region = Region::over(bytes());
+  RingRegion region() const {
+    const auto region = RingRegion::over(bytes());
     RSE_ASSERT(region.has_value(), "test memory is too small");
     return *region;
   }

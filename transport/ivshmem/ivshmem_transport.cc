@@ -1,0 +1,37 @@
+#include "transport/ivshmem/ivshmem_transport.h"
+
+#include "transport/ivshmem/ivshmem_core.h"
+
+namespace rse {
+namespace {
+
+class IvshmemTransport final : public Transport {
+ public:
+  explicit IvshmemTransport(std::shared_ptr<IvshmemCore> core) : core_(std::move(core)) {}
+  ~IvshmemTransport() override { core_->stop(); }
+  void set_hello(const Hello& hello) override { core_->set_hello(hello); }
+  void dial(const std::string& address) override { core_->dial(address); }
+  void undial(const std::string& address) override { core_->undial(address); }
+  SendResult send(NodeId peer, std::span<const std::byte> message) override { return core_->send(peer, message); }
+  void disconnect(NodeId peer) override { core_->disconnect(peer); }
+  std::vector<LinkStats> stats() const override { return core_->stats(); }
+  void stop() override { core_->stop(); }
+
+ private:
+  std::shared_ptr<IvshmemCore> core_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_ivshmem_transport(asio::io_context& loop, const IvshmemOptions& options,
+                                                  TransportCallbacks callbacks, std::string& error) {
+  auto core = std::make_shared<IvshmemCore>(loop, options, std::move(callbacks));
+  error = options.listen.empty() ? std::string() : core->listen(options.listen);
+  if (!error.empty()) {
+    core->stop();
+    return nullptr;
+  }
+  return std::make_unique<IvshmemTransport>(std::move(core));
+}
+
+}  // namespace rse

@@ -1,0 +1,161 @@
+#include "transport/mux/mux_transport.h"
+
+#include <algorithm>
+#include <array>
+
+#include "torus/base/assert.h"
+
+namespace rse {
+
+namespace {
+
+struct Carrier {
+  std::string scheme;
+  std::unique_ptr<Transport> transport;
+};
+
+/// One life of a peer, and over which carriers it is linked.
+struct MuxPeer {
+  std::uint64_t incarnation = 0;
+  std::array<bool, kCarriersMax> linked{};
+  bool death_reported = false;
+  bool any() const { return std::find(linked.begin(), linked.end(), true) != linked.end(); }
+};
+
+}  // namespace
+
+std::string scheme_of(const std::string& address) {
+  for (const char* scheme : {"ivshmem"}) {
+    if (address.starts_with(std::string(scheme) + ":")) return scheme;
+  }
+  return {};
+}
+
+/// Outlives the mux while a callback that destroys it is still on the stack.
+struct MuxTransport::Core : std::enable_shared_from_this<Core> {
+  explicit Core(TransportCallbacks callbacks) : callbacks(std::move(callbacks)) {}
+
+  TransportCallbacks callbacks_of(std::size_t index) {
+    TransportCallbacks own;
+    own.on_up = [this, index](const Hello& hello) { shared_from_this()->on_up(index, hello); };
+    own.on_down = [this, index](NodeId node, bool proof) { shared_from_this()->on_down(index, node, proof); };
+    own.on_message = [this, index](NodeId node, std::span<const std::byte> message) {
+      const auto found = peers.find(node);
+      if (stopped || found == peers.end() || !found->second.linked[index]) return;
+      const auto keep = shared_from_this();
+      callbacks.on_message(node, message);
+    };
+    own.on_failure = [this](const std::string& address, const std::string& why) {
+      const auto keep = shared_from_this();
+      if (!stopped) callbacks.on_failure(address, why);
+    };
+    return own;
+  }
+
+  void on_up(std::size_t index, const Hello& hello) {
+    if (stopped) return;
+    const NodeId node = hello.self.node;
+    MuxPeer& peer = peers[node];
+    if (peer.incarnation > hello.self.incarnation) return carriers[index].transport->disconnect(node);  // an older life
+    if (peer.incarnation < hello.self.incarnation) {
+      const bool old_life_ends = peer.any() && !peer.death_reported;
+      peer = {};
+      peer.incarnation = hello.self.incarnation;
+      if (old_life_ends) callbacks.on_down(node, true);
+      if (stopped) return;
+    }
+    const bool first = !peer.any();
+    peer.linked[index] = true;
+    peer.death_reported = false;
+    if (first) callbacks.on_up(hello);
+  }
+
+  void on_down(std::size_t index, NodeId node, bool proof_of_death) {
+    const auto found = peers.find(node);
+    if (stopped || found == peers.end()) return;
+    MuxPeer& peer = found->second;
+    const bool was_up = peer.any();
+    peer.linked[index] = false;
+    if (proof_of_death) {
+      if (std::exchange(peer.death_reported, true)) return;
+      // What the others still take for links will end, or, if the proof was none, come up again.
+      for (std::size_t other = 0; other < carriers.size(); ++other) {
+        if (std::exchange(peer.linked[other], false)) carriers[other].transport->disconnect(node);
+      }
+      callbacks.on_down(node, true);
+    } else if (was_up && !peer.any()) {
+      callbacks.on_down(node, false);
+    }
+  }
+
+  Transport* carrier_for(const std::string& address) {
+    const std::string scheme = scheme_of(address);
+    for (Carrier& carrier : carriers) {
+      if (carrier.scheme == scheme) return carrier.transport.get();
+    }
+    return nullptr;
+  }
+
+  TransportCallbacks callbacks;
+  std::vector<Carrier> carriers;
+  std::map<NodeId, MuxPeer> peers;
+  bool stopped = false;
+};
+
+MuxTransport::MuxTransport(TransportCallbacks callbacks) : core_(std::make_shared<Core>(std::move(callbacks))) {}
+
+MuxTransport::~MuxTransport() { stop(); }
+
+std::string MuxTransport::add(const std::string& scheme, const Make& make) {
+  RSE_ASSERT(core_->carriers.size() < kCarriersMax, "more transports than kCarriersMax");
+  std::string error;
+  auto transport = make(core_->callbacks_of(core_->carriers.size()), error);
+  if (!transport) return error;
+  core_->carriers.push_back({scheme, std::move(transport)});
+  return {};
+}
+
+void MuxTransport::set_hello(const Hello& hello) {
+  for (Carrier& carrier : core_->carriers) carrier.transport->set_hello(hello);
+}
+
+void MuxTransport::dial(const std::string& address) {
+  if (Transport* carrier = core_->carrier_for(address)) carrier->dial(address);
+}
+
+void MuxTransport::undial(const std::string& address) {
+  if (Transport* carrier = core_->carrier_for(address)) carrier->undial(address);
+}
+
+SendResult MuxTransport::send(NodeId node, std::span<const std::byte> message) {
+  const auto found = core_->peers.find(node);
+  if (found == core_->peers.end()) return SendResult::kNoLink;
+  for (std::size_t index = 0; index < core_->carriers.size(); ++index) {
+    if (!found->second.linked[index]) continue;
+    const SendResult result = core_->carriers[index].transport->send(node, message);
+    if (result != SendResult::kNoLink) return result;
+  }
+  return SendResult::kNoLink;
+}
+
+void MuxTransport::disconnect(NodeId node) {
+  for (Carrier& carrier : core_->carriers) carrier.transport->disconnect(node);
+}
+
+std::vector<LinkStats> MuxTransport::stats() const {
+  std::vector<LinkStats> all;
+  for (const Carrier& carrier : core_->carriers) {
+    for (LinkStats& stats : carrier.transport->stats()) all.push_back(std::move(stats));
+  }
+  std::stable_sort(all.begin(), all.end(), [](const LinkStats& a, const LinkStats& b) {
+    return a.peer != b.peer ? a.peer < b.peer : a.connected > b.connected;
+  });
+  return all;
+}
+
+void MuxTransport::stop() {
+  if (std::exchange(core_->stopped, true)) return;
+  for (Carrier& carrier : core_->carriers) carrier.transport->stop();
+}
+
+}  // namespace rse

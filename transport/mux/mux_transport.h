@@ -1,0 +1,51 @@
+// Several transports as one: addresses go to the transport of their scheme, and of the links that a peer has over several
+// the best one that is up carries what we send. Switching is silent: on_down comes when the last link is gone.
+// An address is "scheme:rest", e.g. "ivshmem:rse"; one without a known scheme belongs to the transport without a name (TCP:
+// "host:port"). A transport gets its addresses whole.
+// Threads: the event loop's. Memory: small. Errors: those of the transports.
+// Invariant: what is above sees one link with each life of a peer. Across a switch messages may overtake each other, as
+// across a reconnection.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/transport.h"
+
+namespace rse {
+
+inline constexpr std::size_t kCarriersMax = 4;
+
+class MuxTransport final : public Transport {
+ public:
+  using Make = std::function<std::unique_ptr<Transport>(TransportCallbacks callbacks, std::string& error)>;
+
+  explicit MuxTransport(TransportCallbacks callbacks);
+  ~MuxTransport() override;
+  /// Adds a transport; the first added is the first used. `scheme` empty: takes every address that no other does.
+  /// Empty: done; otherwise what `make` said. Before set_hello().
+  std::string add(const std::string& scheme, const Make& make);
+
+  void set_hello(const Hello& hello) override;
+  void dial(const std::string& address) override;
+  void undial(const std::string& address) override;
+  SendResult send(NodeId peer, std::span<const std::byte> message) override;
+  void disconnect(NodeId peer) override;
+  /// Of one peer: first the link in use.
+  std::vector<LinkStats> stats() const override;
+  void stop() override;
+
+ private:
+  struct Core;
+  std::shared_ptr<Core> core_;
+};
+
+/// The part of `address` before its first colon when it is one of the schemes that RSE knows, else empty.
+std::string scheme_of(const std::string& address);
+
+}  // namespace rse
