@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::chrono::seconds kLoadLimit{60};
 
-LocalCluster::Options cluster_options(const StoryOptions& options) { return {.directory = options.data_directory}; }
+LocalCluster::Options cluster_options(const StoryOptions& options) {
+  return {.directory = options.data_directory, .shared_memory = options.transport == "ivshmem"};
+}
 
 }  // namespace
 

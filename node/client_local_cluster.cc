@@ -38,8 +38,14 @@ bool all_hosted(const v1::StatusReply& status, std::size_t nodes) {
   return std::all_of(status.tori().begin(), status.tori().end(), [](const auto& torus) { return torus.running(); });
 }
 
-/// Waits for the parent to go, then removes `directory`. Runs in a process of its own.
-[[noreturn]] void guard(int pipe, const std::string& directory) {
+/// What daemons that were killed have left of their shared memory.
+void remove_memory(const std::string& path) {
+  ::unlink(path.c_str());
+  for (int slot = 0; slot < 8; ++slot) ::unlink(fmt::format("{}.bell.{}", path, slot).c_str());
+}
+
+/// Waits for the parent to go, then removes what it has made. Runs in a process of its own.
+[[noreturn]] void guard(int pipe, const std::string& directory, const std::string& memory) {
   ::setsid();
   ::signal(SIGINT, SIG_IGN);
   ::signal(SIGTERM, SIG_IGN);
@@ -53,6 +59,7 @@ bool all_hosted(const v1::StatusReply& status, std::size_t nodes) {
     if (!fs::exists(directory, error)) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+  remove_memory(memory);
   ::_exit(0);
 }
 
@@ -100,7 +107,7 @@ void LocalCluster::start_guardian() {
     ::close(ends[1]);
     const int null = ::open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
-    guard(ends[0], directory_);
+    guard(ends[0], directory_, memory_path());
   }
   ::close(ends[0]);
   guardian_pipe_ = ends[1];
@@ -147,10 +154,19 @@ std::string LocalCluster::start() {
                      options_.start_limit.count(), last ? last->verdict() : "none answers", directory_);
 }
 
-std::string LocalCluster::address(std::size_t node) const { return fmt::format("127.0.0.1:{}", nodes_[node].port); }
+std::string LocalCluster::address(std::size_t node) const {
+  if (options_.shared_memory) return "ivshmem:" + memory_path();
+  return fmt::format("127.0.0.1:{}", nodes_[node].port);
+}
+
+/// One for each directory: two clusters on a machine must not meet.
+std::string LocalCluster::memory_path() const {
+  return fmt::format("/dev/shm/rse-{:016x}", std::hash<std::string>{}(directory_));
+}
 
 std::string LocalCluster::launch(Node& node, const std::vector<std::string>& flags) {
-  std::vector<std::string> words{options_.binary, "--name", node.name, "--listen", fmt::format("127.0.0.1:{}", node.port),
+  std::vector<std::string> words{options_.binary, "--name", node.name, "--listen",
+                                 address(static_cast<std::size_t>(&node - nodes_.data())),
                                  "--data-dir", node.directory, "--control", node.control};
   words.insert(words.end(), flags.begin(), flags.end());
   words.insert(words.end(), options_.flags.begin(), options_.flags.end());
@@ -254,6 +270,7 @@ void LocalCluster::stop() {
     ::waitpid(guardian_, nullptr, 0);
     guardian_ = -1;
   }
+  remove_memory(memory_path());
 }
 
 std::optional<std::size_t> LocalCluster::find(const std::string& name) const {

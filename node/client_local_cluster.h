@@ -23,6 +23,7 @@ class LocalCluster {
     std::string directory{};                // empty: a temporary one, removed at the end
     std::vector<std::string> names{"a", "b", "c"};
     std::vector<std::string> flags{};       // more of them, for every node
+    bool shared_memory = false;             // links by ivshmem: instead of TCP
     std::chrono::seconds start_limit{30};
   };
   explicit LocalCluster(Options options);
@@ -46,6 +47,7 @@ class LocalCluster {
   const std::string& name(std::size_t node) const { return nodes_[node].name; }
   std::optional<std::size_t> find(const std::string& name) const;
   const std::string& control(std::size_t node) const { return nodes_[node].control; }
+  /// What the node listens on and others dial.
   std::string address(std::size_t node) const;
   std::string log(std::size_t node) const { return nodes_[node].directory + ".log"; }
   pid_t process(std::size_t node) const { return nodes_[node].process; }
@@ -72,6 +74,7 @@ class LocalCluster {
   std::string launch(Node& node, const std::vector<std::string>& flags);
   std::string wait_until_answers(Node& node);
   std::string last_words(const Node& node) const;
+  std::string memory_path() const;
   void start_guardian();
 
   Options options_;

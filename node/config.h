@@ -23,9 +23,9 @@ enum class ConfigSource : std::uint8_t { kDefault, kSystemFile, kFile, kEnvironm
 
 struct NodeConfig {
   std::string name;                    // empty: the host's name
-  std::string listen;                  // ADDRESS[:PORT]
+  std::vector<std::string> listen;     // ADDRESS[:PORT], ivshmem:NAME
   std::vector<std::string> advertise;  // HOST[:PORT]; empty: found out
-  std::vector<std::string> peers;      // HOST[:PORT]
+  std::vector<std::string> peers;      // HOST[:PORT], ivshmem:NAME
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT; empty: beside the data
   bool found = false;

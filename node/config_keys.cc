@@ -12,10 +12,10 @@ constexpr std::uint32_t kMillisecondsMax = 600'000;
 const std::vector<ConfigKey>& keys() {
   static const std::vector<ConfigKey> table{
       {"name", &NodeConfig::name, "", "for people (else the host's name)"},
-      {"listen", &NodeConfig::listen, "0.0.0.0:7400", "ADDRESS[:PORT] for other nodes"},
+      {"listen", &NodeConfig::listen, "0.0.0.0:7400", "ADDRESS[:PORT] for other nodes, or ivshmem:NAME for those on this machine; repeatable"},
       {"advertise", &NodeConfig::advertise, "",
        "HOST[:PORT] by which others reach this node (else its addresses); repeatable"},
-      {"peer", &NodeConfig::peers, "", "joins the cluster of this node, HOST[:PORT]; repeatable"},
+      {"peer", &NodeConfig::peers, "", "joins the cluster of this node, HOST[:PORT] or ivshmem:NAME; repeatable"},
       {"found", &NodeConfig::found, "false", "makes a new cluster with this node alone"},
       {"data-dir", &NodeConfig::data_directory, "",
        "where the node keeps what has to survive; without it, nothing does"},

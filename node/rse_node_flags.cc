@@ -15,6 +15,8 @@
 #include "node/config.h"
 #include "node/control_address.h"
 #include "torus/braid/view.h"
+#include "transport/ivshmem/ivshmem_address.h"
+#include "transport/mux/mux_transport.h"
 
 namespace rse {
 namespace {
@@ -41,10 +43,14 @@ std::string default_control(const NodeFlags& flags) {
 NodeFlags from_config(const NodeConfig& config) {
   NodeFlags flags;
   flags.name = config.name.empty() ? host_name() : config.name;
-  flags.listen = with_default_port(config.listen);
+  for (const std::string& address : config.listen) flags.listen.push_back(with_default_port(address));
   for (const std::string& peer : config.peers) flags.peers.push_back(with_default_port(peer));
   for (const std::string& address : config.advertise) flags.advertise.push_back(with_default_port(address));
-  if (flags.advertise.empty()) flags.advertise = reachable_addresses(flags.listen);
+  if (flags.advertise.empty()) {
+    for (const std::string& address : flags.listen)
+      for (std::string& reachable : reachable_addresses(address))
+        if (flags.advertise.size() < kAddressesMax) flags.advertise.push_back(std::move(reachable));
+  }
   flags.data_directory = config.data_directory;
   flags.control = config.control;
   flags.found = config.found;
@@ -71,12 +77,21 @@ std::string check(const NodeFlags& flags) {
     return fmt::format("the name \"{}\" will not do: 1 to {} bytes without slashes and spaces", flags.name, kNodeNameBytesMax);
   if (flags.advertise.size() > kAddressesMax)
     return fmt::format("{} addresses to advertise; at most {}", flags.advertise.size(), kAddressesMax);
+  if (flags.listen.empty()) return "listen is empty, so no other node could reach this one; leave it out for 0.0.0.0:7400";
+  std::string wrong;
+  for (const auto* addresses : {&flags.listen, &flags.peers})
+    for (const std::string& address : *addresses)
+      if (is_ivshmem_address(address) && !parse_ivshmem_address(address, wrong)) return wrong;
+  if (std::count_if(flags.listen.begin(), flags.listen.end(), is_ivshmem_address) > 1)
+    return "--listen names several shared memories; a node takes part in one";
   return {};
 }
 
 }  // namespace
 
-std::string with_default_port(const std::string& address) {
+std::string with_default_port(const std::string& given) {
+  if (!scheme_of(given).empty()) return given;
+  const std::string address = given.starts_with("tcp:") ? given.substr(4) : given;
   const bool bracketed = !address.empty() && address.front() == '[';
   const std::size_t colon = bracketed ? address.find("]:") : address.rfind(':');
   if (colon != std::string::npos && (bracketed || address.find(':') == colon)) return address;
@@ -85,6 +100,8 @@ std::string with_default_port(const std::string& address) {
 }
 
 std::vector<std::string> reachable_addresses(const std::string& listen) {
+  std::string ignored;
+  if (const auto shared = parse_ivshmem_address(listen, ignored)) return {advertised_text(*shared)};
   const std::size_t colon = listen.rfind(':');
   const std::string host = listen.substr(0, colon);
   const std::string port = listen.substr(colon + 1);

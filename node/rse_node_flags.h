@@ -18,9 +18,9 @@ inline constexpr const char* kDefaultPort = "7400";
 
 struct NodeFlags {
   std::string name;
-  std::string listen;                  // ADDRESS:PORT
-  std::vector<std::string> advertise;  // HOST:PORT, how others reach this node
-  std::vector<std::string> peers;      // HOST:PORT
+  std::vector<std::string> listen;     // ADDRESS:PORT, ivshmem:NAME
+  std::vector<std::string> advertise;  // HOST:PORT, ivshmem:PATH, how others reach this node
+  std::vector<std::string> peers;      // HOST:PORT, ivshmem:NAME
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT
   bool found = false;
@@ -33,9 +33,10 @@ struct NodeFlags {
 /// nullopt: the program ends with `exit_code` (help was asked for, or the flags are wrong; it has been said).
 std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code);
 
-/// HOST, HOST:PORT, [V6] or [V6]:PORT with the default port added where it is missing.
+/// HOST, HOST:PORT, [V6] or [V6]:PORT with the default port added where it is missing; "tcp:" before it is taken off. An
+/// address of another scheme stays as it is.
 std::string with_default_port(const std::string& address);
-/// What others can reach this machine by when it listens on `listen`: that address, or those of its interfaces.
+/// What others can reach this node by when it listens on `listen`: that address, or those of its interfaces.
 std::vector<std::string> reachable_addresses(const std::string& listen);
 
 }  // namespace rse

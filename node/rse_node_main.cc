@@ -20,6 +20,9 @@
 #include "node/control_server.h"
 #include "node/rse_node_flags.h"
 #include "node/shell.h"
+#include "transport/ivshmem/ivshmem_address.h"
+#include "transport/ivshmem/ivshmem_transport.h"
+#include "transport/mux/mux_transport.h"
 #include "transport/tcp/tcp_transport.h"
 
 namespace rse {
@@ -42,6 +45,7 @@ int fail(const std::string& why, int code = 1) {
 
 /// Empty, or why `peer` cannot be dialled. Asks the resolver, so only before the loop runs.
 std::string resolve(const std::string& peer) {
+  if (!scheme_of(peer).empty()) return {};
   const std::size_t colon = peer.rfind(':');
   std::string host = peer.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
@@ -162,10 +166,23 @@ class Daemon {
   }
 
   std::unique_ptr<Transport> open_transport(const Hello& hello, TransportCallbacks callbacks) {
-    std::string failure;
-    std::unique_ptr<Transport> transport =
-        make_tcp_transport(loop_, {.listen = {flags_.listen}}, std::move(callbacks), failure);
-    if (!transport) throw std::runtime_error(failure);
+    // The fastest first: it is used where a peer is linked in several ways.
+    auto transport = std::make_unique<MuxTransport>(std::move(callbacks));
+    TcpOptions tcp;
+    IvshmemOptions shared;
+    for (const std::string& address : flags_.listen) {
+      if (is_ivshmem_address(address)) shared.listen = address;
+      else tcp.listen.push_back(address);
+    }
+    std::string failure = transport->add("ivshmem", [&](TransportCallbacks own, std::string& error) {
+      return make_ivshmem_transport(loop_, shared, std::move(own), error);
+    });
+    if (failure.empty()) {
+      failure = transport->add("", [&](TransportCallbacks own, std::string& error) -> std::unique_ptr<Transport> {
+        return make_tcp_transport(loop_, tcp, std::move(own), error);
+      });
+    }
+    if (!failure.empty()) throw std::runtime_error(failure);
     first_lines();
     transport->set_hello(hello);
     return transport;
@@ -184,7 +201,7 @@ class Daemon {
   }
 
   void first_lines() {
-    const std::string& reached = flags_.advertise.empty() ? flags_.listen : flags_.advertise.front();
+    const std::string& reached = flags_.advertise.empty() ? flags_.listen.front() : flags_.advertise.front();
     const std::string cluster =
         options_.cluster.raw != 0 ? fmt::format("{:016x}{}", options_.cluster.raw, flags_.found ? " (founded now)" : "")
                                   : fmt::format("joining by way of {}", flags_.peers.front());
@@ -192,7 +209,7 @@ class Daemon {
                "add       rse-node --peer {}\nlog       stderr\n",
                kNodeVersion, flags_.name, options_.braid.self.node.raw, cluster,
                flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
-               flags_.listen, flags_.control, reached);
+               fmt::join(flags_.listen, ", "), flags_.control, reached);
     std::fflush(stdout);
   }
 
