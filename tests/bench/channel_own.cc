@@ -1,0 +1,137 @@
+// Our rings and transports as channels.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <asio/io_context.hpp>
+
+#include <optional>
+
+#include "tests/bench/channel.h"
+#include "torus/base/bytes.h"
+#include "transport/ivshmem/ivshmem_transport.h"
+#include "transport/ivshmem/participant.h"
+#include "transport/tcp/tcp_transport.h"
+
+namespace rse::bench {
+namespace {
+
+constexpr std::size_t kMemoryBytes = 64u << 20;
+constexpr std::uint16_t kPortBase = 23'000;
+
+/// The core of the ivshmem transport alone, as the guest kernel uses it when it spins.
+class RingChannel final : public Channel {
+ public:
+  RingChannel(Side side, unsigned run) : own_(side == Side::kClient ? 0 : 1) {
+    const int file = ::open(shared_name(run).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || ::ftruncate(file, kMemoryBytes) != 0) give_up("shared memory");
+    auto* const memory = static_cast<std::byte*>(::mmap(nullptr, kMemoryBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+    ::close(file);
+    const auto region = RingRegion::over({memory, kMemoryBytes});
+    if (!region) give_up("region");
+    RingRegion shared = *region;
+    if (side == Side::kClient) shared.format(1);
+    while (!shared.formatted()) _mm_pause();
+    self_.emplace(shared, Participant::Options{.slot = own_});
+    while (!self_->is_open(1 - own_)) {
+      if (self_->poll().kind == Participant::Event::Kind::kAppeared) self_->open(1 - own_);
+    }
+  }
+  bool send(std::span<const std::byte> message) override {
+    done_ = self_->put(1 - own_, message, done_);
+    (void)self_->take_bells();
+    if (done_ < message.size()) return false;
+    done_ = 0;
+    return true;
+  }
+  void pump(const OnMessage& on_message) override {
+    const Participant::Event event = self_->poll();
+    if (event.kind == Participant::Event::Kind::kMessage) return on_message(event.message);
+    (void)self_->take_writable();
+    if (event.kind == Participant::Event::Kind::kNothing) _mm_pause();
+  }
+
+ private:
+  std::uint32_t own_;
+  std::optional<Participant> self_;
+  std::size_t done_ = 0;
+};
+
+class TransportChannel final : public Channel {
+ public:
+  using Make = std::function<std::unique_ptr<Transport>(asio::io_context&, TransportCallbacks)>;
+  TransportChannel(Side side, const Make& make, const std::string& dials) {
+    TransportCallbacks callbacks;
+    callbacks.on_up = [this](const Hello& peer) { peer_ = peer.self.node; };
+    callbacks.on_down = [](NodeId, bool) {};
+    callbacks.on_failure = [](const std::string&, const std::string&) {};
+    callbacks.on_message = [this](NodeId, std::span<const std::byte> message) {
+      if (on_message_ != nullptr) (*on_message_)(message);
+    };
+    transport_ = make(loop_, std::move(callbacks));
+    Hello hello;
+    hello.self.node = {side == Side::kClient ? 1ul : 2ul};
+    hello.self.incarnation = 1;
+    transport_->set_hello(hello);
+    if (!dials.empty()) transport_->dial(dials);
+    while (peer_.raw == 0) loop_.run_one();
+  }
+  ~TransportChannel() override { transport_->stop(); }
+  bool send(std::span<const std::byte> message) override { return transport_->send(peer_, message) == SendResult::kQueued; }
+  void pump(const OnMessage& on_message) override {
+    on_message_ = &on_message;
+    loop_.run_one();
+    on_message_ = nullptr;
+  }
+
+ private:
+  asio::io_context loop_;
+  std::unique_ptr<Transport> transport_;
+  NodeId peer_{};
+  const OnMessage* on_message_ = nullptr;
+};
+
+std::unique_ptr<Channel> make_ivshmem(Side side, unsigned run, const std::string& options) {
+  const std::string address = "ivshmem:" + shared_name(run) + options;
+  return std::make_unique<TransportChannel>(
+      side,
+      [&](asio::io_context& loop, TransportCallbacks callbacks) {
+        std::string error;
+        auto transport = make_ivshmem_transport(loop, {.listen = address}, std::move(callbacks), error);
+        if (!transport) give_up(error);
+        return transport;
+      },
+      "");
+}
+
+std::unique_ptr<Channel> make_tcp(Side side, unsigned run) {
+  const std::string address = "127.0.0.1:" + std::to_string(kPortBase + run);
+  return std::make_unique<TransportChannel>(
+      side,
+      [&](asio::io_context& loop, TransportCallbacks callbacks) -> std::unique_ptr<Transport> {
+        std::string error;
+        TcpOptions options;
+        if (side == Side::kServer) options.listen.push_back(address);
+        auto transport = make_tcp_transport(loop, options, std::move(callbacks), error);
+        if (!transport) give_up(error);
+        return transport;
+      },
+      side == Side::kClient ? address : "");
+}
+
+}  // namespace
+
+std::vector<Candidate> own_candidates() {
+  return {
+      {"ring alone, spinning", "memcpy and flag, spinning", false, 0,
+       [](Side side, std::size_t, unsigned run) -> std::unique_ptr<Channel> { return std::make_unique<RingChannel>(side, run); }},
+      {"ivshmem, spinning", "memcpy and flag, spinning", false, 1000,
+       [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, "?spin-us=10000"); }},
+      {"ivshmem, sleeping", "memcpy and flag, futex", false, 1000,
+       [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, ""); }},
+      {"tcp", "raw TCP, blocking", false, 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run); }},
+  };
+}
+
+}  // namespace rse::bench
