@@ -40,6 +40,14 @@ double checkpoint_megabytes(const Scenario& scenario) {
   return static_cast<double>(size) / 1e6;
 }
 
+double resident_megabytes(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/statm", process));
+  double size = 0;
+  double resident = 0;
+  file >> size >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
+}
+
 double since(std::uint64_t killed_at, std::uint64_t at) {
   return (static_cast<double>(at) - static_cast<double>(killed_at)) / 1e6;
 }
@@ -113,6 +121,8 @@ class Measurement {
     if (!last) return fmt::format("node {} does not answer", cluster_.name(victim));
     std::vector<std::uint32_t> tori;
     FailoverTrial trial;
+    for (std::size_t node = 0; node < cluster_.size(); ++node)
+      trial.memory_megabytes = std::max(trial.memory_megabytes, resident_megabytes(cluster_.process(node)));
     trial.killed = cluster_.name(victim);
     for (int torus = 0; torus < last->view().hosts_size(); ++torus) {
       if (last->view().hosts(torus) != last->self().node()) continue;

@@ -30,6 +30,7 @@ struct FailoverTrial {
   double replaying = -1;
   double rebuilt = -1;
   double first_epoch = -1;
+  double memory_megabytes = 0;  // resident, of the largest node, when all was whole before the kill
 };
 
 struct FailoverReport {

@@ -24,6 +24,12 @@ std::vector<double> column(const FailoverReport& report, double FailoverTrial::*
   return values;
 }
 
+std::vector<double> memory_of(const FailoverReport& report) {
+  std::vector<double> memory;
+  for (const FailoverTrial& trial : report.trials) memory.push_back(trial.memory_megabytes);
+  return memory;
+}
+
 constexpr struct {
   const char* name;
   double FailoverTrial::*value;
@@ -34,6 +40,7 @@ constexpr struct {
 };
 
 void print_json(const FailoverReport& report) {
+  const std::vector<double> memory = memory_of(report);
   std::string phases;
   for (const auto& phase : kPhases) {
     const std::vector<double> values = column(report, phase.value);
@@ -42,9 +49,11 @@ void print_json(const FailoverReport& report) {
                           quantile(values, 0.99), quantile(values, 0), quantile(values, 1));
   }
   fmt::print(R"({{"bench":"failover","kills":{},"state_megabytes":{:.2f},"milliseconds_from_sigkill":{{{}}},)"
+             R"("resident_megabytes":{{"first":{:.1f},"last":{:.1f},"max":{:.1f}}},)"
              R"("verified":{},"verdict":"{}","failure":"{}","machine":"{}","date":"{}"}})"
              "\n",
-             report.trials.size(), report.state_megabytes, phases, report.verified ? "true" : "false",
+             report.trials.size(), report.state_megabytes, phases, memory.empty() ? 0 : memory.front(),
+             memory.empty() ? 0 : memory.back(), quantile(memory, 1), report.verified ? "true" : "false",
              json_escaped(report.verdict), json_escaped(report.failure), json_escaped(machine_text()), date_text());
 }
 
@@ -57,6 +66,10 @@ void print_text(const FailoverReport& report) {
     fmt::print("{:<12} {:>8.1f} {:>8.1f} {:>8.1f} {:>8.1f}\n", phase.name, quantile(values, 0.5), quantile(values, 0.99),
                quantile(values, 0), quantile(values, 1));
   }
+  const std::vector<double> memory = memory_of(report);
+  if (!memory.empty())
+    fmt::print("resident memory of the largest node: {:.0f} MB before the first kill, {:.0f} before the last, {:.0f} at most\n",
+               memory.front(), memory.back(), quantile(memory, 1));
   fmt::print("{}\n{}, {}\n", report.verdict, machine_text(), date_text());
 }
 
