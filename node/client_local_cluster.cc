@@ -134,7 +134,12 @@ std::string LocalCluster::start() {
     node.name = name;
     node.directory = directory_ + "/" + name;
     node.control = directory_ + "/" + name + ".sock";
-    node.port = free_port();
+    if (options_.shared_memory)
+      node.address = "ivshmem:" + memory_path();
+    else if (nodes_.size() < options_.addresses.size())
+      node.address = options_.addresses[nodes_.size()];
+    else
+      node.address = fmt::format("127.0.0.1:{}", free_port());
     fresh = fresh && !fs::exists(node.directory, error);
     nodes_.push_back(std::move(node));
   }
@@ -154,19 +159,13 @@ std::string LocalCluster::start() {
                      options_.start_limit.count(), last ? last->verdict() : "none answers", directory_);
 }
 
-std::string LocalCluster::address(std::size_t node) const {
-  if (options_.shared_memory) return "ivshmem:" + memory_path();
-  return fmt::format("127.0.0.1:{}", nodes_[node].port);
-}
-
 /// One for each directory: two clusters on a machine must not meet.
 std::string LocalCluster::memory_path() const {
   return fmt::format("/dev/shm/rse-{:016x}", std::hash<std::string>{}(directory_));
 }
 
 std::string LocalCluster::launch(Node& node, const std::vector<std::string>& flags) {
-  std::vector<std::string> words{options_.binary, "--name", node.name, "--listen",
-                                 address(static_cast<std::size_t>(&node - nodes_.data())),
+  std::vector<std::string> words{options_.binary, "--name", node.name, "--listen", node.address,
                                  "--data-dir", node.directory, "--control", node.control};
   words.insert(words.end(), flags.begin(), flags.end());
   words.insert(words.end(), options_.flags.begin(), options_.flags.end());
@@ -181,6 +180,7 @@ std::string LocalCluster::launch(Node& node, const std::vector<std::string>& fla
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);  // it died before the line above
     ::setpgid(0, 0);                          // a Ctrl-C is for the launcher, which ends its children in order
+    if (options_.enter && !options_.enter(static_cast<std::size_t>(&node - nodes_.data()))) ::_exit(126);
     ::setenv("RSE_RUNTIME_DIR", directory_.c_str(), 1);
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     ::dup2(out, STDOUT_FILENO);

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ class LocalCluster {
     std::vector<std::string> names{"a", "b", "c"};
     std::vector<std::string> flags{};       // more of them, for every node
     bool shared_memory = false;             // links by ivshmem: instead of TCP
+    std::vector<std::string> addresses{};   // HOST:PORT of each node; empty: free ports of 127.0.0.1
+    std::function<bool(std::size_t)> enter{};  // in the child, before rse-node starts: puts it on a host of its own
     std::chrono::seconds start_limit{30};
   };
   explicit LocalCluster(Options options);
@@ -48,7 +51,7 @@ class LocalCluster {
   std::optional<std::size_t> find(const std::string& name) const;
   const std::string& control(std::size_t node) const { return nodes_[node].control; }
   /// What the node listens on and others dial.
-  std::string address(std::size_t node) const;
+  const std::string& address(std::size_t node) const { return nodes_[node].address; }
   std::string log(std::size_t node) const { return nodes_[node].directory + ".log"; }
   pid_t process(std::size_t node) const { return nodes_[node].process; }
   std::vector<std::string> controls() const;          // of all
@@ -67,7 +70,7 @@ class LocalCluster {
     std::string name;
     std::string directory;
     std::string control;
-    std::uint16_t port = 0;
+    std::string address;
     pid_t process = -1;
     std::unique_ptr<ControlClient> client;
   };

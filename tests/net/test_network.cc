@@ -1,0 +1,248 @@
+#include "tests/net/test_network.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace rse {
+namespace {
+
+constexpr int kMtu = 1500;
+constexpr const char* kInterface = "rse0";
+constexpr std::uint32_t kNetwork = 0x0A530000;  // 10.83.0.0/24
+constexpr std::size_t kDestinationOffset = 16;  // of an IPv4 header
+constexpr int kCarrierNice = -15;               // the network is not what is measured
+
+Instant monotonic() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return {static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec)};
+}
+
+std::string because(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
+
+/// Runs `work` on a thread of its own, which may change its namespace and ends.
+template <class F>
+void on_own_thread(F work) {
+  std::thread(work).join();
+}
+
+ifreq request_for(const char* name) {
+  ifreq request{};
+  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  return request;
+}
+
+/// Within the calling thread's network namespace.
+bool set_flags(int control, const char* interface, bool up) {
+  ifreq request = request_for(interface);
+  if (::ioctl(control, SIOCGIFFLAGS, &request) != 0) return false;
+  request.ifr_flags = static_cast<short>(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+  return ::ioctl(control, SIOCSIFFLAGS, &request) == 0;
+}
+
+bool set_address(int control, unsigned long what, std::uint32_t address) {
+  ifreq request = request_for(kInterface);
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(address);
+  std::memcpy(&request.ifr_addr, &name, sizeof name);
+  return ::ioctl(control, what, &request) == 0;
+}
+
+/// A user namespace in which this process is root; its real user owns what it makes.
+bool become_root_of_own() {
+  const auto user = ::geteuid();
+  const auto group = ::getegid();
+  if (::unshare(CLONE_NEWUSER) != 0) return false;
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << "0 " << user << " 1";
+  std::ofstream("/proc/self/gid_map") << "0 " << group << " 1";
+  return ::geteuid() == 0;
+}
+
+}  // namespace
+
+std::string TestNetwork::unavailable() {
+  int allowed = -1;
+  on_own_thread([&] { allowed = ::unshare(CLONE_NEWNET | CLONE_NEWNS); });
+  if (allowed != 0 && !become_root_of_own()) return because("network namespaces are not allowed here");
+  TestNetwork tried(1, 1);
+  return tried.failure();
+}
+
+TestNetwork::TestNetwork(std::size_t host_count, std::uint64_t seed) : hosts_(host_count), relay_(host_count, seed) {
+  for (std::size_t host = 0; host < host_count && failure_.empty(); ++host)
+    on_own_thread([&] { failure_ = make_host(host); });
+  wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (failure_.empty()) carrier_ = std::thread([this] { carry(); });
+}
+
+TestNetwork::~TestNetwork() {
+  stopping_ = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(wake_, &one, sizeof one);
+  if (carrier_.joinable()) carrier_.join();
+  for (const Host& host : hosts_) {
+    if (host.tun >= 0) ::close(host.tun);
+    if (host.name_space >= 0) ::close(host.name_space);  // with its last process the namespace goes
+  }
+  ::close(wake_);
+}
+
+std::string TestNetwork::address(std::size_t host) {
+  const in_addr address{htonl(kNetwork + 1 + static_cast<std::uint32_t>(host))};
+  std::array<char, INET_ADDRSTRLEN> text{};
+  ::inet_ntop(AF_INET, &address, text.data(), text.size());
+  return text.data();
+}
+
+std::string TestNetwork::make_host(std::size_t index) {
+  Host& host = hosts_[index];
+  if (::unshare(CLONE_NEWNET) != 0) return because("network namespaces are not allowed here");
+  host.name_space = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (host.name_space < 0) return because("cannot open the network namespace");
+  host.tun = ::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  if (host.tun < 0) return because("cannot open /dev/net/tun");
+  ifreq request = request_for(kInterface);
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (::ioctl(host.tun, TUNSETIFF, &request) != 0) return because("cannot make a TUN device");
+  const int control = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ifreq mtu = request_for(kInterface);
+  mtu.ifr_mtu = kMtu;
+  const bool configured = ::ioctl(control, SIOCSIFMTU, &mtu) == 0 &&
+                          set_address(control, SIOCSIFADDR, kNetwork + 1 + static_cast<std::uint32_t>(index)) &&
+                          set_address(control, SIOCSIFNETMASK, 0xFFFFFF00) && set_flags(control, kInterface, true) &&
+                          set_flags(control, "lo", true);
+  const std::string failure = configured ? std::string() : because("cannot configure a TUN device");
+  ::close(control);
+  return failure;
+}
+
+bool TestNetwork::enter(std::size_t host) const {
+  return ::setns(hosts_[host].name_space, CLONE_NEWNET) == 0 && ::unshare(CLONE_NEWNS) == 0 &&
+         ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=16m") == 0;
+}
+
+bool TestNetwork::set_interface(std::size_t host, bool up) const {
+  bool done = false;
+  on_own_thread([&] {
+    if (::setns(hosts_[host].name_space, CLONE_NEWNET) != 0) return;
+    const int control = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    done = set_flags(control, kInterface, up);
+    ::close(control);
+  });
+  return done;
+}
+
+// --- Faults. ---
+
+Instant TestNetwork::set_all(const LinkFaults& faults) {
+  const std::lock_guard lock(mutex_);
+  for (std::size_t from = 0; from < hosts_.size(); ++from)
+    for (std::size_t to = 0; to < hosts_.size(); ++to) relay_.set(from, to, faults);
+  return monotonic();
+}
+
+Instant TestNetwork::set_one_way(std::size_t from, std::size_t to, const LinkFaults& faults) {
+  const std::lock_guard lock(mutex_);
+  relay_.set(from, to, faults);
+  return monotonic();
+}
+
+Instant TestNetwork::change(std::size_t from, std::size_t to, bool cut) {
+  LinkFaults faults = relay_.faults(from, to);
+  faults.cut = cut;
+  relay_.set(from, to, faults);
+  return monotonic();
+}
+
+Instant TestNetwork::cut(std::size_t a, std::size_t b) {
+  const std::lock_guard lock(mutex_);
+  change(a, b, true);
+  return change(b, a, true);
+}
+
+Instant TestNetwork::heal(std::size_t a, std::size_t b) {
+  const std::lock_guard lock(mutex_);
+  change(a, b, false);
+  return change(b, a, false);
+}
+
+Instant TestNetwork::cut_off(std::size_t host) {
+  Instant done;
+  for (std::size_t other = 0; other < hosts_.size(); ++other)
+    if (other != host) done = cut(host, other);
+  return done;
+}
+
+Instant TestNetwork::join_up(std::size_t host) {
+  Instant done;
+  for (std::size_t other = 0; other < hosts_.size(); ++other)
+    if (other != host) done = heal(host, other);
+  return done;
+}
+
+PacketRelay::Counts TestNetwork::counts() const {
+  const std::lock_guard lock(mutex_);
+  return relay_.counts();
+}
+
+// --- The carrier. ---
+
+void TestNetwork::take_in(std::size_t host, Instant now) {
+  std::array<std::byte, 2 * kMtu> packet;
+  for (;;) {
+    const ssize_t size = ::read(hosts_[host].tun, packet.data(), packet.size());
+    if (size <= 0) return;
+    if (size < 20 || (static_cast<unsigned>(packet[0]) >> 4) != 4) continue;  // IPv6 looks for its routers
+    std::uint32_t destination = 0;
+    std::memcpy(&destination, packet.data() + kDestinationOffset, sizeof destination);
+    const std::uint32_t to = ntohl(destination) - kNetwork - 1;
+    relay_.accept(now, host, to, std::span(packet).first(static_cast<std::size_t>(size)));
+  }
+}
+
+void TestNetwork::carry() {
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kCarrierNice);  // where it is allowed
+  std::vector<pollfd> waiting{{wake_, POLLIN, 0}};
+  for (const Host& host : hosts_) waiting.push_back({host.tun, POLLIN, 0});
+  while (!stopping_) {
+    std::optional<Instant> next;
+    {
+      const std::lock_guard lock(mutex_);
+      for (std::size_t host = 0; host < hosts_.size(); ++host)
+        if ((waiting[host + 1].revents & POLLIN) != 0) take_in(host, monotonic());
+      while (const auto delivery = relay_.poll(monotonic())) {
+        // A full device or an interface that is down loses the packet, as a wire would.
+        [[maybe_unused]] const ssize_t written =
+            ::write(hosts_[delivery->to].tun, delivery->packet.data(), delivery->packet.size());
+      }
+      next = relay_.next_arrival();
+    }
+    timespec wait{};
+    if (next) {
+      const std::uint64_t left = elapsed(monotonic(), *next).raw;
+      wait = {static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
+    }
+    ::ppoll(waiting.data(), waiting.size(), next ? &wait : nullptr, nullptr);
+  }
+}
+
+}  // namespace rse

@@ -1,0 +1,67 @@
+// A network of hosts on this machine: each has a network namespace with an address of its own, on a TUN device with an MTU of
+// 1,500, and a relay in user space carries packets between them as well or as badly as it is told (packet_relay.h). Needs no
+// tool and no kernel module but TUN; as root, or where users may make namespaces of their own.
+// Threads: one, inside, carries packets; set_...() from any. Memory: packets on their way. Errors: a sentence.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/net/packet_relay.h"
+
+namespace rse {
+
+class TestNetwork {
+ public:
+  /// Empty: this machine allows it; else one line that says why not. Ask before any thread runs: it may have to enter a
+  /// user namespace, which is for processes with one thread.
+  static std::string unavailable();
+
+  TestNetwork(std::size_t host_count, std::uint64_t seed);
+  ~TestNetwork();
+  TestNetwork(const TestNetwork&) = delete;
+  TestNetwork& operator=(const TestNetwork&) = delete;
+  /// Why it does not work; empty: it does.
+  const std::string& failure() const { return failure_; }
+
+  std::size_t size() const { return hosts_.size(); }
+  static std::string address(std::size_t host);
+  /// Puts the calling process, a child between fork and exec, on that host: its network, and a /dev/shm of its own.
+  bool enter(std::size_t host) const;
+
+  // --- Faults, from now on. All return the time (CLOCK_MONOTONIC) at which they are in force. ---
+  Instant set_all(const LinkFaults& faults);
+  Instant set_one_way(std::size_t from, std::size_t to, const LinkFaults& faults);
+  Instant cut(std::size_t a, std::size_t b);  // both ways; what else is set for the link stays
+  Instant heal(std::size_t a, std::size_t b);
+  Instant cut_off(std::size_t host);          // from all others
+  Instant join_up(std::size_t host);
+  /// The host's interface goes down or up: its own kernel knows, others see silence.
+  bool set_interface(std::size_t host, bool up) const;
+  PacketRelay::Counts counts() const;
+
+ private:
+  struct Host {
+    int name_space = -1;
+    int tun = -1;
+  };
+  std::string make_host(std::size_t host);
+  Instant change(std::size_t from, std::size_t to, bool cut);
+  void carry();
+  void take_in(std::size_t host, Instant now);
+
+  std::vector<Host> hosts_;
+  std::string failure_;
+  mutable std::mutex mutex_;
+  PacketRelay relay_;
+  int wake_ = -1;
+  std::atomic<bool> stopping_{false};
+  std::thread carrier_;
+};
+
+}  // namespace rse
