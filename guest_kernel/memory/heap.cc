@@ -109,9 +109,4 @@ void Heap::free(void* block) {
   }
 }
 
-std::size_t Heap::size_of(const void* block) const {
-  const Header& header = header_of(block);
-  return header.size_class == kLarge ? header.size : kSizes[header.size_class];
-}
-
 }  // namespace rse::kernel

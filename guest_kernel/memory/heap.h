@@ -31,7 +31,6 @@ class Heap {
   void* allocate_zeroed(std::size_t size);
   /// nullptr does nothing. A pointer that is no block stops the kernel.
   void free(void* block);
-  std::size_t size_of(const void* block) const;
 
   /// What chunks and ranges take from the source, headers included.
   std::size_t reserved_bytes() const { return reserved_; }

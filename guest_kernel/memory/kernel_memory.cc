@@ -134,11 +134,6 @@ std::uint64_t take_dma_memory(std::size_t size) {
   return physical;
 }
 
-void give_memory(PhysicalRange range) {
-  const InterruptsOff off;
-  frames.add(range);
-}
-
 bool back_page(std::uint64_t address) {
   switch (ranges.fault(address)) {
     case LazyRanges::Fault::kBacked: return true;
@@ -149,12 +144,6 @@ bool back_page(std::uint64_t address) {
 }
 
 bool is_mapped(std::uint64_t address) { return mapper.translate(address).has_value(); }
-
-std::uint64_t physical_of(const void* address) {
-  const auto found = mapper.translate(reinterpret_cast<std::uint64_t>(address));
-  if (!found) panic("memory", "a device was to be given an address that is not mapped");
-  return *found;
-}
 
 MemoryUse memory_use() {
   return {frames.total_count() * kPageBytes, frames.free_count() * kPageBytes, frames.promised_count() * kPageBytes,

@@ -29,14 +29,10 @@ std::uint64_t make_stack(std::size_t size);
 /// Zeroed memory that a device can reach, in one piece, for good. 0: there is none.
 std::uint64_t take_dma_memory(std::size_t size);
 
-/// Gives RAM that the loader had filled (a module) to the kernel's frames.
-void give_memory(PhysicalRange range);
-
 /// Called by the page fault handler. False: the address is nobody's.
 bool back_page(std::uint64_t address);
 /// Whether a read there would fault.
 bool is_mapped(std::uint64_t address);
-std::uint64_t physical_of(const void* address);
 
 struct MemoryUse {
   std::size_t total_bytes, free_bytes, promised_bytes, heap_bytes;

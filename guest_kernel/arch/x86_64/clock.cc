@@ -58,8 +58,6 @@ void start_clock() {
   tsc_start = read_tsc();
 }
 
-std::uint64_t tsc_ticks_per_second() { return tsc_per_second; }
-
 Instant now() {
   const auto ticks = static_cast<unsigned __int128>(read_tsc() - tsc_start);
   return {static_cast<std::uint64_t>(ticks * nanoseconds_scale >> kShift)};

@@ -3,8 +3,6 @@
 // Invariant: now() never goes backwards on one processor (the counter is invariant on every CPU of the last fifteen years).
 #pragma once
 
-#include <optional>
-
 #include "torus/base/strong.h"
 
 namespace rse::kernel {
@@ -12,7 +10,6 @@ namespace rse::kernel {
 /// Measures counter and timer against the PIT: the least of several samples, because a delay can only lengthen one.
 void start_clock();
 Instant now();
-std::uint64_t tsc_ticks_per_second();
 
 /// Raises the timer's interrupt at `when`, or a bit later; a new alarm replaces the old one.
 void set_alarm(Instant when);

@@ -57,7 +57,7 @@ extern "C" [[noreturn]] void kernel_start(std::uint64_t door, std::uint64_t info
   const char* const without_acpi = read_acpi(physical, boot_info.acpi_root, acpi_facts);
   start_memory(boot_info, options.memory_bytes);
   print_line("rse kernel: started loader=", boot_info.loader, " memory_bytes=", memory_use().total_bytes,
-             " modules=", boot_info.module_count);
+             " modules=", boot_info.module_count, " left_out=", boot_info.ranges_left_out);
   if (without_acpi != nullptr) print_line("rse kernel: ", without_acpi, "; assuming a usual PC");
   const std::uint64_t stack = make_stack(kMainStackBytes);
   if (stack == 0) panic("memory", "none for the main stack; give the machine more");
