@@ -6,16 +6,20 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "torus/base/public_key.h"
 #include "torus/base/shared_bytes.h"
 #include "torus/base/strong.h"
 #include "torus/braid/view.h"
 
 namespace rse {
+
+struct TrustBook;  // transport/secure/trust_book.h
 
 /// Protocol versions this build speaks. Overlapping ranges use the smaller maximum.
 inline constexpr std::uint32_t kProtocolMin = 1;
@@ -27,13 +31,17 @@ struct Hello {
   std::uint32_t protocol_max = kProtocolMax;
   ClusterId cluster;  // 0: of none yet, wants to join
   Member self;
+  std::string refusal{};     // not empty: the sender closes the connection for this reason
+  // --- Not sent: what the secure channel has proved of the sender. ---
+  PublicKey key{};           // none: the connection is not encrypted
+  std::uint64_t ticket = 0;  // it is not admitted yet and has shown this one
 };
 
 enum class SendResult : std::uint8_t { kQueued, kNoLink, kQueueFull, kTooLarge };
 
 struct LinkStats {
   NodeId peer;
-  std::string transport;  // "tcp", "in-process"
+  std::string transport;  // "tcp", "tcp, not encrypted", "in-process"
   std::string address;    // of the peer as connected
   bool connected = false;
   std::uint64_t bytes_sent = 0, bytes_received = 0;
@@ -63,6 +71,9 @@ class Transport {
   virtual ~Transport() = default;
   /// What we say of ourselves from the next handshake on.
   virtual void set_hello(const Hello& hello) = 0;
+  /// Whom to trust from now on: the next handshakes go by it, and links that it does not trust any more are closed, with
+  /// on_down(). Transports that are not encrypted ignore it.
+  virtual void set_trust(std::shared_ptr<const TrustBook> book) = 0;
   /// Keeps trying `address` ("host:port") with back-off until undial(); an address that turns out to be ourselves is dropped.
   virtual void dial(const std::string& address) = 0;
   virtual void undial(const std::string& address) = 0;

@@ -1,4 +1,5 @@
-// What a TCP transport does with a connection whose other end is no node of ours, or a broken one.
+// What a TCP transport does with a connection whose other end is no node of ours, or a broken one. The frames are the same
+// inside the encrypted channel; here they travel openly, so that a test can spoil them.
 #include <doctest/doctest.h>
 
 #include <asio/connect.hpp>
@@ -82,7 +83,7 @@ Bytes u32(std::uint32_t value) {
 
 TEST_CASE("tcp: an oversized frame closes the link and says why") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1});
+  TcpNode node(loop, {.id = 1, .encrypted = false});
   Raw raw(loop, node);
   raw.become_peer(loop, node);
   raw.write(u32((17u << 20) + 1));
@@ -94,7 +95,7 @@ TEST_CASE("tcp: an oversized frame closes the link and says why") {
 
 TEST_CASE("tcp: a frame cut short is no message; what came before it is") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1});
+  TcpNode node(loop, {.id = 1, .encrypted = false});
   Raw raw(loop, node);
   raw.become_peer(loop, node);
   raw.write_frame(Bytes(5));
@@ -108,7 +109,7 @@ TEST_CASE("tcp: a frame cut short is no message; what came before it is") {
 
 TEST_CASE("tcp: frames may arrive in any pieces") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1});
+  TcpNode node(loop, {.id = 1, .encrypted = false});
   Raw raw(loop, node);
   raw.become_peer(loop, node);
   Random random(4);
@@ -127,7 +128,7 @@ TEST_CASE("tcp: frames may arrive in any pieces") {
 
 TEST_CASE("tcp: garbage instead of a hello closes the connection and disturbs nobody") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1}), other(loop, {.id = 2});
+  TcpNode node(loop, {.id = 1, .encrypted = false}), other(loop, {.id = 2, .encrypted = false});
   other.transport->dial(node.address());
   REQUIRE(run_until(loop, [&] { return node.linked(2) && other.linked(1); }));
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
@@ -157,7 +158,7 @@ TEST_CASE("tcp: garbage instead of a hello closes the connection and disturbs no
 
 TEST_CASE("tcp: damaged handshakes never become links by accident and never crash") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1, .handshake_limit = std::chrono::milliseconds(200)});
+  TcpNode node(loop, {.id = 1, .handshake_limit = std::chrono::milliseconds(200), .encrypted = false});
   Hello hello;
   hello.self = {{9}, 1, "raw", {"127.0.0.1:1"}};
   Bytes good;
@@ -179,7 +180,7 @@ TEST_CASE("tcp: damaged handshakes never become links by accident and never cras
 
 TEST_CASE("tcp: who does not finish the handshake is closed, whether silent at its start or at its end") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1, .handshake_limit = std::chrono::milliseconds(100)});
+  TcpNode node(loop, {.id = 1, .handshake_limit = std::chrono::milliseconds(100), .encrypted = false});
   Raw silent(loop, node);
   CHECK(silent.closed(loop));
   CHECK(node.failed_with("did not finish the handshake within 100 ms"));
@@ -199,7 +200,7 @@ TEST_CASE("tcp: who does not finish the handshake is closed, whether silent at i
 
 TEST_CASE("tcp: a link that the other side has lost is replaced without a word") {
   asio::io_context loop;
-  TcpNode node(loop, {.id = 1});
+  TcpNode node(loop, {.id = 1, .encrypted = false});
   Raw first(loop, node);
   first.become_peer(loop, node);
   Raw second(loop, node);  // claims no link: it knows nothing of the first, which is still open

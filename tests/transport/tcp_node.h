@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +35,8 @@ struct TcpNode {
     bool listens = true;
     std::string listen = "127.0.0.1:0";
     std::chrono::milliseconds handshake_limit{2000};
+    bool encrypted = true;
+    std::optional<TrustBook> book{};  // absent: that of a member of the one cluster of all tests
   };
   TcpNode(asio::io_context& loop, const Options& options) : loop(loop) {
     TransportCallbacks callbacks;
@@ -49,6 +53,7 @@ struct TcpNode {
     TcpOptions tcp;
     if (options.listens) tcp.listen.push_back(options.listen);
     tcp.handshake_limit = options.handshake_limit;
+    if (options.encrypted) tcp.trust = std::make_shared<TrustBook>(options.book ? *options.book : member_book());
     transport = make_tcp_transport(loop, tcp, std::move(callbacks), error);
     if (!transport) return;
     hello.cluster = {options.cluster};
@@ -57,6 +62,12 @@ struct TcpNode {
     hello.self.name = "node" + std::to_string(options.id);
     if (options.listens) hello.self.addresses.push_back(address());
     transport->set_hello(hello);
+  }
+  static TrustBook member_book() {
+    static const SecretKey seed = random_secret();
+    TrustBook book(NodeKey::generate());
+    book.trust.seed = seed.bytes;
+    return book;
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(transport->bound_ports().front()); }
   bool linked(std::uint64_t peer) const {

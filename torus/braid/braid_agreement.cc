@@ -147,21 +147,6 @@ void BraidNode::Impl::on_decided(const Bytes& bytes) {
   install(std::move(*decided));
 }
 
-void BraidNode::Impl::on_join(const Join& join) {
-  if (view.number.raw == 0 || join.joiner.node.raw == 0 || join.joiner.node == self.node) return;
-  if (view.is_member(join.joiner.node, join.joiner.incarnation)) return;
-  // It has to know that it is out before it can be let in: only then does it forget what it held when it was a member.
-  if (join.view != view.number) return;
-  if (joiners.size() >= kMembersMax && !joiners.contains(join.joiner.node)) return;
-  auto& known = joiners[join.joiner.node];
-  if (known.first.incarnation <= join.joiner.incarnation) known = {join.joiner, now};
-  if (!am_voter() && am_member()) {
-    for (NodeId voter : view.voters) {
-      if (voter != join.joiner.node) send(voter, join);
-    }
-  }
-}
-
 void BraidNode::Impl::install(View next) {
   const View before = std::move(view);
   view = std::move(next);
@@ -178,9 +163,11 @@ void BraidNode::Impl::install(View next) {
     if (member.node == self.node) continue;
     PeerState& state = peer(member.node);
     if (state.member.incarnation < member.incarnation) {
-      const bool linked = state.linked;
-      state = PeerState{};
-      state.linked = linked;
+      PeerState next_life;
+      next_life.linked = state.linked;
+      next_life.key = state.key;
+      next_life.ticket = state.ticket;
+      state = std::move(next_life);
     }
     if (state.member.node.raw == 0) {
       state.member = member;

@@ -119,6 +119,7 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
     first.holders_needed = 1;
     first.homes.fill(self.node);
     first.hosted_since.fill(ViewNumber{1});
+    first.trust = options.found_trust;
     install(std::move(first));
   }
   settle();
@@ -160,7 +161,7 @@ void BraidNode::Impl::persist(
 
 // --- Links and routes. ---
 
-void BraidNode::Impl::on_link_up(Instant at, const Member& member) {
+void BraidNode::Impl::on_link_up(Instant at, const Member& member, const PublicKey& key, std::uint64_t ticket) {
   PeerState& state = peer(member.node);
   if (member.incarnation < state.member.incarnation) return;  // a late word of an earlier life
   if (member.incarnation > state.member.incarnation) {
@@ -169,6 +170,8 @@ void BraidNode::Impl::on_link_up(Instant at, const Member& member) {
   }
   state.member = member;
   state.linked = true;
+  state.key = key;
+  state.ticket = ticket;
   state.dead = false;
   state.heard = state.heard_directly = at;
   state.sent_through = {};
@@ -226,10 +229,18 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
     }
     return;
   }
+  if (envelope.origin != from && !view.trust.open() && !view.find(from)) {
+    ++messages_refused;  // only members relay
+    return;
+  }
   PeerState& origin = peer(envelope.origin);
   if (envelope.origin_incarnation < origin.member.incarnation) return;
   if (envelope.origin_incarnation > origin.member.incarnation) {
+    const PublicKey key = origin.key;
+    const std::uint64_t ticket = origin.ticket;
     origin = PeerState{};
+    origin.key = key;
+    origin.ticket = ticket;
     origin.member.node = envelope.origin;
     origin.member.incarnation = envelope.origin_incarnation;
   }
@@ -243,6 +254,10 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
 }
 
 void BraidNode::Impl::dispatch(NodeId from, const Message& message) {
+  if (is_newcomer(from) && !std::holds_alternative<Join>(message) && !std::holds_alternative<Heartbeat>(message)) {
+    ++messages_refused;
+    return;
+  }
   struct Visitor {
     Impl& braid;
     NodeId from;
@@ -261,7 +276,8 @@ void BraidNode::Impl::dispatch(NodeId from, const Message& message) {
     void operator()(const Accept& m) { braid.on_accept(from, m); }
     void operator()(const Accepted& m) { braid.on_accepted(from, m); }
     void operator()(const Decided& m) { braid.on_decided(m.view); }
-    void operator()(const Join& m) { braid.on_join(m); }
+    void operator()(const Join& m) { braid.on_join(from, m); }
+    void operator()(const TrustWish& m) { braid.on_trust_wish(from, m.change); }
     void operator()(const TakeOver& m) { braid.on_take_over(from, m); }
     void operator()(const Holdings& m) {
       PeerState& state = braid.peer(from);
@@ -355,7 +371,7 @@ void BraidNode::Impl::on_deadline() {
     next_join = now + milliseconds(40);
     for (const auto& [node, state] : peers) {
       if (!state.linked) continue;
-      send(node, Join{self, view.number});
+      send(node, Join{self, view.number, {}, 0});
     }
   }
   if (needs_resumption() || restarted) {
@@ -363,6 +379,7 @@ void BraidNode::Impl::on_deadline() {
       if (state.linked) send(node, make_holdings());
     }
   }
+  repeat_trust_wishes();
   for (TorusId torus : kTori) retry_gather(torus);
   want_scenario();
   forward_requests();
@@ -395,9 +412,9 @@ BraidNode::BraidNode(const Options& options, Recovered recovered, Instant now)
     : impl_(std::make_unique<Impl>(options, std::move(recovered), now)) {}
 BraidNode::~BraidNode() = default;
 
-void BraidNode::on_link_up(Instant now, const Member& peer) {
+void BraidNode::on_link_up(Instant now, const Member& peer, const PublicKey& key, std::uint64_t ticket) {
   impl_->now = now;
-  impl_->on_link_up(now, peer);
+  impl_->on_link_up(now, peer, key, ticket);
   impl_->settle();
 }
 void BraidNode::on_link_down(Instant now, NodeId peer, bool proof_of_death) {
@@ -437,6 +454,12 @@ void BraidNode::on_inject(Instant now, TorusId torus, Injection injection) {
 Result<void> BraidNode::on_load(Instant now, std::span<const std::byte> scenario) {
   impl_->now = now;
   auto result = impl_->on_load(scenario);
+  impl_->settle();
+  return result;
+}
+Result<void> BraidNode::on_trust_change(Instant now, const TrustChange& change) {
+  impl_->now = now;
+  auto result = impl_->ask_trust_change(change);
   impl_->settle();
   return result;
 }

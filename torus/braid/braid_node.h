@@ -165,6 +165,7 @@ class BraidNode {
   struct Options {
     Member self;
     std::optional<ClusterId> found;   // found a new cluster; refused when `recovered` has a vote
+    Trust found_trust;                // of the new cluster; as it is: an open one
     bool durable = false;             // has a data directory
     Capacity capacity;
     Duration heartbeat = milliseconds(5);
@@ -179,7 +180,8 @@ class BraidNode {
   ~BraidNode();
 
   // --- In. ---
-  void on_link_up(Instant now, const Member& peer);
+  /// `key`: what the link has proved; `ticket`: the one the peer has shown, if it is not admitted yet. Open cluster: none.
+  void on_link_up(Instant now, const Member& peer, const PublicKey& key = {}, std::uint64_t ticket = 0);
   /// `proof_of_death`: the peer's process has gone (connection refused after a close, a robust futex), not just the link.
   void on_link_down(Instant now, NodeId peer, bool proof_of_death);
   void on_message(Instant now, NodeId from, const Envelope& envelope);
@@ -190,6 +192,9 @@ class BraidNode {
   void on_inject(Instant now, TorusId torus, Injection injection);
   /// Starts the next run once all hosts hold the scenario. kMalformed etc.: nothing happened.
   Result<void> on_load(Instant now, std::span<const std::byte> scenario);
+  /// Asks for a view with `change`; repeated for kTrustWishLimit. Whether it came, view().trust.holds(change) tells.
+  /// kNotFound: this node is no member. kMalformed: an open cluster has no tickets and keys; or it would lose all voters.
+  Result<void> on_trust_change(Instant now, const TrustChange& change);
   /// The operator's word that the voters not heard will never return. Loud; only when every torus can be put together.
   Result<void> on_override(Instant now);
 

@@ -35,6 +35,8 @@ struct PeerState {
   Instant decided_sent;
   std::optional<Holdings> holdings;
   Instant holdings_at;
+  PublicKey key;              // that its link proved
+  std::uint64_t ticket = 0;   // that it showed
   std::array<Epoch, kTorusCount> sent_through{};  // first epoch of each hosted torus not yet sent to it
   std::array<Instant, kTorusCount> sent_at{};
 };
@@ -159,11 +161,17 @@ struct ScenarioBlob {
   std::set<NodeId> holders;
 };
 
+/// What an operator asked for here, repeated to the voters until a view fulfils it.
+struct OwnWish {
+  TrustChange change;
+  Instant asked, sent;
+};
+
 struct BraidNode::Impl {
   Impl(const Options& options, Recovered recovered, Instant now);
 
   // --- braid_node.cc: links, messages, heartbeats, work. ---
-  void on_link_up(Instant now, const Member& peer);
+  void on_link_up(Instant now, const Member& peer, const PublicKey& key, std::uint64_t ticket);
   void on_link_down(NodeId peer, bool proof_of_death);
   void on_message(NodeId from, const Envelope& envelope);
   void dispatch(NodeId from, const Message& message);
@@ -208,9 +216,17 @@ struct BraidNode::Impl {
   void on_accept(NodeId from, const Accept& accept);
   void on_accepted(NodeId from, const Accepted& accepted);
   void on_decided(const Bytes& view);
-  void on_join(const Join& join);
   void install(View next);
   Holdings make_holdings() const;
+
+  // --- braid_trust.cc ---
+  bool is_newcomer(NodeId node) const;
+  void on_join(NodeId from, Join join);
+  void on_trust_wish(NodeId from, const TrustChange& change);
+  Result<void> ask_trust_change(const TrustChange& change);
+  void repeat_trust_wishes();
+  bool apply_trust_wishes(View& next, bool others_are_lost);
+  bool may_forget(const View& next, NodeId node, bool others_are_lost) const;
 
   // --- braid_running.cc ---
   void advance(TorusId torus);
@@ -311,7 +327,9 @@ struct BraidNode::Impl {
   ViewAgreement agreement;
   Instant propose_deadline, propose_not_before;
   std::optional<Instant> desired_since;
-  std::map<NodeId, std::pair<Member, Instant>> joiners;
+  std::map<NodeId, std::pair<Join, Instant>> joiners;
+  std::vector<std::pair<TrustChange, Instant>> trust_wishes;  // heard by this voter
+  std::vector<OwnWish> own_wishes;                            // of operators that asked here
   std::map<NodeId, std::pair<TakeOver, Instant>> take_overs;
   bool overridden = false;
   Instant installed_at;       // the present view

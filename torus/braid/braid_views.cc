@@ -130,17 +130,21 @@ std::optional<View> BraidNode::Impl::desired_view() {
   const std::size_t removed = std::erase_if(next.members, [&](const Member& member) {
     return lost(member) && majority_agrees_lost(member);
   });
-  const bool removal = removed > 0;
+  const std::size_t members_left = next.members.size();
+  changed |= apply_trust_wishes(next, removed > 0);
+  const bool removal = removed > 0 || next.members.size() < members_left;
   changed |= removal;
   std::erase_if(next.holders, [&](NodeId holder) { return !next.find(holder); });
   for (auto it = joiners.begin(); it != joiners.end();) {
-    const Member& joiner = it->second.first;
+    const Join& asked = it->second.first;
+    const Member& joiner = asked.joiner;
     if (elapsed(it->second.second, now) > milliseconds(1000) ||
         view.is_member(joiner.node, joiner.incarnation)) {
       it = joiners.erase(it);
       continue;
     }
-    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal) {
+    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal &&
+        next.trust.admit(joiner.node, asked.key, asked.ticket)) {
       next.members.push_back(joiner);
       changed = true;
     }
@@ -222,7 +226,8 @@ std::optional<View> BraidNode::Impl::resumption_view() {
   for (const auto& [node, state] : peers) {
     if (state.holdings && elapsed(state.holdings_at, now) < milliseconds(300) &&
         state.holdings->view == view.number && state.holdings->run == view.run &&
-        state.holdings->self.node == node) {
+        state.holdings->self.node == node &&
+        (view.trust.open() || view.trust.key_of(node))) {
       present.push_back(*state.holdings);
     }
   }

@@ -148,8 +148,17 @@ struct Accepted { ViewNumber number; std::uint64_t ballot = 0; };
 /// A decided view; also the answer to anyone who seems to be behind.
 struct Decided { Bytes view; };
 
-/// A node that is no member asks to become one; repeated until a view admits it.
-struct Join { Member joiner; ViewNumber view; };  // the newest view that it knows; in it, it is no member
+/// A node that is no member asks to become one; repeated until a view admits it. Key and ticket are what its link proved:
+/// they are filled in by the member that has the link, for the voters that it passes this on to.
+struct Join {
+  Member joiner;
+  ViewNumber view;  // the newest view that it knows; in it, it is no member
+  PublicKey key;
+  std::uint64_t ticket = 0;
+};
+
+/// An operator's wish, from the member that was asked to the voters; repeated until a view fulfils it.
+struct TrustWish { TrustChange change; };
 
 /// Asks the voters to propose: `torus` moves to the sender, which has caught up with it.
 struct TakeOver { ViewNumber view; TorusId torus; Epoch caught_up; };
@@ -185,7 +194,7 @@ struct ScenarioWanted { Digest256 hash; };
 using Message =
     std::variant<Heartbeat, PacketMessage, ShardPart, ShardAck, Gather, GatherRegions, GatherPacket, GatherDone, Prepare,
                  Promise, Reject, Accept, Accepted, Decided, Join, TakeOver, Holdings, InjectRequest, InjectAnswer,
-                 ScenarioPart, ScenarioHeld, ScenarioWanted, GatherSeals>;
+                 ScenarioPart, ScenarioHeld, ScenarioWanted, GatherSeals, TrustWish>;
 
 /// What crosses a link: a message from `origin` to `destination`, perhaps by way of a member that hears both.
 struct Envelope {

@@ -5,7 +5,7 @@
 namespace rse {
 namespace {
 
-constexpr std::uint32_t kViewFormat = 0x31565352;  // "RSV1", little-endian
+constexpr std::uint32_t kViewFormat = 0x32565352;  // "RSV2", little-endian
 constexpr std::size_t kVotersMax = 5;
 constexpr std::size_t kMemberBytesMin = 8 + 8 + 4 + 4;
 
@@ -102,7 +102,8 @@ std::vector<NodeId> View::distinct_hosts() const {
 }
 
 // Order of fields: format, cluster, number, run, scenario, run_since, resume_cut, resumed, members
-// (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C, holders, holders_needed.
+// (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C, holders, holders_needed, trust
+// (trust.cc).
 // Counts and sizes are u32.
 void encode_view(const View& view, Bytes& out) {
   ByteWriter writer(out);
@@ -130,6 +131,7 @@ void encode_view(const View& view, Bytes& out) {
   writer.put(static_cast<std::uint32_t>(view.holders.size()));
   for (NodeId holder : view.holders) writer.put(holder);
   writer.put(view.holders_needed);
+  encode_trust(view.trust, writer);
 }
 
 Result<View> decode_view(ByteReader& reader) {
@@ -165,6 +167,7 @@ Result<View> decode_view(ByteReader& reader) {
   view.holders.reserve(holder_count);
   for (std::uint32_t i = 0; i < holder_count; ++i) view.holders.push_back(reader.get<NodeId>());
   view.holders_needed = reader.get<std::uint32_t>();
+  view.trust = decode_trust(reader);
   if (!reader.ok()) return Error::kTruncated;
   if (!members_are_valid(view) || !voters_are_valid(view)) return Error::kMalformed;
   for (NodeId host : view.hosts) {

@@ -12,6 +12,7 @@
 #include "torus/base/digest.h"
 #include "torus/base/result.h"
 #include "torus/base/strong.h"
+#include "torus/braid/trust.h"
 
 namespace rse {
 
@@ -47,6 +48,7 @@ struct View {
   /// the hosts, any one of whom may be missing, once each torus runs and has its copies; until then those of before.
   std::vector<NodeId> holders;
   std::uint32_t holders_needed = 0;
+  Trust trust;                               // whose keys count; tickets
   friend bool operator==(const View&, const View&) = default;
 
   const Member* find(NodeId node) const;

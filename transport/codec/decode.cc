@@ -160,6 +160,16 @@ Join read(const v1::Join& from, FieldReader& fields) {
   Join to;
   fields.get(from.joiner(), to.joiner);
   to.view = {from.view()};
+  fields.get(from.key(), to.key);
+  to.ticket = from.ticket();
+  return to;
+}
+
+TrustWish read(const v1::TrustWish& from, FieldReader& fields) {
+  TrustWish to;
+  const auto change = decode_trust_change(std::as_bytes(std::span(from.change())));
+  fields.check(change.has_value(), Error::kMalformed);
+  if (change) to.change = *change;
   return to;
 }
 
@@ -263,6 +273,7 @@ void read_message(const v1::Envelope& wire, FieldReader& fields, Message& to) {
     case v1::Envelope::kGatherSeals: to = read(wire.gather_seals(), fields); break;
     case v1::Envelope::kShardPart:
     case v1::Envelope::kGatherRegions:  // read by decode_regions(), unless something is wrong with them
+    case v1::Envelope::kTrustWish: to = read(wire.trust_wish(), fields); break;
     case v1::Envelope::MESSAGE_NOT_SET: fields.fail(Error::kMalformed); break;
   }
 }

@@ -15,6 +15,7 @@ Result<Hello> decode_hello(std::span<const std::byte> bytes) {
   hello.protocol_max = wire.protocol_max();
   hello.cluster = {wire.cluster()};
   fields.get(wire.self(), hello.self);
+  fields.get(wire.refusal(), kRefusalBytesMax, hello.refusal);
   fields.check(hello.self.node.raw != 0 && hello.protocol_min <= hello.protocol_max,
                Error::kMalformed);
   if (!fields.ok()) return fields.error();

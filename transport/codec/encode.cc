@@ -16,6 +16,10 @@ void put_digest(const Digest256& from, std::string* to) {
   to->assign(reinterpret_cast<const char*>(from.bytes.data()), from.bytes.size());
 }
 
+void put_key(const PublicKey& from, std::string* to) {
+  if (!from.is_none()) to->assign(reinterpret_cast<const char*>(from.bytes.data()), from.bytes.size());
+}
+
 template <class Range>
 void put_ids(const Range& from, google::protobuf::RepeatedField<std::uint64_t>* to) {
   to->Reserve(static_cast<int>(from.size()));
@@ -211,6 +215,13 @@ struct MessageWriter {
     auto* to = out.mutable_join();
     put(from.joiner, to->mutable_joiner());
     to->set_view(from.view.raw);
+    put_key(from.key, to->mutable_key());
+    to->set_ticket(from.ticket);
+  }
+  void operator()(const TrustWish& from) const {
+    Bytes change;
+    encode_trust_change(from.change, change);
+    put_bytes(change, out.mutable_trust_wish()->mutable_change());
   }
   void operator()(const TakeOver& from) const {
     auto* to = out.mutable_take_over();
@@ -306,6 +317,7 @@ void encode_hello(const Hello& hello, Bytes& out) {
   wire.set_protocol_max(hello.protocol_max);
   wire.set_cluster(hello.cluster.raw);
   put(hello.self, wire.mutable_self());
+  wire.set_refusal(hello.refusal.substr(0, kRefusalBytesMax));
   append(wire, out);
 }
 

@@ -13,9 +13,9 @@ namespace rse {
 
 inline constexpr std::size_t kDigestBytes = sizeof(Digest256::bytes);
 inline constexpr std::uint32_t kScenarioTotalMax = 64u << 20;  // kScenarioBytesMax
-/// Every view fits: members with all their addresses, then at most 256 bytes of the rest.
+/// Every view fits: members with all their addresses, its trust, then at most 256 bytes of the rest.
 inline constexpr std::size_t kViewBytesMax =
-    kMembersMax * (24 + kNodeNameBytesMax + kAddressesMax * (4 + kAddressBytesMax)) + 256;
+    kMembersMax * (24 + kNodeNameBytesMax + kAddressesMax * (4 + kAddressBytesMax)) + kTrustBytesMax + 256;
 
 /// Copies fields out of the generated classes and latches the first thing that is out of bounds.
 class FieldReader {
@@ -51,6 +51,10 @@ class FieldReader {
   void get(const std::string& from, Digest256& to) {
     check(from.size() == kDigestBytes, Error::kMalformed);
     if (ok()) std::memcpy(to.bytes.data(), from.data(), kDigestBytes);
+  }
+  void get(const std::string& from, PublicKey& to) {
+    check(from.empty() || from.size() == to.bytes.size(), Error::kMalformed);
+    if (ok() && !from.empty()) std::memcpy(to.bytes.data(), from.data(), to.bytes.size());
   }
   void get(const std::string& from, std::vector<Digest256>& to) {
     check(from.empty() || from.size() == kRegionCount * kDigestBytes, Error::kMalformed);

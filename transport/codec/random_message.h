@@ -99,6 +99,8 @@ class Filler {
       value = static_cast<T>(below(4));  // Halves
     } else if constexpr (std::is_same_v<T, Injection::Kind>) {
       value = static_cast<T>(below(2));
+    } else if constexpr (std::is_same_v<T, TrustChange::Kind>) {
+      value = static_cast<T>(1 + below(3));
     } else if constexpr (std::is_same_v<T, InjectStatus>) {
       value = static_cast<T>(below(4));
     } else if constexpr (std::is_same_v<T, std::byte>) {
@@ -170,6 +172,10 @@ class Filler {
   void constrain(Promise& promise) {
     if (promise.accepted_ballot == 0) promise.accepted.clear();
     if (promise.accepted.empty()) promise.accepted_ballot = 0;
+  }
+  void constrain(TicketRecord& ticket) {
+    ticket.uses = below(kTicketUsesMax + 1);
+    ticket.uses_left = below(ticket.uses + 1);
   }
   void constrain(InjectRequest& request) {
     request.injection.dst = {request.torus.raw * kCellCount + index_of(request.injection.dst)};

@@ -11,7 +11,7 @@ static_assert(kGatherRegionsField == v1::Envelope::kGatherRegionsFieldNumber);
 static_assert(kShardPartRegions == v1::ShardPart::kRegionsFieldNumber);
 static_assert(kGatherRegionsRegions == v1::GatherRegions::kRegionsFieldNumber);
 constexpr std::uint32_t kFirstMessageField = v1::Envelope::kHeartbeatFieldNumber;
-constexpr std::uint32_t kLastMessageField = v1::Envelope::kGatherSealsFieldNumber;
+constexpr std::uint32_t kLastMessageField = v1::Envelope::kTrustWishFieldNumber;
 
 // --- Writing. ---
 

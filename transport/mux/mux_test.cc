@@ -13,6 +13,7 @@ namespace {
 struct Puppet final : Transport {
   explicit Puppet(TransportCallbacks callbacks) : callbacks(std::move(callbacks)) {}
   void set_hello(const Hello&) override {}
+  void set_trust(std::shared_ptr<const TrustBook>) override {}
   void dial(const std::string& address) override { dialled.push_back(address); }
   void undial(const std::string& address) override { std::erase(dialled, address); }
   SendResult send(NodeId, std::span<const std::byte>) override {

@@ -115,6 +115,10 @@ std::string MuxTransport::add(const std::string& scheme, const Make& make) {
   return {};
 }
 
+void MuxTransport::set_trust(std::shared_ptr<const TrustBook> book) {
+  for (Carrier& carrier : core_->carriers) carrier.transport->set_trust(book);
+}
+
 void MuxTransport::set_hello(const Hello& hello) {
   for (Carrier& carrier : core_->carriers) carrier.transport->set_hello(hello);
 }

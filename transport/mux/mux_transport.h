@@ -32,6 +32,7 @@ class MuxTransport final : public Transport {
   std::string add(const std::string& scheme, const Make& make);
 
   void set_hello(const Hello& hello) override;
+  void set_trust(std::shared_ptr<const TrustBook> book) override;
   void dial(const std::string& address) override;
   void undial(const std::string& address) override;
   SendResult send(NodeId peer, std::span<const std::byte> message) override;

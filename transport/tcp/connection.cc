@@ -19,6 +19,8 @@ constexpr std::size_t kHeaderBytes = 4;
 constexpr std::size_t kReceiveBytes = 128u << 10;       // first size of the buffer; a larger frame grows it
 constexpr std::size_t kReceiveBytesKept = 1u << 20;     // after a larger frame it shrinks again
 constexpr std::size_t kChunkBytes = 64u << 10;          // small frames share a chunk up to this size
+constexpr std::size_t kSealedBytes = 128u << 10;        // two records of the largest size
+constexpr std::size_t kSealedBytesKept = 2u << 20;      // what is usually written at once
 constexpr std::size_t kChunksPerWrite = 64;             // Asio hands at most this many to writev()
 constexpr std::size_t kSpareChunksMax = 4;
 /// The kernel gives up a connection whose bytes nobody acknowledged for so long; until then the braid counts silence.
@@ -40,7 +42,17 @@ void Connection::start() {
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
   set_close_on_exec(socket_.native_handle());
   received_.resize(kReceiveBytes);
+  if (channel_) {
+    sealed_in_.resize(kSealedBytes);
+    if (role_ == NoiseRole::kInitiator) channel_->start(handshake_);
+    flush();
+  }
   read_more();
+}
+
+void Connection::encrypt(std::unique_ptr<SecureChannel> channel, NoiseRole role) {
+  channel_ = std::move(channel);
+  role_ = role;
 }
 
 bool Connection::send(std::span<const SharedBytes> parts) {
@@ -82,8 +94,8 @@ void Connection::queue_copy(std::span<const std::byte> bytes) {
 }
 
 void Connection::flush() {
-  if (closed_ || writing_ != 0) return;
-  if (queue_.empty()) {
+  if (closed_ || write_under_way_) return;
+  if (queue_.empty() && handshake_.empty()) {
     if (draining_) close();
     return;
   }
@@ -92,9 +104,32 @@ void Connection::flush() {
   for (writing_ = 0; writing_ < std::min(queue_.size(), kChunksPerWrite) && taken < kQueueShortBytes; ++writing_) {
     taken += queue_[writing_].bytes().size();
   }
+  if (channel_) return write({seal_queue()});
   std::vector<asio::const_buffer> buffers;
   buffers.reserve(writing_);
   for (std::size_t i = 0; i < writing_; ++i) buffers.emplace_back(queue_[i].bytes().data(), queue_[i].bytes().size());
+  write(std::move(buffers));
+}
+
+/// What is left of the handshake, then records with the chunks that are to be written: one pass over them, small frames together.
+asio::const_buffer Connection::seal_queue() {
+  std::vector<std::span<const std::byte>> pieces;
+  pieces.reserve(writing_);
+  std::size_t text = 0;
+  for (std::size_t i = 0; i < writing_; ++i) {
+    pieces.push_back(queue_[i].bytes());
+    text += pieces.back().size();
+  }
+  const std::size_t size = handshake_.size() + SecureChannel::sealed_size(text);
+  if (sealed_out_.size() < size) sealed_out_.resize(size);
+  std::copy(handshake_.begin(), handshake_.end(), sealed_out_.begin());
+  if (text > 0) channel_->seal(pieces, sealed_out_.data() + handshake_.size());
+  handshake_.clear();
+  return asio::buffer(sealed_out_.data(), size);
+}
+
+void Connection::write(std::vector<asio::const_buffer> buffers) {
+  write_under_way_ = true;
   asio::async_write(socket_, std::move(buffers),
                     [self = shared_from_this()](const std::error_code& error, std::size_t size) {
                       self->on_written(error, size);
@@ -103,10 +138,12 @@ void Connection::flush() {
 
 void Connection::on_written(const std::error_code& error, std::size_t size) {
   bytes_sent += size;
+  write_under_way_ = false;
   if (closed_) return;
   if (error) {
     // What the other end said before it closed (why it refuses, say) may still be there to read; reading ends in EOF or
     // an error by itself. Until then nothing more is written.
+    write_under_way_ = true;
     if (!draining_) return;
     return close();
   }
@@ -120,13 +157,25 @@ void Connection::on_written(const std::error_code& error, std::size_t size) {
     }
     queue_.pop_front();
   }
+  if (sealed_out_.size() > kSealedBytesKept) {
+    sealed_out_.resize(kSealedBytesKept);
+    sealed_out_.shrink_to_fit();
+  }
   flush();
   if (was_long && has_room()) on_room();
 }
 
 void Connection::read_more() {
-  make_room();
-  socket_.async_read_some(asio::buffer(received_.data() + end_, received_.size() - end_),
+  if (channel_) {  // at most one record waits for its end: there is room for more
+    sealed_end_ -= sealed_begin_;
+    if (sealed_begin_ > 0) std::memmove(sealed_in_.data(), sealed_in_.data() + sealed_begin_, sealed_end_);
+    sealed_begin_ = 0;
+  } else {
+    make_room(1);
+  }
+  const auto room = channel_ ? asio::buffer(sealed_in_.data() + sealed_end_, sealed_in_.size() - sealed_end_)
+                             : asio::buffer(received_.data() + end_, received_.size() - end_);
+  socket_.async_read_some(room,
                           [self = shared_from_this()](const std::error_code& error, std::size_t size) {
                             self->on_read(error, size);
                           });
@@ -136,8 +185,48 @@ void Connection::on_read(const std::error_code& error, std::size_t size) {
   bytes_received += size;
   if (closed_) return;
   if (error) return fail(error, "");
-  end_ += size;
-  if (take_frames()) read_more();
+  bool open = true;
+  if (channel_) {
+    sealed_end_ += size;
+    open = (channel_->state() != SecureChannel::State::kHandshake || take_handshake()) && take_records();
+  } else {
+    end_ += size;
+  }
+  if (open && take_frames()) read_more();
+}
+
+/// False when the connection was closed on the way.
+bool Connection::take_handshake() {
+  const std::span<const std::byte> in(sealed_in_.data() + sealed_begin_, sealed_end_ - sealed_begin_);
+  sealed_begin_ += channel_->on_handshake(in, unix_seconds(), handshake_);
+  flush();
+  switch (channel_->state()) {
+    case SecureChannel::State::kHandshake: return !closed_;
+    case SecureChannel::State::kOpen: on_channel(); break;
+    case SecureChannel::State::kBroken:
+      if (!channel_->verdict().refusal.empty()) {
+        on_channel();
+      } else {
+        fail(asio::error::invalid_argument, channel_->why());
+      }
+      break;
+  }
+  return !closed_;
+}
+
+/// Opens what has come whole. False when the connection was closed on the way.
+bool Connection::take_records() {
+  while (channel_->state() == SecureChannel::State::kOpen) {
+    const std::span<const std::byte> in(sealed_in_.data() + sealed_begin_, sealed_end_ - sealed_begin_);
+    const std::size_t text = channel_->next_record(in);
+    if (text == 0) break;
+    make_room(text);
+    sealed_begin_ += channel_->open(in, received_.data() + end_);
+    end_ += text;
+  }
+  if (channel_->state() != SecureChannel::State::kBroken) return true;
+  fail(asio::error::invalid_argument, channel_->why());
+  return false;
 }
 
 /// False when the connection was closed on the way.
@@ -160,8 +249,8 @@ bool Connection::take_frames() {
 }
 
 /// Moves what is left to the front and makes the buffer larger, by doubling, when the frame being received needs it: a
-/// sender that announces 17 MiB and sends nothing gets no 17 MiB.
-void Connection::make_room() {
+/// sender that announces 17 MiB and sends nothing gets no 17 MiB. At least `size` bytes are free then.
+void Connection::make_room(std::size_t size) {
   const std::size_t waiting = end_ - begin_;
   if (begin_ > 0) {
     if (waiting > 0) std::memmove(received_.data(), received_.data() + begin_, waiting);
@@ -172,7 +261,8 @@ void Connection::make_room() {
     received_.resize(kReceiveBytes);
     received_.shrink_to_fit();
   }
-  if (end_ == received_.size()) received_.resize(std::min(received_.size() * 2, kFrameBytesMax + kHeaderBytes));
+  if (received_.size() - end_ >= size) return;
+  received_.resize(std::max(end_ + size, std::min(received_.size() * 2, kFrameBytesMax + kHeaderBytes)));
 }
 
 void Connection::set_time_limit(std::chrono::nanoseconds limit) {

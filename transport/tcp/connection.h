@@ -1,9 +1,12 @@
 // One TCP connection that carries frames: u32 little-endian size, then that many bytes. Spec: transport/tcp/framing.md.
+// Encrypted, the same bytes travel in the records of a SecureChannel, after its handshake; what is queued is sealed when it is
+// its turn to be written, from where it lies.
 // Size: a frame is at most frame_bytes_max; the receive buffer grows with what arrives, not with what is announced.
 // Threads: the event loop's. Memory: queued bytes, bounded by the queue; frames handed out live until on_frame() returns.
 // Errors: on_closed(), once, from the event loop; never after close().
 #pragma once
 
+#include <asio/buffer.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 
@@ -17,6 +20,7 @@
 #include "torus/base/bytes.h"
 #include "torus/base/shared_bytes.h"
 #include "torus/braid/messages.h"
+#include "transport/secure/channel.h"
 
 namespace rse {
 
@@ -35,6 +39,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
+  /// Before start(): everything goes through this channel, whose handshake comes first; `start()` begins it.
+  void encrypt(std::unique_ptr<SecureChannel> channel, NoiseRole role);
   /// Sets the socket's options and begins to read.
   void start();
   void set_frame_bytes_max(std::size_t size) { frame_bytes_max_ = size; }
@@ -65,13 +71,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual void on_closed(const std::error_code& error, const std::string& why) = 0;
   virtual void on_time_limit() = 0;
   virtual void on_room() {}
+  /// The channel's handshake has ended; it is open, or broken by its verdict.
+  virtual void on_channel() = 0;
+  const SecureChannel* channel() const { return channel_.get(); }
   void fail(const std::error_code& error, const std::string& why);
 
  private:
   void read_more();
   void on_read(const std::error_code& error, std::size_t size);
   bool take_frames();
-  void make_room();
+  bool take_handshake();
+  bool take_records();
+  void make_room(std::size_t size);
+  void write(std::vector<asio::const_buffer> buffers);
+  asio::const_buffer seal_queue();
   void queue_copy(std::span<const std::byte> bytes);
   void flush();
   void on_written(const std::error_code& error, std::size_t size);
@@ -87,6 +100,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Bytes received_;  // bytes [begin_, end_) wait to be taken
   std::size_t begin_ = 0, end_ = 0;
 
+  std::unique_ptr<SecureChannel> channel_;  // null: not encrypted
+  NoiseRole role_{};
+  Bytes handshake_;     // to be written before anything of the queue
+  Bytes sealed_in_;     // bytes [sealed_begin_, sealed_end_) wait to be opened
+  std::size_t sealed_begin_ = 0, sealed_end_ = 0;
+  Bytes sealed_out_;    // with the socket; it keeps its size, so that nothing is cleared only to be overwritten
+
   /// Bytes on their way: copied ones, that many small frames share, or a view of what its owner keeps.
   struct Chunk {
     Bytes own;
@@ -95,6 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
   std::deque<Chunk> queue_;  // the first `writing_` are with the socket
   std::size_t writing_ = 0;
+  bool write_under_way_ = false;
   std::size_t queued_bytes_ = 0;
   std::vector<Bytes> spare_;
 };

@@ -5,6 +5,7 @@
 #include <asio/ip/v6_only.hpp>
 #include <asio/post.hpp>
 
+#include <algorithm>
 #include <random>
 
 #include "transport/codec/codec.h"
@@ -17,8 +18,26 @@ using asio::ip::tcp;
 namespace {
 
 constexpr std::size_t kHandshakesMax = 128;        // of connections that others opened
+constexpr std::size_t kHostHandshakesMax = 32;     // likewise, of one host
+constexpr std::size_t kStrangersMax = 64;
+constexpr Duration kStrangerReportEvery = milliseconds(10'000);
 constexpr unsigned kProbeTriesMax = 12;            // waits 100, 200, 400 us, ... 205 ms between them
 constexpr std::chrono::milliseconds kAcceptPause{100};
+
+Instant now_of_clock() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
+}
+
+/// What a stranger cannot choose freely: an IPv4 address, or the network half of an IPv6 address.
+std::string host_of(const tcp::endpoint& remote) {
+  auto address = remote.address();
+  if (address.is_v4()) return address.to_string();
+  if (address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return asio::ip::address_v6(bytes).to_string() + "/64";
+}
 
 std::uint64_t system_seed() {
   std::random_device device;
@@ -39,6 +58,9 @@ void Session::on_closed(const std::error_code& error, const std::string& why) {
 void Session::on_time_limit() {
   if (core_ != nullptr) core_->shared_from_this()->on_time_limit(*this);
 }
+void Session::on_channel() {
+  if (core_ != nullptr) core_->shared_from_this()->on_channel(*this);
+}
 
 void Session::on_room() {
   if (core_ != nullptr) core_->shared_from_this()->on_room(*this);
@@ -49,6 +71,7 @@ TcpCore::TcpCore(asio::io_context& loop, const TcpOptions& options, TransportCal
       callbacks_(std::move(callbacks)),
       handshake_limit_(options.handshake_limit),
       random_(options.seed != 0 ? options.seed : system_seed()),
+      trust_(options.trust),
       resolver_(loop) {}
 
 // --- Listening. ---
@@ -110,16 +133,37 @@ void TcpCore::accept(const std::shared_ptr<Listener>& listener) {
 }
 
 void TcpCore::on_accepted(tcp::socket socket) {
-  if (handshake_count() >= kHandshakesMax) return;  // closes it; who means it comes again
   std::error_code error;
   const auto remote = socket.remote_endpoint(error);
-  if (!error) open_session(std::move(socket), false, to_text(remote), nullptr);
+  if (error) return;
+  const std::string host = host_of(remote);
+  if (!gate_.admit(host, now_of_clock())) {  // closes it; who means it comes again
+    return report_stranger(host, to_text(remote), "too many connections from " + host);
+  }
+  make_room_for_handshake(host);
+  open_session(std::move(socket), false, to_text(remote), nullptr);
 }
 
-std::size_t TcpCore::handshake_count() const {
+/// Strangers' unfinished handshakes are bounded: the oldest of the host that has most of them gives way. So a host that opens
+/// thousands of connections and says nothing only displaces its own, and who finishes quickly finishes.
+void TcpCore::make_room_for_handshake(const std::string& host) {
+  std::map<std::string, std::vector<std::shared_ptr<Session>>> pending;
   std::size_t count = 0;
-  for (const auto& session : sessions_) count += !session->outgoing && session->phase != SessionPhase::kUp;
-  return count;
+  for (const auto& session : sessions_) {
+    if (session->outgoing || session->phase == SessionPhase::kUp) continue;
+    pending[session->host].push_back(session);
+    ++count;
+  }
+  auto fullest = pending.find(host);
+  if (fullest == pending.end() || fullest->second.size() < kHostHandshakesMax) {
+    if (count < kHandshakesMax) return;
+    fullest = std::max_element(pending.begin(), pending.end(),
+                               [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
+  }
+  const auto oldest = *std::min_element(fullest->second.begin(), fullest->second.end(),
+                                        [](const auto& a, const auto& b) { return a->number < b->number; });
+  report_stranger(fullest->first, oldest->address, "too many unfinished handshakes from " + fullest->first);
+  forget(*oldest);
 }
 
 std::vector<std::uint16_t> TcpCore::bound_ports() const {
@@ -170,13 +214,51 @@ std::shared_ptr<Session> TcpCore::open_session(tcp::socket socket, bool outgoing
   session->outgoing = outgoing;
   session->address = std::move(address);
   session->dialer = std::move(dialer);
+  session->number = ++session_count_;
   sessions_.insert(session);
   session->set_time_limit(handshake_limit_);
+  if (trust_) {
+    const NoiseRole role = outgoing ? NoiseRole::kInitiator : NoiseRole::kResponder;
+    session->encrypt(std::make_unique<SecureChannel>(role, trust_, session->address), role);
+  }
   session->start();
-  Bytes hello;
-  encode_hello(hello_, hello);
-  session->send(hello);
+  session->host = host_of(session->remote());
+  if (!trust_) send_hello(*session, {});
   return session;
+}
+
+void TcpCore::send_hello(Session& session, const std::string& refusal) {
+  Hello hello = hello_;
+  hello.refusal = refusal;
+  Bytes bytes;
+  encode_hello(hello, bytes);
+  session.send(bytes);
+}
+
+// --- Trust. ---
+
+/// The channel's handshake is over: both know who the other is, and the one that was asked says so if it will not do.
+void TcpCore::on_channel(Session& session) {
+  const SecureChannel& channel = *session.channel();
+  const std::string refusal = channel.verdict().refusal;
+  if (channel.state() != SecureChannel::State::kOpen) return refuse(session, refusal);
+  send_hello(session, refusal);
+  if (refusal.empty()) return;
+  const auto keep = session.self();
+  sessions_.erase(keep);
+  session.detach();
+  session.close_after_flush();
+  report_stranger(session.host, session.address, refusal);
+}
+
+void TcpCore::set_trust(std::shared_ptr<const TrustBook> book) {
+  if (stopped_ || !trust_) return;
+  trust_ = std::move(book);
+  std::vector<NodeId> strange;
+  for (const auto& [node, peer] : peers_) {
+    if (peer.link && !still_trusted(*trust_, peer.link->channel()->peer())) strange.push_back(node);
+  }
+  for (const NodeId node : strange) disconnect(node);
 }
 
 // --- Links. ---
@@ -257,7 +339,9 @@ void TcpCore::on_closed(Session& session, const std::error_code& error, const st
   after_failed_handshake(session);
   if (stopped_ || (!session.outgoing && why.empty())) return;  // someone looked whether the port is open
   if (session.probe_tries > 0) return;
-  if (why.empty()) {
+  if (!session.outgoing) {
+    report_stranger(session.host, address, "cannot talk to " + address + ": " + why + "; is it an rse-node?");
+  } else if (why.empty()) {
     report_failure(address, "cannot talk to " + address + ": it closed the connection during the handshake (" +
                                 error.message() + "); look at the log of that machine");
   } else {
@@ -337,12 +421,30 @@ void TcpCore::report_failure(const std::string& address, const std::string& why)
   if (!stopped_) callbacks_.on_failure(address, why);
 }
 
+/// Of what strangers do wrong, a host's first is reported at once and then one in kStrangerReportEvery, with a count.
+void TcpCore::report_stranger(const std::string& host, const std::string& address, const std::string& why) {
+  if (!strangers_.contains(host) && strangers_.size() >= kStrangersMax) {
+    strangers_.erase(std::min_element(strangers_.begin(), strangers_.end(), [](const auto& a, const auto& b) {
+      return a.second.reported < b.second.reported;
+    }));
+  }
+  Stranger& stranger = strangers_[host];
+  const Instant now = now_of_clock();
+  if (stranger.reported.raw != 0 && elapsed(stranger.reported, now) < kStrangerReportEvery) {
+    ++stranger.unreported;
+    return;
+  }
+  const std::uint64_t before = std::exchange(stranger.unreported, 0);
+  stranger.reported = now;
+  report_failure(address, before == 0 ? why : why + " (and " + std::to_string(before) + " more of that host's connections)");
+}
+
 std::vector<LinkStats> TcpCore::stats() const {
   std::vector<LinkStats> all;
   for (const auto& [node, peer] : peers_) {
     LinkStats& stats = all.emplace_back(peer.stats);
     stats.peer = node;
-    stats.transport = "tcp";
+    stats.transport = trust_ ? "tcp" : "tcp, not encrypted";
     stats.connected = peer.link != nullptr;
     if (!peer.link) continue;
     stats.bytes_sent += peer.link->bytes_sent;

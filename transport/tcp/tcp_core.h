@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "transport/handshake.h"
+#include "transport/handshake_gate.h"
 #include "transport/tcp/connection.h"
 #include "transport/tcp/dialer.h"
 #include "transport/tcp/tcp_transport.h"
@@ -38,6 +39,8 @@ class Session final : public Connection {
 
   SessionPhase phase = SessionPhase::kHello;
   bool outgoing = false;
+  std::uint64_t number = 0;        // of all connections, as they came
+  std::string host;                // of the other end, as HandshakeGate wants it
   std::string address;             // dialled, or where it came from
   std::shared_ptr<Dialer> dialer;  // that opened it; null: incoming, or a probe
   unsigned probe_tries = 0;        // > 0: opened to find out whether the peer is dead
@@ -46,12 +49,14 @@ class Session final : public Connection {
   std::uint64_t link = 0;          // number of its grant
   bool taken = false;              // the peer has sent something since the grant
   void detach() { core_ = nullptr; }
+  const SecureChannel* channel() const { return Connection::channel(); }
 
  protected:
   void on_frame(std::span<const std::byte> frame) override;
   void on_closed(const std::error_code& error, const std::string& why) override;
   void on_time_limit() override;
   void on_room() override;
+  void on_channel() override;
 
  private:
   TcpCore* core_;  // null after its stop()
@@ -64,6 +69,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   std::string listen(const std::vector<std::string>& addresses);
 
   void set_hello(const Hello& hello);
+  void set_trust(std::shared_ptr<const TrustBook> book);
   void dial(const std::string& address);
   void undial(const std::string& address);
   SendResult send(NodeId peer, std::span<const SharedBytes> parts);
@@ -78,6 +84,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void on_closed(Session& session, const std::error_code& error, const std::string& why);
   void on_time_limit(Session& session);
   void on_room(Session& session);
+  void on_channel(Session& session);
 
  private:
   struct Listener {
@@ -103,7 +110,8 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void on_accepted(asio::ip::tcp::socket socket);
   std::shared_ptr<Session> open_session(asio::ip::tcp::socket socket, bool outgoing, std::string address,
                                         std::shared_ptr<Dialer> dialer);
-  std::size_t handshake_count() const;
+  void make_room_for_handshake(const std::string& host);
+  void send_hello(Session& session, const std::string& refusal);
 
   void on_hello(Session& session, std::span<const std::byte> frame);
   void on_claim(Session& session, std::span<const std::byte> frame);
@@ -125,12 +133,21 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void wake_dialers(NodeId node);
   bool linked(NodeId node) const;
   void report_failure(const std::string& address, const std::string& why);
+  void report_stranger(const std::string& host, const std::string& address, const std::string& why);
 
   asio::io_context& loop_;
   TransportCallbacks callbacks_;
   std::chrono::milliseconds handshake_limit_;
   Random random_;
   Hello hello_;
+  std::shared_ptr<const TrustBook> trust_;  // null: not encrypted
+  HandshakeGate gate_;
+  std::uint64_t session_count_ = 0;
+  struct Stranger {
+    Instant reported;
+    std::uint64_t unreported = 0;
+  };
+  std::map<std::string, Stranger> strangers_;  // by host: those whose handshakes came to nothing
   bool started_ = false;  // set_hello() was called
   bool stopped_ = false;
   std::uint64_t grant_count_ = 0;

@@ -13,6 +13,14 @@ namespace {
 
 /// Peers remembered, linked or not: forgetting one that is down costs its statistics and the proof of its death.
 constexpr std::size_t kPeersMax = 256;
+/// What another machine has written, fit for a terminal.
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return text;
+}
+
 constexpr const char* kBadBytes = "it sent what is no handshake of ours";
 
 }  // namespace
@@ -42,9 +50,16 @@ void TcpCore::on_time_limit(Session& session) {
 }
 
 void TcpCore::on_hello(Session& session, std::span<const std::byte> frame) {
-  const auto hello = decode_hello(frame);
+  auto hello = decode_hello(frame);
   if (!hello) return refuse(session, "cannot talk to " + session.address + ": " + kBadBytes + "; is it an rse-node?");
+  if (!hello->refusal.empty()) return refuse(session, printable(hello->refusal));
   std::string why;
+  if (session.channel()) {
+    hello->key = session.channel()->peer().key;
+    hello->ticket = session.channel()->verdict().ticket;
+    why = judge_node(*trust_, hello->self.node, hello->key, session.address);
+    if (!why.empty()) return refuse(session, why);
+  }
   switch (judge_hello(hello_, *hello, session.address, why)) {
     case HelloVerdict::kWelcome: break;
     case HelloVerdict::kRefused: return refuse(session, why);
@@ -120,7 +135,7 @@ void TcpCore::grant(Session& session) {
 void TcpCore::on_grant(Session& session, std::span<const std::byte> frame) {
   const auto grant = decode_link_grant(frame);
   if (!grant) return refuse(session, "cannot talk to " + session.address + ": " + kBadBytes + "; is it an rse-node?");
-  if (grant->link == 0) return refuse(session, grant->refusal);
+  if (grant->link == 0) return refuse(session, printable(grant->refusal));
   const NodeId node = session.peer.self.node;
   const std::uint64_t newest = newest_incarnation(node);
   const std::uint64_t incarnation = session.peer.self.incarnation;
@@ -201,7 +216,12 @@ void TcpCore::refuse(Session& session, const std::string& why) {
   const std::string address = session.address;
   forget(session);
   after_failed_handshake(session);
-  if (!why.empty()) report_failure(address, why);
+  if (why.empty()) return;
+  if (session.outgoing) {
+    report_failure(address, why);
+  } else {
+    report_stranger(session.host, address, why);
+  }
 }
 
 std::uint64_t TcpCore::newest_incarnation(NodeId node) const {

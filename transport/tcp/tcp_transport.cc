@@ -10,6 +10,7 @@ class TcpTransportFacade final : public TcpTransport {
   explicit TcpTransportFacade(std::shared_ptr<TcpCore> core) : core_(std::move(core)) {}
   ~TcpTransportFacade() override { core_->stop(); }
   void set_hello(const Hello& hello) override { core_->set_hello(hello); }
+  void set_trust(std::shared_ptr<const TrustBook> book) override { core_->set_trust(std::move(book)); }
   void dial(const std::string& address) override { core_->dial(address); }
   void undial(const std::string& address) override { core_->undial(address); }
   SendResult send(NodeId peer, std::span<const std::byte> message) override {

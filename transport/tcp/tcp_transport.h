@@ -1,5 +1,6 @@
 // Transport over TCP: listens, dials with back-off, and keeps one connection with each peer (transport/handshake.h).
 // Spec of the bytes: transport/tcp/framing.md.
+// Encrypted by transport/secure unless TcpOptions says otherwise.
 // Threads: all calls and callbacks on the io_context's single thread; callbacks come from its handlers, never from inside
 // a call. Memory: kPeerQueueBytesMax each peer, and what the peer is just sending. Errors: see transport.h.
 // Proof of death needs the listening socket to die with the process: it is closed on exec, and a child that is forked
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/secure/trust_book.h"
 #include "transport/transport.h"
 
 namespace rse {
@@ -21,6 +23,7 @@ namespace rse {
 struct TcpOptions {
   std::vector<std::string> listen;  // "host:port"; port 0: any free one; none: only dials
   std::chrono::milliseconds handshake_limit{2000};
+  std::shared_ptr<const TrustBook> trust{};  // null: nothing is encrypted and everyone is trusted; loopback only
   std::uint64_t seed = 0;  // of the jitter; 0: from the system
 };
 

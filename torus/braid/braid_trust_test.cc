@@ -1,0 +1,164 @@
+// Who is admitted, by real BraidNodes whose links and clock are in this file: the loop delivers everything in order.
+#include <doctest/doctest.h>
+
+#include <memory>
+
+#include "torus/braid/braid_node.h"
+
+using namespace rse;
+
+namespace {
+
+PublicKey key_of(std::uint64_t node) {
+  PublicKey key;
+  key.bytes.fill(static_cast<std::uint8_t>(node));
+  return key;
+}
+
+TrustChange adding(std::uint64_t id, std::uint32_t uses) {
+  TrustChange change{.kind = TrustChange::Kind::kAddTicket, .ticket = {}, .forget = {}};
+  change.ticket.id = id;
+  change.ticket.uses = change.ticket.uses_left = uses;
+  return change;
+}
+
+TrustChange forgetting(std::uint64_t node) {
+  TrustChange change{.kind = TrustChange::Kind::kForget, .ticket = {}, .forget = {{node}, key_of(node)}};
+  change.seed.fill(9);
+  return change;
+}
+
+/// Nodes 1, 2, ... of which 1 has founded an encrypted cluster. None has a disk.
+struct Nodes {
+  explicit Nodes(std::uint64_t count) {
+    for (std::uint64_t id = 1; id <= count; ++id) {
+      BraidNode::Options options;
+      options.self = {{id}, 1, "n" + std::to_string(id), {}};
+      options.capacity = {1024, 1024, 16, 1024};
+      options.seed = id;
+      if (id == 1) {
+        options.found = ClusterId{5};
+        options.found_trust.seed.fill(3);
+        options.found_trust.admitted = {{{1}, key_of(1)}};
+      }
+      nodes.push_back(std::make_unique<BraidNode>(options, Recovered{}, now));
+    }
+  }
+  BraidNode& operator[](std::uint64_t id) { return *nodes[id - 1]; }
+  /// What the channel has proved of `b` to `a`, and the other way round.
+  void link(std::uint64_t a, std::uint64_t b, std::uint64_t ticket_of_b) {
+    (*this)[a].on_link_up(now, {{b}, 1, "n" + std::to_string(b), {}}, key_of(b), ticket_of_b);
+    (*this)[b].on_link_up(now, {{a}, 1, "n" + std::to_string(a), {}}, key_of(a), 0);
+    links.push_back({a, b});
+  }
+  bool linked(std::uint64_t a, std::uint64_t b) const {
+    for (const auto& [one, two] : links) {
+      if ((one == a && two == b) || (one == b && two == a)) return true;
+    }
+    return false;
+  }
+  void pump() {
+    for (bool more = true; std::exchange(more, false);) {
+      for (std::uint64_t id = 1; id <= nodes.size(); ++id) {
+        BraidNode& node = (*this)[id];
+        for (; auto work = node.poll_work(); more = true) {
+          execute(std::get<RunEpoch>(*work));
+          node.on_epoch_done(now, std::get<RunEpoch>(*work).torus);
+          if (++works > 20'000) return;  // tori never rest; the rest comes with the next millisecond
+        }
+        for (; auto out = node.poll_send(); more = true) {
+          if (linked(id, out->next_hop.raw)) (*this)[out->next_hop.raw].on_message(now, {id}, out->envelope);
+        }
+        while (node.poll_event()) {
+        }
+        while (node.poll_sealed()) {
+        }
+      }
+    }
+  }
+  template <class F>
+  bool run_until(F done, int milliseconds_max = 5000) {
+    for (int i = 0; i < milliseconds_max && !done(); ++i) {
+      now = now + milliseconds(1);
+      works = 0;
+      for (const auto& node : nodes) node->on_deadline(now);
+      pump();
+    }
+    return done();
+  }
+  std::size_t members() { return (*this)[1].view().members.size(); }
+
+  Instant now = milliseconds_since_start(1000);
+  std::vector<std::unique_ptr<BraidNode>> nodes;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> links;
+  int works = 0;
+
+ private:
+  static Instant milliseconds_since_start(std::uint64_t count) { return {count * 1'000'000}; }
+};
+
+}  // namespace
+
+TEST_CASE("admission: of two nodes with the same ticket of one use, one is admitted and the other never") {
+  Nodes nodes(3);
+  REQUIRE(nodes[1].on_trust_change(nodes.now, adding(7, 1)));
+  REQUIRE(nodes.run_until([&] { return nodes[1].view().trust.find_ticket(7) != nullptr; }));
+  nodes.link(1, 2, 7);
+  nodes.link(1, 3, 7);
+  REQUIRE(nodes.run_until([&] { return nodes.members() == 2; }));
+  CHECK_FALSE(nodes.run_until([&] { return nodes.members() == 3; }, 400));
+  const Trust& trust = nodes[1].view().trust;
+  CHECK(trust.find_ticket(7)->uses_left == 0);
+  CHECK(trust.admitted.size() == 2);
+  CHECK(trust.is_admitted(key_of(2)) != trust.is_admitted(key_of(3)));
+}
+
+TEST_CASE("admission: a ticket made on one member admits at another, where both know the same") {
+  Nodes nodes(3);
+  REQUIRE(nodes[1].on_trust_change(nodes.now, adding(7, 1)));
+  REQUIRE(nodes.run_until([&] { return nodes[1].view().trust.find_ticket(7) != nullptr; }));
+  nodes.link(1, 2, 7);
+  REQUIRE(nodes.run_until([&] { return nodes[2].is_member(); }));
+  REQUIRE(nodes[2].on_trust_change(nodes.now, adding(8, 1)));  // it is no voter: it asks the one that is
+  REQUIRE(nodes.run_until([&] { return nodes[1].view().trust.find_ticket(8) && nodes[2].view().trust.find_ticket(8); }));
+  nodes.link(2, 3, 8);  // and has no link with node 1: node 2 passes its wish on
+  REQUIRE(nodes.run_until([&] { return nodes.members() == 3; }));
+  CHECK(nodes[1].view().trust.key_of({3}) != nullptr);
+  CHECK(nodes[1].view().trust == nodes[2].view().trust);
+}
+
+TEST_CASE("admission: before it is admitted, a newcomer's word counts for nothing") {
+  Nodes nodes(2);
+  nodes.link(1, 2, 99);  // a ticket that the cluster does not know
+  nodes.run_until([] { return false; }, 50);
+  CHECK(nodes.members() == 1);
+  View forged = nodes[1].view();
+  forged.number.raw += 100;
+  forged.trust.admitted.push_back({{2}, key_of(2)});
+  Bytes bytes;
+  encode_view(forged, bytes);
+  nodes[1].on_message(nodes.now, {2}, {{2}, 1, {1}, Decided{bytes}});
+  CHECK(nodes[1].view().number.raw < 100);
+  nodes[1].on_message(nodes.now, {2}, {{1}, 1, {1}, Decided{bytes}});  // as someone else's word, passed on
+  CHECK(nodes[1].view().number.raw < 100);
+  nodes[1].on_message(nodes.now, {2}, {{2}, 1, {1}, TrustWish{adding(99, 1)}});
+  nodes[1].on_message(nodes.now, {2}, {{2}, 1, {1}, Join{{{2}, 1, "n2", {}}, nodes[1].view().number, key_of(1), 0}});  // with another's key
+  nodes.run_until([] { return false; }, 100);
+  CHECK(nodes.members() == 1);
+  CHECK(nodes[1].view().trust.tickets.empty());
+  nodes[1].on_message(nodes.now, {2}, {{2}, 2, {1}, Decided{bytes}});  // as a later life of itself
+  CHECK(nodes[1].view().number.raw < 100);
+}
+
+TEST_CASE("forget: the node is no member from the next view on, and its key never admits it again") {
+  Nodes nodes(2);
+  REQUIRE(nodes[1].on_trust_change(nodes.now, adding(7, 2)));
+  nodes.link(1, 2, 7);
+  REQUIRE(nodes.run_until([&] { return nodes.members() == 2; }));
+  CHECK_FALSE(nodes[1].on_trust_change(nodes.now, forgetting(1)));  // itself
+  REQUIRE(nodes[1].on_trust_change(nodes.now, forgetting(2)));
+  REQUIRE(nodes.run_until([&] { return nodes[1].view().trust.is_revoked(key_of(2)); }));
+  CHECK(nodes.members() == 1);
+  CHECK(nodes[1].view().trust.find_ticket(7)->revoked);
+  CHECK_FALSE(nodes.run_until([&] { return nodes.members() == 2; }, 400));  // it goes on asking
+}
