@@ -1,5 +1,7 @@
 #include "node/storage/cut_store.h"
 
+#include "torus/braid/planted_fault.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -248,7 +250,7 @@ std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut
 
 std::optional<StorageError> CutStore::commit() {
   if (added_.empty()) return std::nullopt;
-  if (!files_.sync_directory(kDirectory)) return file_error(files_, "write", kDirectory);
+  if (!planted(Fault::kCutNamesNotSynced) && !files_.sync_directory(kDirectory)) return file_error(files_, "write", kDirectory);
   removals_unsynced_ = false;
   // Only now may later cuts refer to these regions: before, the file could vanish while a later one
   // stays.

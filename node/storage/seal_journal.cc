@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "node/storage/crc32c.h"
+#include "torus/braid/planted_fault.h"
 
 namespace rse {
 
@@ -134,7 +135,7 @@ std::optional<StorageError> SealJournal::write_frame(std::span<const std::byte> 
     bytes.resize(file_bytes_ - at);
   }
   if (!files_.write_at(kPath, at, bytes)) return file_error(files_, "write", kPath);
-  if (!files_.sync(kPath)) return file_error(files_, "write", kPath);
+  if (!planted(Fault::kJournalNotSynced) && !files_.sync(kPath)) return file_error(files_, "write", kPath);
   ++sequence_;
   return std::nullopt;
 }

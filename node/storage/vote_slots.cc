@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "node/storage/crc32c.h"
+#include "torus/braid/planted_fault.h"
 
 namespace rse {
 
@@ -144,6 +145,7 @@ std::optional<StorageError> VoteSlots::write(std::span<const std::byte> record) 
   if (!files_.write_at(kPath, kHeaderBytes + (sequence_ % 2) * std::uint64_t{slot_bytes_}, slot)) {
     return file_error(files_, "write", kPath);
   }
+  if (planted(Fault::kVoteNotSynced)) return std::nullopt;
   if (!files_.sync(kPath)) return file_error(files_, "write", kPath);
   return std::nullopt;
 }

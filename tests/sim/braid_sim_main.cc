@@ -2,10 +2,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
 #include "tests/sim/many_runs.h"
+#include "torus/braid/planted_fault.h"
 
 namespace {
 
@@ -19,6 +21,7 @@ struct Flags {
   std::uint32_t failures = 8;
   std::vector<std::uint32_t> keep;
   bool trace = false, no_shrink = false;
+  std::string plant;
 };
 
 std::string command_for(std::uint64_t seed, const std::set<std::uint32_t>* keep) {
@@ -105,6 +108,48 @@ int run_all(const Flags& flags) {
   return 1;
 }
 
+#ifdef RSE_PLANTED_FAULTS
+/// How many schedules it takes to notice each fault, from several first seeds. One that fails without the fault does not count.
+int tabulate_faults() {
+  constexpr std::uint64_t kFirsts[] = {1, 100'001, 200'001};
+  constexpr std::uint64_t kSeedsMax = 60;
+  int missed = 0;
+  for (std::size_t i = 1; i < kFaultNames.size(); ++i) {
+    std::vector<std::uint64_t> needed;
+    std::string what;
+    std::uint64_t caught_by = 0;
+    for (const std::uint64_t first : kFirsts) {
+      std::uint64_t count = 1;
+      for (; count <= kSeedsMax; ++count) {
+        const Schedule schedule = make_schedule(first + count - 1);
+        planted_fault = static_cast<Fault>(i);
+        const std::string broken = run_apart(schedule, all_steps(schedule));
+        planted_fault = Fault::kNone;
+        if (broken.empty() || !run_apart(schedule, all_steps(schedule)).empty()) continue;
+        if (caught_by == 0) caught_by = schedule.seed, what = broken;
+        break;
+      }
+      needed.push_back(count);
+    }
+    std::sort(needed.begin(), needed.end());
+    missed += needed.front() > kSeedsMax;
+    std::printf("| %s | %s | %llu | %llu..%llu | %llu |\n", std::string(kFaultNames[i]).c_str(),
+                what.substr(0, what.find(':')).c_str(), static_cast<unsigned long long>(needed[needed.size() / 2]),
+                static_cast<unsigned long long>(needed.front()), static_cast<unsigned long long>(needed.back()),
+                static_cast<unsigned long long>(caught_by));
+    std::fflush(stdout);
+  }
+  return missed == 0 ? 0 : 1;
+}
+
+bool plant(const std::string& name) {
+  const auto found = std::find(kFaultNames.begin(), kFaultNames.end(), name);
+  if (found == kFaultNames.end()) return false;
+  planted_fault = static_cast<Fault>(found - kFaultNames.begin());
+  return true;
+}
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -119,11 +164,21 @@ int main(int argc, char** argv) {
   app.add_option("--keep", flags.keep, "with --seed: only these steps")->delimiter(',');
   app.add_flag("--trace", flags.trace, "with --seed: tell what happens");
   app.add_flag("--no-shrink", flags.no_shrink, "leave a failing schedule as it is");
+#ifdef RSE_PLANTED_FAULTS
+  app.add_option("--plant", flags.plant, "a fault to plant, by name; all: how many schedules it takes to notice each");
+#endif
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+#ifdef RSE_PLANTED_FAULTS
+  if (flags.plant == "all") return tabulate_faults();
+  if (!flags.plant.empty() && !plant(flags.plant)) {
+    std::fprintf(stderr, "there is no fault %s to plant; see torus/braid/planted_fault.h\n", flags.plant.c_str());
+    return 2;
+  }
+#endif
   if (flags.replay) flags.seed = flags.replay;
   if (flags.seed) return run_one(flags, *flags.seed);
   if (flags.seeds > 0) return run_all(flags);

@@ -1,6 +1,8 @@
 // Agreeing on the next view, and installing it: the moment at which a removed host is fenced.
 #include "torus/braid/braid_state.h"
 
+#include "torus/braid/planted_fault.h"
+
 namespace rse {
 namespace {
 
@@ -15,6 +17,10 @@ void BraidNode::Impl::start_agreement() {
 }
 
 void BraidNode::Impl::persist_vote(std::function<void()> then) {
+  if (planted(Fault::kVoteNotPersisted)) {
+    if (then) then();
+    return;
+  }
   PersistVote vote;
   encode_view(view, vote.record);
   ByteWriter writer(vote.record);
@@ -229,7 +235,7 @@ void BraidNode::Impl::install(View next) {
     if (!ours && before.hosts[torus.raw] != view.hosts[torus.raw]) cut_complete[torus.raw] = 0;
     if (!ours) {
       HostedTorus* mine = hosted[torus.raw].get();
-      if (mine && (mine->official || mine->since.raw != 0)) drop_hosted(torus);
+      if (mine && (mine->official || mine->since.raw != 0) && !planted(Fault::kViewWithoutFencing)) drop_hosted(torus);
       continue;
     }
     HostedTorus* mine = hosted[torus.raw].get();

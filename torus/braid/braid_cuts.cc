@@ -1,6 +1,8 @@
 // Cuts: taken at the same epoch by all tori, kept in two shards by the hosts of the other two.
 #include "torus/braid/braid_state.h"
 
+#include "torus/braid/planted_fault.h"
+
 namespace rse {
 namespace {
 
@@ -31,6 +33,7 @@ void BraidNode::Impl::cut_taken(TorusId torus) {
   mine.cut_taken = number;
   auto& known = cuts[torus.raw];
   known[number] = *std::exchange(mine.taking, nullptr);
+  if (planted(Fault::kOldCutForgotten)) known.erase(known.begin(), known.find(number));
   if (!mine.official) {
     while (known.size() > 2) known.erase(known.begin());
     return;
@@ -42,7 +45,8 @@ void BraidNode::Impl::cut_taken(TorusId torus) {
 void BraidNode::Impl::persist_own_cut(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
   const CutNumber number = mine.cut_taken;
-  mine.persisted_cut = false;
+  mine.persisted_cut = planted(Fault::kOwnCutNotPersisted);
+  if (mine.persisted_cut) return;
   const auto found = cuts[torus.raw].find(number);
   if (found == cuts[torus.raw].end()) return;
   PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}, view.resumed};
@@ -92,6 +96,7 @@ void BraidNode::Impl::assign_holders(TorusId torus) {
 
 bool BraidNode::Impl::cut_is_complete(TorusId torus) const {
   const HostedTorus& mine = *hosted[torus.raw];
+  if (planted(Fault::kCutDurableEarly)) return mine.official && mine.restored;
   return mine.official && mine.persisted_cut && mine.restored &&
          std::all_of(mine.holders.begin(), mine.holders.end(),
                      [&](const Holder& holder) { return holder.acked >= mine.cut_taken; });
@@ -121,6 +126,7 @@ void BraidNode::Impl::ship(TorusId torus) {
   if (elapsed(installed_at, now) < kRebuildPatience && rebuilding()) return;
   for (Holder& holder : mine->holders) {
     if (holder.acked >= mine->cut_taken) continue;
+    if (holder.sent == mine->cut_taken && planted(Fault::kShardNotRepeated)) continue;
     if (holder.sent == mine->cut_taken && elapsed(holder.sent_at, now) < kShardRepeat) continue;
     if (route(holder.node).raw != 0) send_shard(torus, holder);
   }
@@ -136,7 +142,8 @@ void BraidNode::Impl::send_shard(TorusId torus, Holder& holder) {
   std::vector<RegionPtr> changed;
   for (std::size_t r = 0; r < kRegionCount; ++r) {
     if ((half_of_region(r) & holder.halves) == 0) continue;
-    if (differs && base->second.digests.of[r] == regions.digests.of[r]) continue;
+    const bool same = differs && base->second.digests.of[r] == regions.digests.of[r];
+    if (same || (differs && planted(Fault::kWrongBase))) continue;
     changed.push_back(regions.regions[r]);
   }
   RegionSender sender(std::move(changed));
@@ -192,7 +199,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   for (std::size_t r = 0; r < kRegionCount; ++r) {
     if ((half_of_region(r) & assembly.regions.halves) == 0 || assembly.regions.regions[r]) continue;
     if (base == cuts[t].end() || !base->second.regions[r] ||
-        base->second.digests.of[r] != assembly.regions.digests.of[r]) {
+        (base->second.digests.of[r] != assembly.regions.digests.of[r] && !planted(Fault::kWrongBase))) {
       return refuse();
     }
     assembly.regions.regions[r] = base->second.regions[r];
@@ -246,7 +253,8 @@ void BraidNode::Impl::update_durable() {
     needed = mine->put_together ? std::min(needed, mine->last_sealed.raw) : 0;
   }
   for (TorusId torus : kTori) {
-    logs[torus.raw].prune(Epoch{needed < kOldBatch ? 0 : needed - kOldBatch});
+    const std::uint64_t kept = planted(Fault::kInputsForgotten) ? 0 : kOldBatch;
+    logs[torus.raw].prune(Epoch{needed < kept ? 0 : needed - kept});
     auto& known = cuts[torus.raw];
     known.erase(known.begin(), known.lower_bound(durable));
     auto& seals = fixed_seals[torus.raw];

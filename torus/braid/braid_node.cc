@@ -1,6 +1,7 @@
 #include "torus/braid/braid_node.h"
 
 #include "torus/braid/braid_state.h"
+#include "torus/braid/planted_fault.h"
 
 namespace rse {
 
@@ -301,7 +302,7 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
   Heartbeat beat;
   beat.view = view.number;
   beat.run = view.run;
-  beat.sequence = ++heartbeat_sequence;
+  beat.sequence = planted(Fault::kHeartbeatSequenceStuck) ? 1 : ++heartbeat_sequence;
   for (const auto& [node, state] : peers) {
     if (state.linked && elapsed(state.heard_directly, now) < options.silence_floor &&
         beat.hears.size() < kMembersMax) {

@@ -1,6 +1,8 @@
 // Epochs, seals, packets and clients' requests: what happens while nothing fails.
 #include "torus/braid/braid_state.h"
 
+#include "torus/braid/planted_fault.h"
+
 namespace rse {
 namespace {
 
@@ -26,7 +28,8 @@ bool BraidNode::Impl::another_holds(TorusId torus, Epoch end, bool on_disk) cons
     if (found == peers.end() || !found->second.heartbeat) continue;
     const Heartbeat& beat = *found->second.heartbeat;
     const ViewNumber since = std::max(view.hosted_since[torus.raw], found->second.member_since);
-    if (beat.run != view.run || beat.view < since || beat.view > view.number) continue;
+    if (beat.run != view.run || beat.view < since) continue;
+    if (beat.view > view.number && !planted(Fault::kLaterViewAcknowledges)) continue;
     if ((on_disk ? beat.durable : beat.wanted)[torus.raw] >= end) return true;
   }
   return false;
@@ -186,7 +189,7 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
   PacketLog& log = logs[torus.raw];
   const Epoch epoch = machine.next_epoch();
   const PacketPtr known = log.find(epoch);
-  const auto fixed = fixed_seals[torus.raw].find(epoch);
+  const auto fixed = planted(Fault::kKnownSealsIgnored) ? fixed_seals[torus.raw].end() : fixed_seals[torus.raw].find(epoch);
   Seal seal;
   if (known) {
     seal = known->seal;
@@ -194,7 +197,7 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
     if (!mine.official) return;
     seal = fixed->second.seal;
   } else {
-    if (!mine.official) return;
+    if (!mine.official && !planted(Fault::kSealedBeforeOfficial)) return;
     auto& sealed = mine.unanswered[epoch];
     const std::size_t room = machine.must_seal_empty() ? 0 : kInjectionsPerSealMax;
     while (!mine.waiting.empty() && seal.injections.size() < room) {
@@ -245,7 +248,7 @@ void BraidNode::Impl::send_packet(NodeId to, TorusId torus, const PacketPtr& pac
 
 /// Sends again what a host says it lacks and what was sent too long ago to be still on its way.
 void BraidNode::Impl::resend(NodeId to) {
-  if (!is_host(to)) return;
+  if (!is_host(to) || planted(Fault::kPacketsNotRepeated)) return;
   PeerState& state = peer(to);
   for (TorusId torus : kTori) {
     const HostedTorus* mine = hosted[torus.raw].get();
@@ -267,7 +270,8 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
   const std::size_t t = packet.torus.raw;
   if (t >= kTorusCount || packet.run != view.run) return;
   // Fencing: only from the host that our view names, and only what it sent as that host.
-  if (view.hosts[t] != from || message.view < view.hosted_since[t] || from == self.node) return;
+  const bool fenced = view.hosts[t] != from || message.view < view.hosted_since[t];
+  if (from == self.node || (fenced && !planted(Fault::kFencedHostAccepted))) return;
   const Member* member = view.find(from);
   if (!member || member->incarnation != peer(from).member.incarnation) return;
   if (!am_member() || !is_host(self.node)) return;
@@ -318,6 +322,7 @@ void BraidNode::Impl::flush_seals() {
   persisting_seals = true;
   std::array<Epoch, kTorusCount> through{};
   for (const RecoveredSeal& seal : seals_to_persist) through[seal.torus.raw] = Epoch{seal.epoch.raw + 1};
+  if (planted(Fault::kSealsDurableEarly)) durable_through = through;
   const RunId run = view.run;
   const ViewNumber resumed = view.resumed;
   persist(PersistSeals{std::exchange(seals_to_persist, {})}, [this, through, run, resumed] {
@@ -411,8 +416,9 @@ void BraidNode::Impl::release_answers() {
     if (!mine || !mine->official) continue;
     while (!mine->unanswered.empty()) {
       const auto first = mine->unanswered.begin();
-      if (options.durable && durable_through[torus.raw] <= first->first) break;
-      if (!another_holds(torus, Epoch{first->first.raw + 1}, options.durable)) break;
+      const bool on_disk = planted(Fault::kAnsweredBeforeDisk) || durable_through[torus.raw] > first->first;
+      if (options.durable && !on_disk) break;
+      if (!planted(Fault::kAnsweredBeforeSecondCopy) && !another_holds(torus, Epoch{first->first.raw + 1}, options.durable && !planted(Fault::kAnsweredBeforeDisk))) break;
       for (const auto& [injection, origin] : first->second) {
         send(origin, InjectAnswer{injection.client, injection.sequence, InjectStatus::kAccepted, first->first});
       }

@@ -1,6 +1,8 @@
 // Suspicion and views: who is lost, and what the next view should be.
 #include "torus/braid/braid_state.h"
 
+#include "torus/braid/planted_fault.h"
+
 namespace rse {
 
 // --- Suspicion. ---
@@ -118,6 +120,11 @@ void BraidNode::Impl::settle_voters(View& next) const {
   if (next.voters.size() == 3 && free.size() - used >= 2) {
     next.voters.push_back(free[used]);
     next.voters.push_back(free[used + 1]);
+  }
+  // Five of which only three live would not bear another death; three of those who live do.
+  const auto gone = [&](NodeId voter) { return !next.find(voter); };
+  if (next.voters.size() == 5 && std::count_if(next.voters.begin(), next.voters.end(), gone) == 2) {
+    std::erase_if(next.voters, gone);
   }
 }
 
@@ -252,21 +259,33 @@ std::optional<View> BraidNode::Impl::resumption_view() {
   if (!desired_since) desired_since = now;
   if (!all_hosts && !overridden && elapsed(*desired_since, now) < milliseconds(1500)) return {};
 
-  std::map<CutNumber, std::array<Halves, kTorusCount>> coverage;
+  std::map<CutNumber, std::array<std::uint32_t, 2 * kTorusCount>> copies;  // of each half of each torus
   bool scenario_present = false;
   CutNumber oldest = 0;  // of earlier ones, seals may be gone
   for (const Holdings& held : present) {
     scenario_present |= held.has_scenario;
     oldest = std::max(oldest, held.durable_cut);
     for (const Holdings::Cut& cut : held.cuts) {
-      if (cut.torus.raw < kTorusCount) coverage[cut.cut][cut.torus.raw] |= cut.halves;
+      if (cut.torus.raw >= kTorusCount) continue;
+      auto& of = copies[cut.cut];
+      of[2 * cut.torus.raw] += cut.halves & 1;
+      of[2 * cut.torus.raw + 1] += cut.halves >> 1 & 1;
     }
   }
-  std::optional<CutNumber> best;
+  // The newest of which any one node may be missing; else the newest that is here, and then nobody who is here may be.
+  std::optional<CutNumber> best, barely;
   if (scenario_present && oldest == 0) best = 0;
-  for (const auto& [cut, halves] : coverage) {
-    if (cut >= oldest && std::all_of(halves.begin(), halves.end(), [](Halves h) { return h == kBothHalves; })) best = cut;
+  for (const auto& [cut, of] : copies) {
+    const std::uint32_t fewest = *std::min_element(of.begin(), of.end());
+    if (cut < oldest || planted(Fault::kResumedFromScenario)) continue;
+    if (fewest >= 2) best = cut;
+    if (fewest == 1) barely = cut;
   }
+  if (!best && barely) {
+    best = barely;
+    next.holders_needed = static_cast<std::uint32_t>(next.holders.size());
+  }
+  if (planted(Fault::kResumedFromScenario)) best = 0;
   if (!best) {
     if (elapsed(alarms_said["resume"], now) > milliseconds(5000)) {
       alarms_said["resume"] = now;

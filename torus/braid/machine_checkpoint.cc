@@ -1,6 +1,8 @@
 // The canonical bytes of a machine: torus/braid/checkpoint.md. Reading treats every byte as hostile.
 #include "torus/braid/machine_state.h"
 
+#include "torus/braid/planted_fault.h"
+
 namespace rse {
 namespace {
 
@@ -166,6 +168,7 @@ Result<void> TorusMachine::Impl::read_head(std::span<const std::byte> bytes) {
   if (!reader.ok()) return error_of(reader);
   if (cut.epochs_at_last_cut > epochs.next.raw) return Error::kMalformed;
   RSE_CHECK(clients.decode(reader));
+  if (planted(Fault::kClientsForgotten)) clients.clear();
   RSE_CHECK(read_own_epochs(reader));
   const auto engine_head = reader.get_sized(kRegionBytesMax);
   if (!reader.finished()) return error_of(reader);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "torus/base/assert.h"
+#include "torus/braid/planted_fault.h"
 
 namespace rse {
 
@@ -31,7 +32,7 @@ ViewAgreement::Reply ViewAgreement::on_prepare(const Prepare& prepare) {
 
 ViewAgreement::Reply ViewAgreement::on_accept(const Accept& accept) {
   ballot_seen_ = std::max(ballot_seen_, accept.ballot);
-  if (accept.ballot < acceptor_.promised) {
+  if (accept.ballot < acceptor_.promised && !planted(Fault::kLowBallotAccepted)) {
     return {Reject{number_, accept.ballot, acceptor_.promised}};
   }
   const bool changed = accept.ballot != acceptor_.accepted_ballot;
@@ -57,7 +58,7 @@ Prepare ViewAgreement::propose(Bytes value) {
 std::optional<Accept> ViewAgreement::on_promise(NodeId from, const Promise& promise) {
   if (phase_ != Phase::kPreparing || promise.ballot != ballot_ || !is_voter(from)) return {};
   answers_[from] = true;
-  if (promise.accepted_ballot > value_ballot_) {
+  if (promise.accepted_ballot > value_ballot_ && !planted(Fault::kAcceptedValueIgnored)) {
     value_ballot_ = promise.accepted_ballot;
     value_ = promise.accepted;
   }
@@ -72,7 +73,7 @@ std::optional<Accept> ViewAgreement::on_promise(NodeId from, const Promise& prom
 std::optional<Bytes> ViewAgreement::on_accepted(NodeId from, const Accepted& accepted) {
   if (phase_ != Phase::kAccepting || accepted.ballot != ballot_ || !is_voter(from)) return {};
   answers_[from] = true;
-  if (answers_.size() < majority()) return {};
+  if (answers_.size() < majority() && !planted(Fault::kMajorityOfOne)) return {};
   phase_ = Phase::kIdle;
   return value_;
 }
