@@ -313,9 +313,11 @@ std::vector<NodeId> BraidNode::Impl::missing_holders() const {
   return std::move(next.holders);
 }
 
+/// Any one node may fail, its disk included: everything is where it belongs, and a view says so. What only heartbeats have said is
+/// forgotten when those that heard them restart.
 bool BraidNode::Impl::protected_now() const {
   const auto voters_left = std::count_if(view.voters.begin(), view.voters.end(), [&](NodeId voter) { return view.find(voter); });
-  return view.distinct_hosts().size() == kTorusCount && all_settled() &&
+  return view.distinct_hosts().size() == kTorusCount && view.holders == view.distinct_hosts() && all_settled() &&
          static_cast<std::size_t>(voters_left) > view.majority();
 }
 
