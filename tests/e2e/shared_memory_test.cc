@@ -9,7 +9,7 @@ namespace {
 /// Whether each node that answers is linked with both others by `transport`.
 bool linked_by(const v1::StatusReply& status, const std::string& transport) {
   int links = 0;
-  for (const v1::LinkStatus& link : status.links()) links += link.connected() && link.transport() == transport;
+  for (const v1::LinkStatus& link : status.links()) links += link.connected() && link.transport().starts_with(transport);
   return links == 2;
 }
 

@@ -210,7 +210,15 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   for (const auto& region : whole.regions) {
     if (region && (half_of_region(region->index) & whole.halves) != 0) record.regions.push_back(region);
   }
-  cuts[t][part.cut] = std::move(whole);
+  // A node that is getting ready for this torus may have the whole of the cut already: a copy of a half must not replace it.
+  CutRegions& known = cuts[t][part.cut];
+  if (known.digests == whole.digests) {
+    whole.halves |= known.halves;
+    for (std::size_t r = 0; r < kRegionCount; ++r) {
+      if (!whole.regions[r]) whole.regions[r] = known.regions[r];
+    }
+  }
+  known = std::move(whole);
   while (cuts[t].size() > 3) cuts[t].erase(cuts[t].begin());
   persist(std::move(record),
           [this, from, ack = ShardAck{part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
