@@ -512,9 +512,10 @@ std::optional<Instant> BraidNode::next_deadline() const {
   if (next.raw == 0) next = impl_->now;
   for (TorusId torus : kTori) {
     const HostedTorus* mine = impl_->hosted[torus.raw].get();
-    if (mine && mine->idle_since.raw != 0) {
-      next = std::min(next, mine->idle_since + impl_->options.idle_epoch);
-    }
+    if (!mine || mine->idle_since.raw == 0) continue;
+    // Over already: the torus waits for something else by now, and no deadline will bring it.
+    const Instant idle_over = mine->idle_since + impl_->options.idle_epoch;
+    if (idle_over > impl_->now) next = std::min(next, idle_over);
   }
   return next;
 }
