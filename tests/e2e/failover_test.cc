@@ -10,24 +10,7 @@ TEST_CASE("each node in turn is killed under load, its torus rebuilt, the node r
   LocalCluster cluster({});
   const std::string failure = start_busy(cluster);
   REQUIRE_MESSAGE(failure.empty(), failure);
-  CountingClient client(cluster.controls(), 3);
-  for (std::size_t node = 0; node < cluster.size(); ++node) {
-    CAPTURE(cluster.name(node));
-    REQUIRE_MESSAGE(run_on(cluster, 100), log_tails(cluster));
-    cluster.kill(node);
-    REQUIRE_MESSAGE(wait_rebuilt(cluster), log_tails(cluster));
-    REQUIRE_MESSAGE(run_on(cluster, 50), log_tails(cluster));
-    const std::string restarted = cluster.restart(node);
-    REQUIRE_MESSAGE(restarted.empty(), restarted);
-    REQUIRE_MESSAGE(cluster.wait_for(healthy_on_three, kStoryLimit), log_tails(cluster));
-  }
-  REQUIRE_MESSAGE(run_on(cluster, 50), log_tails(cluster));
-  client.stop();
-  CHECK_MESSAGE(client.failure().empty(), client.failure());
-  CHECK(client.accepted() > 0);
-  CHECK(counted(cluster, client.sum()) == client.sum());
-  const std::string sentence = verdict(cluster);
-  CHECK_MESSAGE(sentence.rfind("identical", 0) == 0, sentence);
+  kill_each_in_turn(cluster, 50);
 }
 
 TEST_CASE("all three are killed at once and started again: they resume, and no acknowledged injection is lost") {

@@ -1,5 +1,7 @@
 #include "tests/e2e/stories.h"
 
+#include <doctest/doctest.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -152,6 +154,27 @@ std::string verdict(LocalCluster& cluster) {
   ControlFailure failure;
   const auto report = verify_cluster({.control = cluster.running_controls(), .epochs_max = 0, .progress = {}}, failure);
   return report ? report->sentence : failure.text;
+}
+
+void kill_each_in_turn(LocalCluster& cluster, std::uint64_t epochs) {
+  CountingClient client(cluster.controls(), 3);
+  for (std::size_t node = 0; node < cluster.size(); ++node) {
+    CAPTURE(cluster.name(node));
+    REQUIRE_MESSAGE(run_on(cluster, 2 * epochs), log_tails(cluster));
+    cluster.kill(node);
+    REQUIRE_MESSAGE(wait_rebuilt(cluster), log_tails(cluster));
+    REQUIRE_MESSAGE(run_on(cluster, epochs), log_tails(cluster));
+    const std::string restarted = cluster.restart(node);
+    REQUIRE_MESSAGE(restarted.empty(), restarted);
+    REQUIRE_MESSAGE(cluster.wait_for(healthy_on_three, kStoryLimit), log_tails(cluster));
+  }
+  REQUIRE_MESSAGE(run_on(cluster, epochs), log_tails(cluster));
+  client.stop();
+  CHECK_MESSAGE(client.failure().empty(), client.failure());
+  CHECK(client.accepted() > 0);
+  CHECK(counted(cluster, client.sum()) == client.sum());
+  const std::string sentence = verdict(cluster);
+  CHECK_MESSAGE(sentence.rfind("identical", 0) == 0, sentence);
 }
 
 }  // namespace rse

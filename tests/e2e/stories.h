@@ -56,4 +56,8 @@ std::int64_t counted(LocalCluster& cluster, std::int64_t expected);
 /// The sentence of `rse verify`; starts with "identical" when it is.
 std::string verdict(LocalCluster& cluster);
 
+/// Kills and restarts each node in turn under load and injections, with `epochs` between the steps, and checks that nothing was
+/// lost and that the result is identical.
+void kill_each_in_turn(LocalCluster& cluster, std::uint64_t epochs);
+
 }  // namespace rse
