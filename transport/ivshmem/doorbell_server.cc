@@ -105,6 +105,9 @@ struct DoorbellServer::Core : std::enable_shared_from_this<Core> {
     const std::uint32_t slot = file->hold_for_guest();
     if (slot == kParticipantsMax) return;  // closes it; QEMU says that its server has gone
     const int client = socket.native_handle();
+    // All doorbells at once, and never a word more: a slot's eventfd stays the same whoever has the slot, and QEMU (7.2,
+    // close_peer_eventfds()) keeps a freed pointer when it is told that a peer has gone, and writes to it when the peer's
+    // number is announced again.
     bool sent = send_message(client, kProtocolVersion, -1) && send_message(client, slot, -1) &&
                 send_message(client, kMemoryFollows, file->descriptor());
     for (std::uint32_t step = 1; step <= kParticipantsMax; ++step) {
@@ -114,20 +117,9 @@ struct DoorbellServer::Core : std::enable_shared_from_this<Core> {
     if (!sent) return file->release_guest(slot);
     slots[slot].guest.emplace(std::move(socket));
     ++slots[slot].turn;
-    tell_others(slot);
     watch(slot);
     wait_for_end(slot);
     options.on_guest(slot, true);
-  }
-
-  /// That whoever was behind this doorbell has gone and somebody may be there now.
-  void tell_others(std::uint32_t slot) {
-    for (std::uint32_t other = 0; other < kParticipantsMax; ++other) {
-      if (other == slot || !slots[other].guest) continue;
-      const int client = slots[other].guest->native_handle();
-      if (send_message(client, slot, -1) && send_message(client, slot, slots[slot].doorbell->native_handle())) continue;
-      slots[other].guest->shutdown(asio::socket_base::shutdown_both, ignored);  // wait_for_end() sees it
-    }
   }
 
   /// QEMU never sends: what can be read is its end.
@@ -144,7 +136,6 @@ struct DoorbellServer::Core : std::enable_shared_from_this<Core> {
     gone.pipe.reset();
     ++gone.turn;
     file->release_guest(slot);
-    tell_others(slot);
     watch(slot);
     wake_hosts();
     options.on_guest(slot, false);

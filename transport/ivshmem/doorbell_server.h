@@ -4,7 +4,7 @@
 //   -chardev socket,path=SOCKET,id=c -device ivshmem-doorbell,chardev=c,vectors=1      (the id that the guest reads is its slot)
 //
 // Protocol (QEMU docs/specs/ivshmem-spec.txt): i64 little-endian messages to the client, some with a descriptor: version 0; its id;
-// -1 with the memory; then id and eventfd of each other peer, its own last. Later: id with eventfd, somebody came; id without, gone.
+// -1 with the memory; then slot and eventfd of each other slot, its own last. Nothing follows: a slot's eventfd outlives whoever has the slot.
 // Threads: the event loop's. Memory: small. Errors: sentences. A client that sends anything, or does not read, is closed.
 #pragma once
 
