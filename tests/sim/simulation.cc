@@ -492,7 +492,7 @@ bool Simulation::through_codec(Envelope& envelope, bool hostile) {
     return false;
   }
   if (!hostile && encode_envelope(*decoded) != before) history_.fail("a message is not the same after the codec");
-  envelope = std::move(*decoded);
+  envelope = kept(std::move(*decoded));  // what was decoded lends from `bytes`
   return true;
 }
 
