@@ -39,6 +39,9 @@ struct Hello {
 
 enum class SendResult : std::uint8_t { kQueued, kNoLink, kQueueFull, kTooLarge };
 
+/// What bulk may wait in a queue, in front of votes, before has_room() says no.
+inline constexpr std::size_t kQueueShortBytes = 256u << 10;
+
 struct LinkStats {
   NodeId peer;
   std::string transport;  // "tcp", "tcp, not encrypted", "in-process"
@@ -77,16 +80,15 @@ class Transport {
   /// Keeps trying `address` ("host:port") with back-off until undial(); an address that turns out to be ourselves is dropped.
   virtual void dial(const std::string& address) = 0;
   virtual void undial(const std::string& address) = 0;
-  virtual SendResult send(NodeId peer, std::span<const std::byte> message) = 0;
   /// One message in parts. A transport that can keeps parts that have an owner until they are sent, instead of copying them.
-  virtual SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) {
-    Bytes message;
-    for (const SharedBytes& part : parts) message.insert(message.end(), part.bytes.begin(), part.bytes.end());
-    return send(peer, message);
+  virtual SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) = 0;
+  SendResult send(NodeId peer, std::span<const std::byte> message) {
+    const SharedBytes lent(message);
+    return send_parts(peer, std::span(&lent, 1));
   }
   /// Whether more megabytes for the peer would be on their way soon. Messages are queued whatever it says; who asks first
   /// keeps the queue short for what is urgent. After a "no", TransportCallbacks::on_room follows.
-  virtual bool has_room(NodeId) const { return true; }
+  virtual bool has_room(NodeId peer) const = 0;
   /// Closes the link to a peer; it may come back. on_down(peer, false) follows from the event loop.
   virtual void disconnect(NodeId peer) = 0;
   virtual std::vector<LinkStats> stats() const = 0;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,10 +14,11 @@
 
 namespace rse::testing {
 
-/// A name in /dev/shm that no other test uses, and nothing of it there when the test ends.
+/// A name in /dev/shm that no other test uses, and nothing of it there when the test ends. Random: tests in sandboxes of their
+/// own have the same process numbers, and one /dev/shm.
 class MemoryName {
  public:
-  MemoryName() : name_("rse-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count())) {}
+  MemoryName() : name_("rse-test-" + std::to_string(std::random_device{}()) + "-" + std::to_string(std::random_device{}())) {}
   ~MemoryName() {
     const std::string path = "/dev/shm/" + name_;
     ::unlink(path.c_str());
@@ -28,10 +30,6 @@ class MemoryName {
   std::string path() const { return "/dev/shm/" + name_; }
 
  private:
-  static int& count() {
-    static int count = 0;
-    return count;
-  }
   std::string name_;
 };
 

@@ -26,4 +26,11 @@ struct SharedBytes {
   }
 };
 
+/// For whoever needs one piece.
+inline Bytes join(std::span<const SharedBytes> parts) {
+  Bytes whole;
+  for (const SharedBytes& part : parts) whole.insert(whole.end(), part.bytes.begin(), part.bytes.end());
+  return whole;
+}
+
 }  // namespace rse

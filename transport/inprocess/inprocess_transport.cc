@@ -114,7 +114,7 @@ struct InProcessHub::State : std::enable_shared_from_this<State> {
     }
   }
 
-  SendResult send(const EndpointPtr& from, NodeId to, std::span<const std::byte> message) {
+  SendResult send(const EndpointPtr& from, NodeId to, Bytes message) {
     if (message.size() > kMessageBytesMax) return SendResult::kTooLarge;
     const LinkPtr link = find(from, to);
     if (!link) return SendResult::kNoLink;
@@ -127,7 +127,7 @@ struct InProcessHub::State : std::enable_shared_from_this<State> {
     link->queued[side] += message.size();
     ++stats.messages_sent;
     stats.bytes_sent += message.size();
-    asio::post(loop, [link, side, bytes = Bytes(message.begin(), message.end())] {
+    asio::post(loop, [link, side, bytes = std::move(message)] {
       link->queued[side] -= bytes.size();
       const EndpointPtr end = link->ends[side];
       if (!link->up || end->stopped) return;
@@ -163,9 +163,10 @@ class InProcessEndpoint final : public Transport {
     if (end_->dialled.insert(address).second) hub_->connect_soon();
   }
   void undial(const std::string& address) override { end_->dialled.erase(address); }
-  SendResult send(NodeId peer, std::span<const std::byte> message) override {
-    return end_->stopped ? SendResult::kNoLink : hub_->send(end_, peer, message);
+  SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override {
+    return end_->stopped ? SendResult::kNoLink : hub_->send(end_, peer, join(parts));
   }
+  bool has_room(NodeId) const override { return true; }  // nothing urgent is faster than the loop
   void disconnect(NodeId peer) override {
     if (const LinkPtr link = hub_->find(end_, peer)) hub_->close(link, false);
   }

@@ -192,7 +192,9 @@ void IvshmemCore::run() {
     if (stopped_) break;
     for (std::uint32_t writable = self_->take_writable(); writable != 0; writable &= writable - 1) {
       flush(static_cast<std::uint32_t>(__builtin_ctz(writable)));
+      if (stopped_) break;
     }
+    if (stopped_) break;
     ring_bells();
     if (look == Look::kNews) look = look_around(turn_end);
   }
@@ -268,16 +270,23 @@ bool IvshmemCore::enqueue(std::uint32_t index, std::span<const std::byte> messag
   return true;
 }
 
+bool IvshmemCore::has_room(NodeId node) const {
+  const auto found = peers_.find(node);
+  return found == peers_.end() || !found->second.slot || slots_[*found->second.slot].queued_bytes < kQueueShortBytes;
+}
+
 void IvshmemCore::flush(std::uint32_t index) {
   Slot& slot = slots_[index];
+  const bool was_long = slot.queued_bytes >= kQueueShortBytes;
   while (!slot.queue.empty()) {
     const Bytes& message = slot.queue.front();
     slot.done = self_->put(index, message, slot.done);
-    if (slot.done < message.size()) return;
+    if (slot.done < message.size()) break;
     slot.queued_bytes -= message.size();
     slot.queue.pop_front();
     slot.done = 0;
   }
+  if (was_long && slot.queued_bytes < kQueueShortBytes && slot.phase == Phase::kUp && callbacks_.on_room) callbacks_.on_room(slot.hello.self.node);
 }
 
 void IvshmemCore::ring_bells() {

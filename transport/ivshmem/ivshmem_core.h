@@ -31,6 +31,7 @@ class IvshmemCore : public std::enable_shared_from_this<IvshmemCore> {
   void dial(const std::string& address);
   void undial(const std::string& address);
   SendResult send(NodeId node, std::span<const std::byte> message);
+  bool has_room(NodeId node) const;
   void disconnect(NodeId node);
   std::vector<LinkStats> stats() const;
   void stop();

@@ -13,7 +13,10 @@ class IvshmemTransport final : public Transport {
   void set_trust(std::shared_ptr<const TrustBook>) override {}  // it stays inside one machine
   void dial(const std::string& address) override { core_->dial(address); }
   void undial(const std::string& address) override { core_->undial(address); }
-  SendResult send(NodeId peer, std::span<const std::byte> message) override { return core_->send(peer, message); }
+  SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override {
+    return parts.size() == 1 ? core_->send(peer, parts.front().bytes) : core_->send(peer, join(parts));
+  }
+  bool has_room(NodeId peer) const override { return core_->has_room(peer); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }
   std::vector<LinkStats> stats() const override { return core_->stats(); }
   void stop() override { core_->stop(); }

@@ -16,10 +16,12 @@ struct Puppet final : Transport {
   void set_trust(std::shared_ptr<const TrustBook>) override {}
   void dial(const std::string& address) override { dialled.push_back(address); }
   void undial(const std::string& address) override { std::erase(dialled, address); }
-  SendResult send(NodeId, std::span<const std::byte>) override {
+  SendResult send_parts(NodeId, std::span<const SharedBytes> parts) override {
+    parts_of_last = parts.size();
     if (answer == SendResult::kQueued) ++sent;
     return answer;
   }
+  bool has_room(NodeId) const override { return room; }
   void disconnect(NodeId) override { ++disconnects; }
   std::vector<LinkStats> stats() const override { return {{.peer = {7}, .transport = name, .connected = connected}}; }
   void stop() override { stopped = true; }
@@ -38,6 +40,8 @@ struct Puppet final : Transport {
   std::vector<std::string> dialled;
   SendResult answer = SendResult::kQueued;
   int sent = 0, disconnects = 0;
+  std::size_t parts_of_last = 0;
+  bool room = true;
   bool connected = false, stopped = false;
 };
 
@@ -47,6 +51,7 @@ struct Fixture {
     callbacks.on_up = [this](const Hello& peer) { heard.push_back("up " + std::to_string(peer.self.incarnation)); };
     callbacks.on_down = [this](NodeId, bool proof) { heard.push_back(proof ? "dead" : "down"); };
     callbacks.on_message = [this](NodeId, std::span<const std::byte>) { heard.push_back("message"); };
+    callbacks.on_room = [this](NodeId) { heard.push_back("room"); };
     callbacks.on_failure = [](const std::string&, const std::string&) {};
     mux = std::make_unique<MuxTransport>(std::move(callbacks));
     for (auto [scheme, puppet] : {std::pair{"ivshmem", &shared}, std::pair{"", &tcp}}) {
@@ -103,6 +108,25 @@ TEST_CASE("mux: two links are one; the better carries, and its loss is not heard
   CHECK(fixture.take() == Lines{"down"});
   fixture.shared->up(1);
   CHECK(fixture.take() == Lines{"up 1"});
+}
+
+TEST_CASE("mux: what is said about room is that of the link in use, and a message in parts stays in parts") {
+  Fixture fixture;
+  CHECK(fixture.mux->has_room({7}));
+  fixture.tcp->up(1);
+  fixture.shared->up(1);
+  fixture.shared->room = false;
+  CHECK_FALSE(fixture.mux->has_room({7}));
+  fixture.tcp->callbacks.on_room({7});
+  CHECK(fixture.take() == Lines{"up 1"});
+  fixture.shared->callbacks.on_room({7});
+  CHECK(fixture.take() == Lines{"room"});
+  const Bytes one(1), other(2);
+  const std::vector<SharedBytes> parts = {SharedBytes(one), SharedBytes(other)};
+  CHECK(fixture.mux->send_parts({7}, parts) == SendResult::kQueued);
+  CHECK(fixture.shared->parts_of_last == 2);
+  fixture.shared->down(false);
+  CHECK(fixture.mux->has_room({7}));
 }
 
 TEST_CASE("mux: a link that is gone without having said so is passed over, a full one is not") {

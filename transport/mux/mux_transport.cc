@@ -45,6 +45,10 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
       const auto keep = shared_from_this();
       callbacks.on_message(node, message);
     };
+    own.on_room = [this, index](NodeId node) {
+      const auto keep = shared_from_this();
+      if (!stopped && carrier_in_use(node) == carriers[index].transport.get() && callbacks.on_room) callbacks.on_room(node);
+    };
     own.on_failure = [this](const std::string& address, const std::string& why) {
       const auto keep = shared_from_this();
       if (!stopped) callbacks.on_failure(address, why);
@@ -96,6 +100,16 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
     return nullptr;
   }
 
+  /// The best that is up; nullptr: none.
+  Transport* carrier_in_use(NodeId node) const {
+    const auto found = peers.find(node);
+    if (found == peers.end()) return nullptr;
+    for (std::size_t index = 0; index < carriers.size(); ++index) {
+      if (found->second.linked[index]) return carriers[index].transport.get();
+    }
+    return nullptr;
+  }
+
   TransportCallbacks callbacks;
   std::vector<Carrier> carriers;
   std::map<NodeId, MuxPeer> peers;
@@ -131,15 +145,20 @@ void MuxTransport::undial(const std::string& address) {
   if (Transport* carrier = core_->carrier_for(address)) carrier->undial(address);
 }
 
-SendResult MuxTransport::send(NodeId node, std::span<const std::byte> message) {
+SendResult MuxTransport::send_parts(NodeId node, std::span<const SharedBytes> parts) {
   const auto found = core_->peers.find(node);
   if (found == core_->peers.end()) return SendResult::kNoLink;
   for (std::size_t index = 0; index < core_->carriers.size(); ++index) {
     if (!found->second.linked[index]) continue;
-    const SendResult result = core_->carriers[index].transport->send(node, message);
+    const SendResult result = core_->carriers[index].transport->send_parts(node, parts);
     if (result != SendResult::kNoLink) return result;
   }
   return SendResult::kNoLink;
+}
+
+bool MuxTransport::has_room(NodeId node) const {
+  const Transport* carrier = core_->carrier_in_use(node);
+  return carrier == nullptr || carrier->has_room(node);
 }
 
 void MuxTransport::disconnect(NodeId node) {

@@ -35,7 +35,8 @@ class MuxTransport final : public Transport {
   void set_trust(std::shared_ptr<const TrustBook> book) override;
   void dial(const std::string& address) override;
   void undial(const std::string& address) override;
-  SendResult send(NodeId peer, std::span<const std::byte> message) override;
+  SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override;
+  bool has_room(NodeId peer) const override;
   void disconnect(NodeId peer) override;
   /// Of one peer: first the link in use.
   std::vector<LinkStats> stats() const override;

@@ -25,6 +25,8 @@ constexpr std::size_t kChunksPerWrite = 64;             // Asio hands at most th
 constexpr std::size_t kSpareChunksMax = 4;
 /// The kernel gives up a connection whose bytes nobody acknowledged for so long; until then the braid counts silence.
 constexpr unsigned kUnacknowledgedMillisecondsMax = 20'000;
+constexpr int kReceiveWindowBytes = 256 << 10;
+constexpr int kUnsentBytes = 128 << 10;
 
 }  // namespace
 
@@ -40,6 +42,10 @@ void Connection::start() {
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   const unsigned limit = kUnacknowledgedMillisecondsMax;
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+  // The kernel would let megabytes of regions lie between the two processes, with votes and heartbeats behind them.
+  socket_.set_option(asio::socket_base::receive_buffer_size(kReceiveWindowBytes), ignored);
+  const int unsent = kUnsentBytes;
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
   set_close_on_exec(socket_.native_handle());
   received_.resize(kReceiveBytes);
   if (channel_) {

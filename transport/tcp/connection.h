@@ -21,6 +21,7 @@
 #include "torus/base/shared_bytes.h"
 #include "torus/braid/messages.h"
 #include "transport/secure/channel.h"
+#include "transport/transport.h"
 
 namespace rse {
 
@@ -29,8 +30,6 @@ inline constexpr std::size_t kPeerQueueBytesMax = 64u << 20;
 /// The end of the queue is kept for small messages: heartbeats have to get through a flood of regions.
 inline constexpr std::size_t kQueueReserveBytes = 1u << 20;
 inline constexpr std::size_t kSmallMessageBytes = 4096;
-/// What bulk may wait in front of a vote: about a millisecond of loopback, ten of a 1 Gb/s link.
-inline constexpr std::size_t kQueueShortBytes = 1u << 20;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:

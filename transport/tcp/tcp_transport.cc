@@ -13,10 +13,6 @@ class TcpTransportFacade final : public TcpTransport {
   void set_trust(std::shared_ptr<const TrustBook> book) override { core_->set_trust(std::move(book)); }
   void dial(const std::string& address) override { core_->dial(address); }
   void undial(const std::string& address) override { core_->undial(address); }
-  SendResult send(NodeId peer, std::span<const std::byte> message) override {
-    const SharedBytes lent(message);
-    return core_->send(peer, std::span(&lent, 1));
-  }
   SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override { return core_->send(peer, parts); }
   bool has_room(NodeId peer) const override { return core_->has_room(peer); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }
