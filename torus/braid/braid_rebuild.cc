@@ -211,10 +211,7 @@ void BraidNode::Impl::merge_gathered(TorusId torus, const GatheredChains& chains
     if (hosted[each.raw] && each != torus && hosted[each.raw]->official) continue;  // our own is the best
     const Epoch before = logs[each.raw].wanted();
     logs[each.raw].merge(chains[each.raw]);
-    for (const PacketPtr& packet : logs[each.raw].from(before)) {
-      record_sealed(packet);
-      keep_seal(*packet);
-    }
+    for (const PacketPtr& packet : logs[each.raw].from(before)) keep_seal(*packet);
   }
   for (auto& [epoch, seal] : mine.gather->seals) {
     SealedEpoch& known = fixed_seals[torus.raw][epoch];

@@ -283,7 +283,6 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
     ++messages_refused;
     return;
   }
-  record_sealed(kept);
   keep_seal(packet);
 }
 
@@ -292,24 +291,21 @@ void BraidNode::Impl::keep_seal(const Packet& packet) {
   if (options.durable) seals_to_persist.push_back({packet.run, packet.torus, packet.epoch, view.number, packet.seal});
 }
 
-/// Our own epochs become part of the record once another node holds them: before, a view may take them back.
+/// What two hosts hold becomes part of the record: a view may take back what only its host holds, and what a node has
+/// gathered that hosts nothing yet is acknowledged to nobody.
 void BraidNode::Impl::record_held() {
+  if (!am_member() || !is_host(self.node)) return;
   for (TorusId torus : kTori) {
-    const HostedTorus* mine = hosted[torus.raw].get();
-    if (!mine || !mine->official) continue;
-    for (const PacketPtr& packet : logs[torus.raw].from(sealed_recorded[torus.raw])) {
-      if (!another_holds(torus, packet->next_epoch, false)) break;
-      record_sealed(packet);
+    const bool ours = view.hosts[torus.raw] == self.node;
+    if (ours && !(hosted[torus.raw] && hosted[torus.raw]->official)) continue;
+    Epoch& recorded = sealed_recorded[torus.raw];
+    for (const PacketPtr& packet : logs[torus.raw].from(recorded)) {
+      if (ours && !another_holds(torus, packet->next_epoch, false)) break;
+      recorded = packet->epoch + 1;
+      if (sealed_out.size() >= kUnreadSealedMax) sealed_out.pop_front();  // nobody reads
+      sealed_out.push_back(packet);
     }
   }
-}
-
-void BraidNode::Impl::record_sealed(const PacketPtr& packet) {
-  Epoch& recorded = sealed_recorded[packet->torus.raw];
-  if (packet->epoch < recorded) return;
-  recorded = packet->epoch + 1;
-  if (sealed_out.size() >= kUnreadSealedMax) sealed_out.pop_front();  // nobody reads
-  sealed_out.push_back(packet);
 }
 
 /// One write at a time; at once when a client waits for it, otherwise a few times a second.

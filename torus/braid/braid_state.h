@@ -247,7 +247,6 @@ struct BraidNode::Impl {
   void on_packet(NodeId from, const PacketMessage& message);
   void keep_seal(const Packet& packet);
   void record_held();
-  void record_sealed(const PacketPtr& packet);
   void flush_seals();
   void accept_injection(TorusId torus, const Injection& injection, NodeId origin);
   void on_inject(TorusId torus, Injection injection);
