@@ -33,6 +33,27 @@ void BraidNode::Impl::forget_machine(TorusId torus) {
   mine.failure.reset();
 }
 
+/// Whether the logs join on to the machine: they may have been replaced by later ones that another torus needed.
+bool BraidNode::Impl::logs_reach(TorusId torus) const {
+  const TorusMachine& machine = *hosted[torus.raw]->machine;
+  const PacketLog& own = logs[torus.raw];
+  if (own.wanted() != machine.next_epoch() && !own.find(machine.next_epoch())) return false;
+  if (machine.awaiting_seal() || !machine.needs_inputs()) return true;
+  const Epoch input = machine.input_epoch();
+  return std::all_of(kTori.begin(), kTori.end(), [&](TorusId other) {
+    return other == torus || logs[other.raw].wanted() <= input || logs[other.raw].find(input);
+  });
+}
+
+/// While we caught up, a durable cut let the others forget what we lack: from a newer cut, then.
+void BraidNode::Impl::begin_again(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  const bool speculative = mine.since.raw == 0;
+  mine.official_when_idle = false;
+  forget_machine(torus);
+  start_gather(torus, speculative, speculative ? 0 : resumption_cut(torus));
+}
+
 /// The cut that a resumption has fixed for this torus, as a Gather names it; 0: none, the newest will do.
 CutNumber BraidNode::Impl::resumption_cut(TorusId torus) const {
   if (view.resumed != view.hosted_since[torus.raw]) return 0;
@@ -231,10 +252,7 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
       }
     }
     if (!connects) {
-      // While we caught up, a durable cut let the others forget what we lack: begin again from a newer cut.
-      const bool speculative = gather.view.raw == 0;
-      forget_machine(torus);
-      start_gather(torus, speculative, speculative ? 0 : resumption_cut(torus));
+      begin_again(torus);
       return;
     }
     gathered(torus, *chains);
@@ -387,6 +405,10 @@ void BraidNode::Impl::restored(TorusId torus) {
 /// All that must answer have installed the view and answered: from here on this node is the torus's host.
 void BraidNode::Impl::become_official(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
+  if (!logs_reach(torus)) {
+    begin_again(torus);
+    return;
+  }
   mine.official = true;
   mine.official_when_idle = false;
   const Epoch next = mine.machine->next_epoch();

@@ -37,6 +37,10 @@ bool BraidNode::Impl::another_holds(TorusId torus, Epoch end, bool on_disk) cons
 
 void BraidNode::Impl::advance(TorusId torus) {
   HostedTorus* mine = hosted[torus.raw].get();
+  if (mine && mine->restored && !mine->working && !mine->official && !mine->gather && !logs_reach(torus)) {
+    begin_again(torus);
+    return;
+  }
   if (!mine || mine->working || !mine->restored || mine->machine->awaiting_seal()) {
     // A machine may have waited for the right to seal.
     if (mine && !mine->working && mine->restored) finish_epoch(torus);

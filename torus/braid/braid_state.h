@@ -300,6 +300,8 @@ struct BraidNode::Impl {
   void gathered(TorusId torus, const GatheredChains& chains);
   void merge_gathered(TorusId torus, const GatheredChains& chains);
   void forget_machine(TorusId torus);
+  bool logs_reach(TorusId torus) const;
+  void begin_again(TorusId torus);
   void begin_restore(TorusId torus, CutNumber cut, const RegionDigests& digests);
   void feed_restore(TorusId torus);
   void restored(TorusId torus);
