@@ -218,10 +218,11 @@ void BraidNode::Impl::install(View next) {
     std::erase_if(scenarios, [&](const auto& entry) {
       return entry.first != view.scenario && (!offered || entry.first != *offered);
     });
-    for (auto& [key, request] : requests) {
-      answers_out.push_back({key.first, key.second, InjectStatus::kRunEnded, {}});
+    // What a node was asked before it knew of any run is for the one that it now learns of: that has not ended.
+    if (before.number.raw != 0) {
+      for (auto& [key, request] : requests) answers_out.push_back({key.first, key.second, InjectStatus::kRunEnded, {}});
+      requests.clear();
     }
-    requests.clear();
     if (view.run.raw != 0) event(BraidEvent::Kind::kRunStarted, "run " + std::to_string(view.run.raw) + " starts");
   }
   persist_vote(nullptr);
