@@ -214,7 +214,7 @@ void NodeShell::on_done(const Workers::Done& done) {
           .epoch = done.machine->next_epoch(),
           .text = fmt::format("torus {} has run its first epoch here", letter_of(done.torus))});
   }
-  braid_->on_epoch_done(now, done.torus);
+  braid_->on_epoch_done(now, done.torus, done.kind);
   pump();
 }
 

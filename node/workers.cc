@@ -42,7 +42,7 @@ Workers::~Workers() { stop(); }
 
 void Workers::submit(RunEpoch work, bool with_state) {
   if (stopped_) return;
-  std::unique_ptr<Worker>& worker = workers_[work.torus.raw];
+  std::unique_ptr<Worker>& worker = workers_[work.kind == RunEpoch::Kind::kHashCut ? kTorusCount : work.torus.raw];
   if (!worker) {
     worker = std::make_unique<Worker>();
     worker->thread = std::thread([this, w = worker.get()] { run(*w); });

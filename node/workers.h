@@ -63,7 +63,7 @@ class Workers {
   struct Done {
     TorusId torus;
     RunEpoch::Kind kind{};
-    const TorusMachine* machine = nullptr;  // idle until on_epoch_done() is called
+    const TorusMachine* machine = nullptr;  // idle until on_epoch_done() is called; none for kHashCut
     std::optional<StateDigest> state;       // when submit() asked for it
   };
   Workers(asio::io_context& loop, std::function<void(const Done&)> on_done);
@@ -95,7 +95,7 @@ class Workers {
   asio::posix::stream_descriptor wake_;  // an eventfd, written by workers
   std::atomic<bool> woken_{false};       // one write until the loop has drained
   std::function<void(const Done&)> on_done_;
-  std::array<std::unique_ptr<Worker>, kTorusCount> workers_;
+  std::array<std::unique_ptr<Worker>, kTorusCount + 1> workers_;  // the last one hashes cuts, beside the tori
   bool stopped_ = false;
 };
 

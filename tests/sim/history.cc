@@ -138,38 +138,42 @@ bool History::step(Run& run, TorusId torus) {
   if (!machine.cut_due()) return true;
   const CutNumber cut = machine.next_epoch().raw;
   of.states[cut] = machine.region_digests();
-  for (auto [at, end] = of.cuts.equal_range(cut); at != end; ++at) compare_cut(of, torus, cut, at->second);
+  for (auto [at, end] = of.cuts.equal_range(cut); at != end; ++at) compare_cut(of, at->second);
   of.cuts.erase(cut);
   return true;
 }
 
 // --- States. ---
 
-void History::note_cut(const TorusMachine& machine, const RegionDigests& digests, ViewNumber resumed) {
-  Run* run = run_of(machine.run());
-  if (!run || resumed < run->rewound) return;
-  const CutNumber number = machine.next_epoch().raw;
-  Cut cut{digests, {}};
-  for (std::uint64_t age = 1; age <= kLookaheadEpochs && age <= number; ++age) {
-    if (const Packet* own = machine.own_packet(Epoch{number - age})) cut.sealed.push_back(*own);
+History::Cut History::Cut::of(const TorusMachine& machine) {
+  Cut cut{machine.run(), machine.id(), machine.next_epoch().raw, {}, {}};
+  for (std::uint64_t age = 1; age <= kLookaheadEpochs && age <= cut.number; ++age) {
+    if (const Packet* own = machine.own_packet(Epoch{cut.number - age})) cut.sealed.push_back(*own);
   }
-  OfTorus& of = run->tori[machine.id().raw];
-  if (of.states.contains(number)) {
-    compare_cut(of, machine.id(), number, cut);
+  return cut;
+}
+
+void History::note_cut(Cut cut, const RegionDigests& digests, ViewNumber resumed) {
+  Run* run = run_of(cut.run);
+  if (!run || resumed < run->rewound) return;
+  cut.digests = digests;
+  OfTorus& of = run->tori[cut.torus.raw];
+  if (of.states.contains(cut.number)) {
+    compare_cut(of, cut);
   } else {
-    of.cuts.emplace(number, std::move(cut));
+    of.cuts.emplace(cut.number, std::move(cut));
   }
 }
 
-void History::compare_cut(const OfTorus& of, TorusId torus, CutNumber number, const Cut& cut) {
+void History::compare_cut(const OfTorus& of, const Cut& cut) {
   for (const Packet& packet : cut.sealed) {
     const auto found = of.entries.find(packet.epoch.raw);
     if (found == of.entries.end() || !(*found->second.packet == packet)) return;
   }
-  const RegionDigests& state = of.states.at(number);
+  const RegionDigests& state = of.states.at(cut.number);
   for (std::size_t region = 0; region < kRegionCount; ++region) {
     if (state.of[region] == cut.digests.of[region]) continue;
-    return fail("the state of torus " + std::string(1, letter_of(torus)) + " at cut " + std::to_string(number) +
+    return fail("the state of torus " + std::string(1, letter_of(cut.torus)) + " at cut " + std::to_string(cut.number) +
                 " differs from a run without nodes in region " + std::to_string(region));
   }
 }

@@ -26,9 +26,18 @@ class History {
   /// `resumed`: the newest resumption that the node knows of. A later one may replace what only disks could have kept.
   void note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumber resumed);
   void note_view(const View& view);
-  /// A cut that some node took of the machine's present state. It counts if what the machine sealed last became history: what
+  /// What a node's machine was when the node took a cut of it.
+  struct Cut {
+    RunId run;
+    TorusId torus;
+    CutNumber number = 0;
+    RegionDigests digests;
+    std::vector<Packet> sealed;  // the last epochs before it
+    static Cut of(const TorusMachine& machine);
+  };
+  /// A cut that some node took, and has hashed. It counts if what the machine sealed last became history: what
   /// no second node held may still be taken back.
-  void note_cut(const TorusMachine& machine, const RegionDigests& digests, ViewNumber resumed);
+  void note_cut(Cut cut, const RegionDigests& digests, ViewNumber resumed);
   void note_request(const Injection& injection, TorusId torus);
   void note_answer(const InjectAnswer& answer);
   void fail(std::string what) {
@@ -53,10 +62,6 @@ class History {
     std::shared_ptr<const Packet> packet;
     ViewNumber resumed;
   };
-  struct Cut {
-    RegionDigests digests;
-    std::vector<Packet> sealed;  // the last epochs before it
-  };
   struct OfTorus {
     std::map<std::uint64_t, Entry> entries;      // by epoch
     std::multimap<CutNumber, Cut> cuts;          // of nodes, that the reference has not come to yet
@@ -79,7 +84,7 @@ class History {
   void load_references(RunId id, Run& run);
   void advance(Run& run);
   bool step(Run& run, TorusId torus);
-  void compare_cut(const OfTorus& of, TorusId torus, CutNumber number, const Cut& cut);
+  void compare_cut(const OfTorus& of, const Cut& cut);
   void rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed);
 
   const Capacity capacity_;

@@ -86,7 +86,7 @@ void Simulation::perform(const Action& action) {
       node.armed = 0;
       node.braid->on_deadline(local(node));
       break;
-    case ActionKind::kEpochDone: node.braid->on_epoch_done(local(node), TorusId{static_cast<std::uint8_t>(action.argument)}); break;
+    case ActionKind::kEpochDone: on_worker_done(node, action.argument); break;
     case ActionKind::kLinkUp: {
       const Node& peer = nodes_[action.argument];
       if (!peer.braid) return;
@@ -327,13 +327,19 @@ void Simulation::drain(std::size_t index) {
 void Simulation::carry_out(std::size_t index, const RunEpoch& work) {
   Node& node = nodes_[index];
   execute(work);
-  if (work.kind == RunEpoch::Kind::kTakeCut) {
-    history_.note_cut(*work.machine, work.taken->digests, node.braid->view().resumed);
+  if (work.kind == RunEpoch::Kind::kTakeCut) node.cut[work.torus.raw] = History::Cut::of(*work.machine);
+  if (work.kind == RunEpoch::Kind::kHashCut) {
+    history_.note_cut(std::exchange(node.cut[work.torus.raw], {}), work.taken->digests, node.braid->view().resumed);
   }
   const std::uint64_t span = 20'000 + random_.below(static_cast<std::uint32_t>(options_.epoch_work_max.raw));
-  std::uint64_t& free = node.worker_free[work.torus.raw];  // one worker a torus, which gives back in order
+  // One worker a torus and one that hashes; each gives back in order.
+  std::uint64_t& free = node.worker_free[work.kind == RunEpoch::Kind::kHashCut ? kTorusCount : work.torus.raw];
   free = std::max(free, now_) + span * node.slowness;
-  push(free, ActionKind::kEpochDone, index, work.torus.raw);
+  push(free, ActionKind::kEpochDone, index, static_cast<std::uint64_t>(work.kind) << 8 | work.torus.raw);
+}
+
+void Simulation::on_worker_done(Node& node, std::uint64_t what) {
+  node.braid->on_epoch_done(local(node), TorusId{static_cast<std::uint8_t>(what & 0xff)}, static_cast<RunEpoch::Kind>(what >> 8));
 }
 
 // --- Disks. ---

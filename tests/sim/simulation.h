@@ -156,7 +156,8 @@ class Simulation {
     std::uint64_t armed = 0;           // 0: no timer
     std::uint64_t dies_after_messages = ~0ull;
     std::uint32_t slowness = 1, disk_slowness = 1;
-    std::array<std::uint64_t, kTorusCount> worker_free{};
+    std::array<std::uint64_t, kTorusCount + 1> worker_free{};  // the last one hashes cuts
+    std::array<History::Cut, kTorusCount> cut;                // of each torus, taken and not hashed yet
     ViewNumber view_seen;
     bool cluster_known = false;
   };
@@ -169,6 +170,7 @@ class Simulation {
   void arm(std::size_t index);
   void drain(std::size_t index);
   void carry_out(std::size_t index, const RunEpoch& work);
+  void on_worker_done(Node& node, std::uint64_t what);
   bool send(std::size_t index, Outgoing& out);  // false: the sender has died of it
   void post(std::size_t from, std::size_t to, Envelope envelope);
   bool through_codec(Envelope& envelope, bool hostile);

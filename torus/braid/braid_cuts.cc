@@ -17,22 +17,34 @@ void BraidNode::Impl::take_cut(TorusId torus) {
   work.kind = RunEpoch::Kind::kTakeCut;
   work.torus = torus;
   work.machine = mine.machine.get();
-  const auto& known = cuts[torus.raw];
-  if (!known.empty() && known.rbegin()->second.halves == kBothHalves) {
-    work.before = std::make_shared<const CutRegions>(known.rbegin()->second);
-  }
+  work.before = mine.last_taken;
   work.taken = mine.taking = std::make_shared<CutRegions>();
+  mine.taking_number = mine.last_sealed.raw + 1;
+  mine.cut_due = false;
   mine.working = true;
+  work_out.push_back(std::move(work));
+}
+
+/// The machine has written itself down and may go on; what it wrote is hashed beside it.
+void BraidNode::Impl::hash_cut(TorusId torus) {
+  HostedTorus& mine = *hosted[torus.raw];
+  RunEpoch work;
+  work.kind = RunEpoch::Kind::kHashCut;
+  work.torus = torus;
+  work.before = mine.last_taken;
+  work.taken = mine.taking;
+  mine.hashing = true;
+  ++hashes_under_way[torus.raw];
   work_out.push_back(std::move(work));
 }
 
 void BraidNode::Impl::cut_taken(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
-  const CutNumber number = mine.last_sealed.raw + 1;
-  mine.cut_due = false;
-  mine.cut_taken = number;
+  const CutNumber number = mine.cut_taken = mine.taking_number;
   auto& known = cuts[torus.raw];
-  known[number] = *std::exchange(mine.taking, nullptr);
+  known[number] = *mine.taking;
+  mine.last_taken = std::exchange(mine.taking, nullptr);
+  mine.hashing = false;
   if (planted(Fault::kOldCutForgotten)) known.erase(known.begin(), known.find(number));
   if (!mine.official) {
     while (known.size() > 2) known.erase(known.begin());

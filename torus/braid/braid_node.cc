@@ -22,6 +22,26 @@ void replay(const RunEpoch& work) {
   }
 }
 
+/// Regions that have not changed are those of the cut before, with their digests; the others have none yet.
+void take_cut(const RunEpoch& work) {
+  CutRegions& taken = *work.taken;
+  if (work.before) taken = *work.before;
+  taken.halves = kBothHalves;
+  work.machine->write_changed_regions([&](std::size_t r, Bytes bytes) {
+    taken.regions[r] = std::make_shared<const Region>(Region{static_cast<std::uint8_t>(r), std::move(bytes)});
+  });
+}
+
+void hash_cut(const RunEpoch& work) {
+  CutRegions& taken = *work.taken;
+  for (std::size_t r = 0; r < kRegionCount; ++r) {
+    if (work.before && work.before->regions[r] == taken.regions[r]) continue;
+    taken.digests.of[r] = digest_of(taken.regions[r]->bytes);
+    const bool same = work.before && work.before->digests.of[r] == taken.digests.of[r];
+    if (same) taken.regions[r] = work.before->regions[r];  // one copy in memory is enough
+  }
+}
+
 }  // namespace
 
 void execute(const RunEpoch& work) {
@@ -29,25 +49,8 @@ void execute(const RunEpoch& work) {
     case RunEpoch::Kind::kRun:
       work.machine->run_epoch(work.from_next.get(), work.from_previous.get());
       return;
-    case RunEpoch::Kind::kTakeCut: {
-      CutRegions& taken = *work.taken;
-      taken.halves = kBothHalves;
-      const auto share = [](std::size_t r, Bytes bytes) {
-        return std::make_shared<const Region>(Region{static_cast<std::uint8_t>(r), std::move(bytes)});
-      };
-      taken.digests = work.machine->region_digests(
-          [&](std::size_t r, Bytes bytes) { taken.regions[r] = share(r, std::move(bytes)); });
-      for (std::size_t r = 0; r < kRegionCount; ++r) {
-        if (work.before && work.before->regions[r] && work.before->digests.of[r] == taken.digests.of[r]) {
-          taken.regions[r] = work.before->regions[r];
-        } else if (!taken.regions[r]) {
-          Bytes bytes;
-          work.machine->write_region(r, bytes);
-          taken.regions[r] = share(r, std::move(bytes));
-        }
-      }
-      return;
-    }
+    case RunEpoch::Kind::kTakeCut: take_cut(work); return;
+    case RunEpoch::Kind::kHashCut: hash_cut(work); return;
     case RunEpoch::Kind::kReplay: replay(work); return;
     case RunEpoch::Kind::kRestore: {
       std::optional<Error>& failure = *work.failure;
@@ -428,9 +431,9 @@ void BraidNode::on_message(Instant now, NodeId from, const Envelope& envelope) {
   impl_->on_message(from, envelope);
   impl_->settle();
 }
-void BraidNode::on_epoch_done(Instant now, TorusId torus) {
+void BraidNode::on_epoch_done(Instant now, TorusId torus, RunEpoch::Kind kind) {
   impl_->now = now;
-  impl_->on_epoch_done(torus);
+  impl_->on_epoch_done(torus, kind);
   impl_->settle();
 }
 void BraidNode::on_persisted(Instant now, std::uint64_t token) {

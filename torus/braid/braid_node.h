@@ -67,17 +67,17 @@ struct ReplayResult {
   std::optional<Epoch> last_sealed;
 };
 /// What a worker does with a machine: run its next epoch, or many that are known already; put it in the canonical form of a
-/// cut; build it again.
+/// cut; build it again. kHashCut needs no machine: it may run beside the torus, in order with others of its kind and torus.
 struct RunEpoch {
-  enum class Kind : std::uint8_t { kRun, kReplay, kTakeCut, kRestore, kLoad };
+  enum class Kind : std::uint8_t { kRun, kReplay, kTakeCut, kHashCut, kRestore, kLoad };
   Kind kind{};
   TorusId torus;
   TorusMachine* machine = nullptr;
   std::shared_ptr<const Packet> from_next, from_previous;  // kRun; both null when no inputs are needed
   std::vector<ReplayedEpoch> replay;                       // kReplay: in order; it ends early where a cut is due
   std::shared_ptr<ReplayResult> replayed;                  // kReplay: filled in
-  std::shared_ptr<const CutRegions> before;                // kTakeCut: may be null
-  std::shared_ptr<CutRegions> taken;                       // kTakeCut: filled in
+  std::shared_ptr<const CutRegions> before;                // kTakeCut, kHashCut: the machine's last cut; null: none
+  std::shared_ptr<CutRegions> taken;                       // kTakeCut: regions filled in; kHashCut: their digests
   std::vector<RegionPtr> regions;                          // kRestore: some more of a cut, the head first of all
   bool last = false;                                       // kRestore: these complete it
   RunId run;                                               // kLoad
@@ -88,8 +88,8 @@ struct Persist {
   std::uint64_t token;
   std::variant<PersistVote, PersistCut, PersistSeals, PersistScenario, DropCuts> what;
 };
-/// RunEpoch: call execute() on any thread, then on_epoch_done() on the braid's; until then the braid leaves that machine
-/// alone.
+/// RunEpoch: call execute() on any thread, then on_epoch_done() on the braid's, with the work's torus and kind; until then the
+/// braid leaves that machine alone.
 using Work = std::variant<RunEpoch, Persist>;
 void execute(const RunEpoch& work);
 
@@ -185,7 +185,7 @@ class BraidNode {
   /// `proof_of_death`: the peer's process has gone (connection refused after a close, a robust futex), not just the link.
   void on_link_down(Instant now, NodeId peer, bool proof_of_death);
   void on_message(Instant now, NodeId from, const Envelope& envelope);
-  void on_epoch_done(Instant now, TorusId torus);
+  void on_epoch_done(Instant now, TorusId torus, RunEpoch::Kind kind);
   void on_persisted(Instant now, std::uint64_t token);
   void on_deadline(Instant now);
   /// A client's request; answered by poll_answer(), after two nodes (with data directories: two disks) hold it.

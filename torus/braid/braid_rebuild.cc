@@ -29,6 +29,8 @@ void BraidNode::Impl::forget_machine(TorusId torus) {
   mine.working = mine.put_together = mine.restored = mine.cut_due = false;
   mine.restoring.reset();
   mine.taking.reset();
+  mine.last_taken.reset();
+  mine.hashing = false;
   mine.replayed.reset();
   mine.failure.reset();
 }

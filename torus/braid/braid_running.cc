@@ -47,6 +47,7 @@ void BraidNode::Impl::advance(TorusId torus) {
     if (!mine || mine->working || !mine->restored || mine->machine->awaiting_seal()) return;
   }
   if (mine->cut_due) {
+    if (mine->hashing) return;
     if (mine->official && durable_cut < mine->cut_taken) return;  // none passes a cut before the last is durable
     take_cut(torus);
     return;
@@ -165,7 +166,13 @@ bool BraidNode::Impl::idle_wait(TorusId torus) {
   return false;
 }
 
-void BraidNode::Impl::on_epoch_done(TorusId torus) {
+void BraidNode::Impl::on_epoch_done(TorusId torus, RunEpoch::Kind kind) {
+  if (kind == RunEpoch::Kind::kHashCut) {
+    // In order: what is under way behind it is of a machine that came later.
+    const bool newest = --hashes_under_way[torus.raw] == 0;
+    if (newest && hosted[torus.raw] && hosted[torus.raw]->hashing) cut_taken(torus);
+    return;
+  }
   if (!dropped[torus.raw].empty()) {
     dropped[torus.raw].pop_front();
     return;
@@ -173,8 +180,8 @@ void BraidNode::Impl::on_epoch_done(TorusId torus) {
   HostedTorus* mine = hosted[torus.raw].get();
   RSE_ASSERT(mine && mine->working, "a worker gives back what it was given");
   mine->working = false;
-  if (mine->taking) {
-    cut_taken(torus);
+  if (kind == RunEpoch::Kind::kTakeCut) {
+    hash_cut(torus);
   } else if (mine->replayed) {
     finish_replay(torus);
   } else if (mine->failure) {

@@ -134,7 +134,11 @@ struct HostedTorus {
   std::uint32_t catch_up_rounds = 0;
   Instant take_over_asked;
   Instant idle_since;
+  //  taking null --take_cut()--> machine works on it --hash_cut()--> hashing --cut_taken()--> null, last_taken is it
   std::shared_ptr<CutRegions> taking;
+  CutNumber taking_number = 0;
+  bool hashing = false;
+  std::shared_ptr<const CutRegions> last_taken;  // of this machine: what has not changed since is shared with it
   std::shared_ptr<ReplayResult> replayed;
   std::shared_ptr<std::optional<Error>> failure;
   std::deque<std::pair<Injection, NodeId>> waiting;  // accepted, not sealed; and who asked
@@ -236,7 +240,7 @@ struct BraidNode::Impl {
   void advance(TorusId torus);
   bool idle_wait(TorusId torus);
   bool replay_known(TorusId torus);
-  void on_epoch_done(TorusId torus);
+  void on_epoch_done(TorusId torus, RunEpoch::Kind kind);
   void finish_epoch(TorusId torus);
   void finish_replay(TorusId torus);
   void note_sealed(TorusId torus, Epoch epoch);
@@ -257,6 +261,7 @@ struct BraidNode::Impl {
 
   // --- braid_cuts.cc ---
   void take_cut(TorusId torus);
+  void hash_cut(TorusId torus);
   void cut_taken(TorusId torus);
   void persist_own_cut(TorusId torus);
   void assign_holders(TorusId torus);
@@ -357,6 +362,7 @@ struct BraidNode::Impl {
   std::array<std::unique_ptr<HostedTorus>, kTorusCount> hosted;
   // Machines that were dropped while a worker had them; workers give back in order.
   std::array<std::deque<MachinePtr>, kTorusCount> dropped;
+  std::array<std::size_t, kTorusCount> hashes_under_way{};  // of cuts that may have been dropped meanwhile
   std::uint64_t request_counter = 0;
   std::map<std::pair<ClientId, std::uint64_t>, ClientRequest> requests;
 

@@ -62,8 +62,9 @@ struct Nodes {
       for (std::uint64_t id = 1; id <= nodes.size(); ++id) {
         BraidNode& node = (*this)[id];
         for (; auto work = node.poll_work(); more = true) {
-          execute(std::get<RunEpoch>(*work));
-          node.on_epoch_done(now, std::get<RunEpoch>(*work).torus);
+          const RunEpoch& run = std::get<RunEpoch>(*work);
+          execute(run);
+          node.on_epoch_done(now, run.torus, run.kind);
           if (++works > 20'000) return;  // tori never rest; the rest comes with the next millisecond
         }
         for (; auto out = node.poll_send(); more = true) {

@@ -86,24 +86,42 @@ void TorusMachine::write_region(std::size_t region, Bytes& out) const {
   }
 }
 
-const RegionDigests& TorusMachine::region_digests(
-    const std::function<void(std::size_t region, Bytes bytes)>& serialised) {
+void TorusMachine::Impl::collect_changes() {
+  for (std::size_t region = 0; region < kCellRegionCount; ++region) {
+    if (!torus.region_changed(region)) continue;
+    changed_since_cut.set(region);
+    changed_since_digests.set(region);
+  }
+  torus.clear_changed();
+}
+
+void TorusMachine::write_changed_regions(const std::function<void(std::size_t region, Bytes bytes)>& serialised) {
   Impl& machine = *impl_;
   RSE_ASSERT(machine.phase == MachinePhase::kReady, "a checkpoint is taken at a boundary");
-  Bytes bytes;
+  machine.collect_changes();
   for (std::size_t region = 0; region < kRegionCount; ++region) {
-    const bool is_known = machine.digests_known && region != kHeadRegion &&
-                          !machine.torus.region_changed(region);
-    if (is_known) continue;
-    bytes.clear();
+    if (region != kHeadRegion && !machine.changed_since_cut[region]) continue;
+    Bytes bytes;
     bytes.reserve(machine.region_sizes[region] + machine.region_sizes[region] / 16);
     write_region(region, bytes);
     machine.region_sizes[region] = bytes.size();
-    machine.digests.of[region] = digest_of(bytes);
-    if (serialised) serialised(region, std::exchange(bytes, {}));
+    serialised(region, std::move(bytes));
   }
-  machine.torus.clear_changed();
-  machine.digests_known = true;
+  machine.changed_since_cut.reset();
+}
+
+const RegionDigests& TorusMachine::region_digests() {
+  Impl& machine = *impl_;
+  RSE_ASSERT(machine.phase == MachinePhase::kReady, "a checkpoint is taken at a boundary");
+  machine.collect_changes();
+  Bytes bytes;
+  for (std::size_t region = 0; region < kRegionCount; ++region) {
+    if (region != kHeadRegion && !machine.changed_since_digests[region]) continue;
+    bytes.clear();
+    write_region(region, bytes);
+    machine.digests.of[region] = digest_of(bytes);
+  }
+  machine.changed_since_digests.reset();
   return machine.digests;
 }
 

@@ -2,6 +2,8 @@
 // includes this. Everything but `torus` and the transient part at the end is in the head of a checkpoint.
 #pragma once
 
+#include <bitset>
+
 #include "torus/braid/client_table.h"
 #include "torus/braid/coupling.h"
 #include "torus/braid/cut_rule.h"
@@ -43,6 +45,7 @@ struct TorusMachine::Impl {
   void write_machine_head(Bytes& out) const;
   Result<void> read_head(std::span<const std::byte> bytes);
   Result<void> read_own_epochs(ByteReader& reader);
+  void collect_changes();
   Result<void> read_region(std::size_t region, std::span<const std::byte> bytes);
 
   Torus torus;
@@ -70,7 +73,8 @@ struct TorusMachine::Impl {
   Packet stepped_packet;  // what seal() returns while stepping
   RegionDigests digests;
   std::array<std::size_t, kRegionCount> region_sizes{};  // when last serialised: what to reserve
-  bool digests_known = false;
+  // What may have changed since each of the two was last brought up to date.
+  std::bitset<kCellRegionCount> changed_since_cut, changed_since_digests;
   std::size_t regions_read = 0;  // while restoring
 };
 

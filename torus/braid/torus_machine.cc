@@ -54,7 +54,8 @@ void TorusMachine::Impl::clear() {
   cut_noted = false;
   violations = 0;
   alarm.clear();
-  digests_known = false;
+  changed_since_cut.set();
+  changed_since_digests.set();
   regions_read = 0;
 }
 

@@ -91,9 +91,11 @@ class TorusMachine {
   // --- Checkpoints, between seal() and the next run_epoch(), or before epoch 0. ---
   /// Writes region `region` (128 = head) in canonical bytes.
   void write_region(std::size_t region, Bytes& out) const;
-  /// Digests of all regions; only those changed since the last call are serialised and hashed again. Their bytes are given
-  /// to `serialised`, so that a cut need not write them a second time.
-  const RegionDigests& region_digests(const std::function<void(std::size_t region, Bytes bytes)>& serialised = {});
+  /// Digests of all regions; only those changed since the last call are serialised and hashed again.
+  const RegionDigests& region_digests();
+  /// Gives `serialised` the head and every region that may have changed since the last call (since load() or a restore: all).
+  /// What a cut costs the torus; hashing is left to the caller. Independent of region_digests().
+  void write_changed_regions(const std::function<void(std::size_t region, Bytes bytes)>& serialised);
   /// Restores from all regions; they must be those that the digests name. On error the machine is empty.
   Result<void> restore(std::span<const Bytes> regions);
   /// The same a region at a time, as they arrive: the head, which begins it; the others in any order; then the end. On error
