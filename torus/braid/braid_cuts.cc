@@ -140,7 +140,7 @@ void BraidNode::Impl::ship(TorusId torus) {
     if (holder.acked >= mine->cut_taken) continue;
     if (holder.sent == mine->cut_taken && planted(Fault::kShardNotRepeated)) continue;
     if (holder.sent == mine->cut_taken && elapsed(holder.sent_at, now) < kShardRepeat) continue;
-    if (route(holder.node).raw != 0) send_shard(torus, holder);
+    if (route(holder.node).raw != 0 && !bulk_waits(holder.node, torus)) send_shard(torus, holder);
   }
 }
 

@@ -221,6 +221,16 @@ void BraidNode::Impl::send(NodeId to, Message message) {
   (bulk ? bulk_out : answer ? gather_out : send_out).push_back({hop, {self.node, self.incarnation, to, std::move(message)}});
 }
 
+/// Whether parts of a shard of `shard_of`, or without one of a scenario, still wait here for a neighbour that is slow. They are not
+/// sent again until they have left: what waits is bounded by one copy of each.
+bool BraidNode::Impl::bulk_waits(NodeId to, std::optional<TorusId> shard_of) const {
+  return std::any_of(bulk_out.begin(), bulk_out.end(), [&](const Outgoing& out) {
+    if (out.envelope.destination != to) return false;
+    const auto* shard = std::get_if<ShardPart>(&out.envelope.message);
+    return shard ? shard_of == shard->torus : !shard_of;
+  });
+}
+
 void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
   const auto link = peers.find(from);
   if (link == peers.end()) return;

@@ -20,7 +20,7 @@ Result<void> BraidNode::Impl::on_load(std::span<const std::byte> bytes) {
 void BraidNode::Impl::offer_scenario(NodeId to) {
   // The current run's when nothing is offered: the answer to ScenarioWanted.
   const auto found = scenarios.find(offered ? *offered : view.scenario);
-  if (found == scenarios.end() || !found->second.whole) return;
+  if (found == scenarios.end() || !found->second.whole || bulk_waits(to, std::nullopt)) return;
   const ScenarioBlob& blob = found->second;
   for (std::size_t offset = 0; offset < blob.bytes.size(); offset += kPartBytes) {
     const std::size_t size = std::min(kPartBytes, blob.bytes.size() - offset);

@@ -187,6 +187,7 @@ struct BraidNode::Impl {
   void on_deadline();
   void settle();  // after every input: run what can run, propose what must be, flush what is owed
   void send(NodeId to, Message message);
+  bool bulk_waits(NodeId to, std::optional<TorusId> shard_of) const;
   NodeId route(NodeId to) const;  // 0: no way
   void heartbeat_to(NodeId to);
   Heartbeat make_heartbeat();
