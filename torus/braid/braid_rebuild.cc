@@ -177,17 +177,22 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
     if (!merged) all.emplace_back(number, own);
   }
   std::optional<CutNumber> best;
-  // The scenario will do if every packet since is here.
+  // Whether the packets of every torus, once merged, are there from `epoch` on, or will be: a torus may be two epochs behind a cut
+  // that another has taken. What a source has kept of long ago reaches back far enough and not up to here.
   const auto reaches_back_to = [&](std::uint64_t epoch) {
     return std::all_of(kTori.begin(), kTori.end(), [&](TorusId each) {
       const auto& chain = chains[each.raw];
       const PacketLog& log = logs[each.raw];
-      // Our own log counts unless the answer begins beyond it and will replace it.
-      const bool joined = !log.empty() && (chain.empty() || chain.front()->epoch <= log.wanted());
-      const bool gap = joined && !chain.empty() && chain.back()->next_epoch < log.first()->epoch;
-      if (gap && log.first()->epoch.raw > epoch) return false;
-      if (joined && log.first()->epoch.raw <= epoch) return true;
-      return chain.empty() ? log.empty() : chain.front()->epoch.raw <= epoch;
+      if (chain.empty() && log.empty()) return true;  // nobody has any: what each torus sent last is in its own cut
+      const bool replaces = !chain.empty() && (log.empty() || chain.front()->epoch > log.wanted());
+      const bool apart = !chain.empty() && !log.empty() && chain.back()->next_epoch < log.first()->epoch;
+      Epoch begin = replaces ? chain.front()->epoch : log.first()->epoch;
+      Epoch end = replaces ? chain.back()->next_epoch : log.wanted();
+      if (!chain.empty() && !replaces && !apart) {
+        begin = std::min(begin, chain.front()->epoch);
+        end = std::max(end, chain.back()->next_epoch);
+      }
+      return begin.raw <= epoch && epoch < end.raw + kLookaheadEpochs;
     });
   };
   // A run that was resumed at a cut goes on from there: nobody has what came before.
@@ -200,7 +205,6 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
     const PacketLog& mine = logs[torus.raw];
     const Epoch end = chains[torus.raw].empty() ? mine.wanted() : std::max(mine.wanted(), chains[torus.raw].back()->next_epoch);
     if (!mine.empty() && end.raw + kOldBatch < cut) continue;  // it would cost us packets that other tori may need
-    // Epoch c of the cut was run by all tori, so an answer that reaches back to the cut has a packet of c or before.
     if (whole && cut > 0 && cut >= view.resume_cut && reaches_back_to(cut - 1) && (!best || cut > *best)) {
       best = cut;
       out = regions;
@@ -210,8 +214,9 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
   return best;
 }
 
-/// The gathered packets of each torus in epoch order, once each; nothing if answers given at different times leave a gap.
-std::optional<GatheredChains> BraidNode::Impl::gathered_chains(TorusId torus) const {
+/// The gathered packets of each torus in epoch order, once each. Before a gap lies what a source has kept of long ago, or what
+/// answers given at different times do not join: the chain begins behind the last one.
+GatheredChains BraidNode::Impl::gathered_chains(TorusId torus) const {
   GatheredChains chains;
   for (const auto& [node, source] : hosted[torus.raw]->gather->sources) {
     for (const PacketPtr& packet : source.packets) chains[packet->torus.raw].push_back(packet);
@@ -221,9 +226,10 @@ std::optional<GatheredChains> BraidNode::Impl::gathered_chains(TorusId torus) co
                      [](const PacketPtr& a, const PacketPtr& b) { return a->epoch < b->epoch; });
     const auto same = [](const PacketPtr& a, const PacketPtr& b) { return a->epoch == b->epoch; };
     chain.erase(std::unique(chain.begin(), chain.end(), same), chain.end());
-    for (std::size_t i = 1; i < chain.size(); ++i) {
-      if (chain[i]->epoch != chain[i - 1]->next_epoch) return {};
-    }
+    const auto gap = std::adjacent_find(chain.rbegin(), chain.rend(), [](const PacketPtr& later, const PacketPtr& earlier) {
+      return later->epoch != earlier->next_epoch;
+    });
+    if (gap != chain.rend()) chain.erase(chain.begin(), gap.base() - 1);
   }
   return chains;
 }
@@ -245,27 +251,20 @@ void BraidNode::Impl::merge_gathered(TorusId torus, const GatheredChains& chains
 void BraidNode::Impl::gather_complete(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
   GatherState& gather = *mine.gather;
-  const auto chains = gathered_chains(torus);
+  const GatheredChains chains = gathered_chains(torus);
   if (!gather.with_cut) {
-    bool connects = chains.has_value();
-    for (TorusId each : kTori) {
-      if (chains && !(*chains)[each.raw].empty()) {
-        connects &= (*chains)[each.raw].front()->epoch <= logs[each.raw].wanted();
-      }
-    }
+    const bool connects = std::all_of(kTori.begin(), kTori.end(), [&](TorusId each) {
+      return chains[each.raw].empty() || chains[each.raw].front()->epoch <= logs[each.raw].wanted();
+    });
     if (!connects) {
       begin_again(torus);
       return;
     }
-    gathered(torus, *chains);
-    return;
-  }
-  if (!chains) {
-    start_gather(torus, gather.view.raw == 0, gather.cut_wanted);
+    gathered(torus, chains);
     return;
   }
   CutRegions whole;
-  const auto best = best_cut(torus, gather, *chains, whole);
+  const auto best = best_cut(torus, gather, chains, whole);
   if (!best) {
     // The sources' newest cuts may differ by one: ask for an older one that some of them named.
     CutNumber older = 0;
@@ -302,7 +301,7 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
     mine.chosen = std::move(whole);
     begin_restore(torus, *best, mine.chosen.digests);
   }
-  gathered(torus, *chains);
+  gathered(torus, chains);
   feed_restore(torus);
 }
 

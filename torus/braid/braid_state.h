@@ -302,7 +302,7 @@ struct BraidNode::Impl {
   void gather_complete(TorusId torus);
   std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, const GatheredChains& chains,
                                     CutRegions& out) const;
-  std::optional<GatheredChains> gathered_chains(TorusId torus) const;
+  GatheredChains gathered_chains(TorusId torus) const;
   void gathered(TorusId torus, const GatheredChains& chains);
   void merge_gathered(TorusId torus, const GatheredChains& chains);
   void forget_machine(TorusId torus);
