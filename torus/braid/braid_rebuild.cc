@@ -268,7 +268,8 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   if (!best) {
     // The sources' newest cuts may differ by one: ask for an older one that some of them named.
     CutNumber older = 0;
-    if (gather.cuts_named.size() > 1) older = *gather.cuts_named.begin();
+    const auto oldest = gather.cuts_named.upper_bound(0);  // 0: from a source that has none
+    if (oldest != gather.cuts_named.end() && *oldest != *gather.cuts_named.rbegin()) older = *oldest;
     const std::string key = std::string("gather ") + letter_of(torus);
     if (elapsed(alarms_said[key], now) > milliseconds(2000)) {
       alarms_said[key] = now;
