@@ -1,5 +1,6 @@
 // `rse`, the command line. Each subcommand lives in its own file and registers itself here.
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "node/rse_commands.h"
 #include "node/rse_import.h"
@@ -18,6 +19,12 @@ int main(int argc, char** argv) {
   rse::add_simulate_command(app, exit_code);
   rse::add_import_command(app, exit_code);
   rse::add_cluster_commands(app, exit_code);
+  // CLI11 would only say that a subcommand is required.
+  const auto is_asked_for = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(is_asked_for).empty()) {
+    fmt::print(stderr, "rse: there is no command \"{}\"; rse --help lists them\n", argv[1]);
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -17,6 +17,7 @@
 #include "torus/braid/view.h"
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/mux/mux_transport.h"
+#include "transport/tcp/address.h"
 
 namespace rse {
 namespace {
@@ -79,9 +80,13 @@ std::string check(const NodeFlags& flags) {
     return fmt::format("{} addresses to advertise; at most {}", flags.advertise.size(), kAddressesMax);
   if (flags.listen.empty()) return "listen is empty, so no other node could reach this one; leave it out for 0.0.0.0:7400";
   std::string wrong;
-  for (const auto* addresses : {&flags.listen, &flags.peers})
-    for (const std::string& address : *addresses)
+  for (const auto* addresses : {&flags.listen, &flags.peers}) {
+    for (const std::string& address : *addresses) {
       if (is_ivshmem_address(address) && !parse_ivshmem_address(address, wrong)) return wrong;
+      if (scheme_of(address).empty() && !parse_host_port(address))
+        return fmt::format("{} is no HOST:PORT; write for example 10.0.0.7:7400 or [::1]:7400", address);
+    }
+  }
   if (std::count_if(flags.listen.begin(), flags.listen.end(), is_ivshmem_address) > 1)
     return "--listen names several shared memories; a node takes part in one";
   return {};

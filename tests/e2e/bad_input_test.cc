@@ -29,6 +29,12 @@ TEST_CASE("usage: nothing to do, two things to do, unknown flags end with 2") {
   CHECK(run_program({node_binary(), "--found", "--peer", "127.0.0.1:1", "--data-dir", folder.path("n")}).exit_code == 2);
   CHECK(run_program({node_binary(), "--no-such-flag"}).exit_code == 2);
   CHECK(run_program({rse_binary(), "status", "--no-such-flag"}).exit_code == 2);
+  const Finished command = run_program({rse_binary(), "frobnicate"});
+  CHECK(command.exit_code == 2);
+  CHECK_MESSAGE(says(command, "no command \"frobnicate\""), command.output);
+  const Finished peer = run_program({node_binary(), "--peer", "10.0.0.7:seven"});
+  CHECK(peer.exit_code == 2);
+  CHECK_MESSAGE(says(peer, "10.0.0.7:seven is no HOST:PORT"), peer.output);
   CHECK(run_program({rse_binary(), "inject", "--to", "D:1,2,3", "--control", folder.path("x")}).exit_code == 2);
 }
 
