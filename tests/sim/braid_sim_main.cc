@@ -88,10 +88,10 @@ int run_all(const Flags& flags) {
               static_cast<double>(runs.steps) / each, static_cast<unsigned long long>(runs.steps_min),
               static_cast<double>(runs.messages) / each, static_cast<double>(runs.simulated.raw) / 1e9 / each);
   std::printf("%llu injections acknowledged, %llu steps held back, %llu resumptions repeated epochs, %llu hostile messages refused; "
-              "healthy again after %.0f ms at most\n",
+              "healthy again after %.0f ms at most; fingerprint of all runs %016llx\n",
               static_cast<unsigned long long>(runs.acknowledged), static_cast<unsigned long long>(runs.held_back),
               static_cast<unsigned long long>(runs.rewinds), static_cast<unsigned long long>(runs.hostile_refused),
-              static_cast<double>(runs.to_health_max.raw) / 1e6);
+              static_cast<double>(runs.to_health_max.raw) / 1e6, static_cast<unsigned long long>(runs.fingerprint));
   for (std::size_t kind = 0; kind < kStepKindCount; ++kind) {
     std::printf("  %-20s %llu\n", name_of(static_cast<StepKind>(kind)), static_cast<unsigned long long>(runs.hit[kind]));
   }

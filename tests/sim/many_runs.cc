@@ -39,7 +39,7 @@ struct Shared {
   };
   Found found[kFailuresMax];
   std::atomic<std::uint64_t> epochs{0}, epochs_min{~0ull}, steps{0}, steps_min{~0ull}, held_back{0}, rewinds{0},
-      acknowledged{0}, messages{0}, hostile_refused{0}, simulated{0}, to_health_max{0};
+      acknowledged{0}, messages{0}, hostile_refused{0}, simulated{0}, to_health_max{0}, fingerprint{0};
   std::atomic<std::uint64_t> hit[kStepKindCount];
 
   void fail(std::uint64_t seed, const std::string& text) {
@@ -68,7 +68,17 @@ std::string cause_of_death(int status) {
   return "the process ended with code " + std::to_string(WEXITSTATUS(status));
 }
 
-void add(Shared& shared, const Outcome& outcome) {
+/// Of what happened in one schedule: the same code gives the same one, and so must code that is only faster.
+std::uint64_t fingerprint_of(std::uint64_t seed, const Outcome& outcome) {
+  std::uint64_t sum = seed;
+  for (const std::uint64_t value : {outcome.actions, outcome.messages, outcome.simulated.raw, outcome.epochs, outcome.to_health.raw}) {
+    sum = (sum ^ value) * 0x9E3779B97F4A7C15;
+    sum ^= sum >> 32;
+  }
+  return sum;
+}
+
+void add(Shared& shared, std::uint64_t seed, const Outcome& outcome) {
   std::uint64_t steps = 0;
   for (std::size_t kind = 0; kind < kStepKindCount; ++kind) {
     shared.hit[kind] += outcome.hit[kind];
@@ -85,6 +95,7 @@ void add(Shared& shared, const Outcome& outcome) {
   shared.hostile_refused += outcome.hostile_refused;
   shared.simulated += outcome.simulated.raw;
   raise(shared.to_health_max, outcome.to_health.raw);
+  shared.fingerprint += fingerprint_of(seed, outcome);
 }
 
 [[noreturn]] void work(Shared& shared, const ManyOptions& options, std::uint32_t job, Clock::time_point start) {
@@ -96,7 +107,7 @@ void add(Shared& shared, const Outcome& outcome) {
     shared.slots[job].seed = seed;
     const Outcome outcome = run_schedule(make_schedule(seed));
     if (!outcome.broken.empty()) shared.fail(seed, outcome.broken);
-    add(shared, outcome);
+    add(shared, seed, outcome);
     shared.slots[job].seed = 0;
     ++shared.done;
   }
@@ -175,6 +186,7 @@ ManyRuns run_many(const ManyOptions& given) {
   result.hostile_refused = shared.hostile_refused;
   result.simulated = {shared.simulated};
   result.to_health_max = {shared.to_health_max};
+  result.fingerprint = shared.fingerprint;
   for (std::size_t kind = 0; kind < kStepKindCount; ++kind) result.hit[kind] = shared.hit[kind];
   ::munmap(memory, sizeof(Shared));
   return result;

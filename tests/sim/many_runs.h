@@ -20,6 +20,7 @@ struct ManyRuns {
   std::vector<Failure> failures;  // the first few
   std::uint64_t epochs = 0, epochs_min = 0, steps = 0, steps_min = 0, held_back = 0, rewinds = 0, acknowledged = 0, messages = 0,
                 hostile_refused = 0;
+  std::uint64_t fingerprint = 0;  // a sum over all schedules, whatever their order, of what happened in each
   Duration simulated, to_health_max;
   std::uint64_t hit[kStepKindCount] = {};
   double seconds = 0;

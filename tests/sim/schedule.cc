@@ -149,7 +149,7 @@ Scenario small_scenario(std::uint64_t seed) {
       scenario.edges.push_back({from, to, sparse ? 2000 + random.below(3000) : 5 + random.below(30)});
     }
     scenario.injections.push_back({Tick{random.below(40)}, CellId{t * kCellCount + 8000u},
-                                   CellId{t * kCellCount + 8000u}, -500});
+                                   CellId{t * kCellCount + 8000u}, -1'000'000'000});
     scenario.processes.push_back({cell_at({t}, 5, 5, 5), "counter", ""});
   }
   return scenario;
