@@ -160,15 +160,18 @@ std::map<std::uint64_t, std::uint64_t> CutStore::used_bytes(const CutFile& newes
     if (entry.live) cuts[entry.file.torus.raw] = &entry.file;
   }
   cuts[newest.torus.raw] = &newest;
-  std::map<std::uint64_t, std::uint64_t> used;
-  std::set<std::pair<std::uint64_t, std::uint64_t>> counted;
+  std::vector<Place> places;
   for (const CutFile* cut : cuts) {
     for (std::size_t region = 0; cut != nullptr && region < kRegionCount; ++region) {
       if (!cut->consists_of(region)) continue;
-      const auto place = find(cut->digests.of[region]);
-      if (place && counted.emplace(place->serial, place->offset).second)
-        used[place->serial] += place->size;
+      if (const auto place = find(cut->digests.of[region])) places.push_back(*place);
     }
+  }
+  const auto key = [](const Place& place) { return std::pair(place.serial, place.offset); };
+  std::ranges::sort(places, {}, key);
+  std::map<std::uint64_t, std::uint64_t> used;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (i == 0 || key(places[i]) != key(places[i - 1])) used[places[i].serial] += places[i].size;
   }
   return used;
 }

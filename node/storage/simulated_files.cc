@@ -14,6 +14,31 @@ constexpr std::size_t kSectorBytes = 512;
 struct Inode {
   Bytes now;
   Bytes synced;
+  std::size_t changed_from = 0, changed_to = 0;  // since the last sync: only there may the two differ, and in size
+
+  void note_change(std::size_t from, std::size_t to) {
+    if (changed_from == changed_to) changed_from = from;
+    changed_from = std::min(changed_from, from);
+    changed_to = std::max(changed_to, to);
+  }
+  void resize(std::size_t size) {
+    note_change(std::min(size, now.size()), std::max(size, now.size()));
+    now.resize(size);
+  }
+  void write(std::size_t offset, std::span<const std::byte> bytes) {
+    if (now.size() < offset + bytes.size()) resize(offset + bytes.size());
+    note_change(offset, offset + bytes.size());
+    std::copy(bytes.begin(), bytes.end(), now.begin() + static_cast<std::ptrdiff_t>(offset));
+  }
+  void sync() {
+    synced.resize(now.size());
+    const std::size_t end = std::min(changed_to, now.size());
+    if (changed_from < end) {
+      const auto from = static_cast<std::ptrdiff_t>(changed_from);
+      std::copy(now.begin() + from, now.begin() + static_cast<std::ptrdiff_t>(end), synced.begin() + from);
+    }
+    changed_from = changed_to = 0;
+  }
 };
 using InodePointer = std::shared_ptr<Inode>;
 using Names = std::map<std::string, InodePointer>;  // full path -> file
@@ -122,14 +147,15 @@ class SimulatedFiles final : public FileSystem {
         inode = std::make_shared<Inode>();
         state_->change_names({parent_of(path), {{path, inode}}});
       }
-      inode->now.assign(part.begin(), part.end());
+      inode->resize(0);
+      inode->write(0, part);
       return true;
     });
   }
   bool append(const std::string& path, std::span<const std::byte> bytes) override {
     return write(bytes, [&](std::span<const std::byte> part) {
       const InodePointer inode = state_->find(path);
-      if (inode) inode->now.insert(inode->now.end(), part.begin(), part.end());
+      if (inode) inode->write(inode->now.size(), part);
       return inode != nullptr;
     });
   }
@@ -138,8 +164,7 @@ class SimulatedFiles final : public FileSystem {
     return write(bytes, [&](std::span<const std::byte> part) {
       const InodePointer inode = state_->find(path);
       if (!inode) return false;
-      if (inode->now.size() < offset + part.size()) inode->now.resize(offset + part.size());
-      std::copy(part.begin(), part.end(), inode->now.begin() + static_cast<std::ptrdiff_t>(offset));
+      inode->write(offset, part);
       return true;
     });
   }
@@ -147,7 +172,7 @@ class SimulatedFiles final : public FileSystem {
     if (!go(false)) return false;
     ++state_->syncs;
     const InodePointer inode = state_->find(path);
-    if (inode) inode->synced = inode->now;
+    if (inode) inode->sync();
     return inode != nullptr;
   }
   bool sync_directory(const std::string& path) override {
@@ -175,7 +200,7 @@ class SimulatedFiles final : public FileSystem {
   bool truncate(const std::string& path, std::uint64_t size) override {
     if (!go(false)) return false;
     const InodePointer inode = state_->find(path);
-    if (inode) inode->now.resize(size);
+    if (inode) inode->resize(size);
     return inode != nullptr;
   }
   std::optional<Bytes> read(const std::string& path) override {
@@ -289,10 +314,12 @@ void SimulatedDisk::crash(UnsyncedFate fate) {
   state.unsynced_names.clear();
   state.now = state.synced;
   for (auto& [path, inode] : state.now) {
-    if (fate == UnsyncedFate::kTorn && inode->now != inode->synced)
+    if (fate == UnsyncedFate::kTorn && inode->now != inode->synced) {
       inode->now = torn(*inode, state.random);
+      inode->note_change(0, inode->now.size());
+    }
     if (fate == UnsyncedFate::kLost) inode->now = inode->synced;
-    inode->synced = inode->now;
+    inode->sync();
   }
 }
 
@@ -300,13 +327,14 @@ bool SimulatedDisk::flip_bit(const std::string& path, std::uint64_t bit) {
   const InodePointer inode = state_->find(path);
   if (!inode || bit / 8 >= inode->now.size()) return false;
   inode->now[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
-  inode->synced = inode->now;
+  inode->note_change(bit / 8, bit / 8 + 1);
+  inode->sync();
   return true;
 }
 void SimulatedDisk::put(const std::string& path, std::span<const std::byte> bytes) {
   auto inode = std::make_shared<Inode>();
-  inode->now.assign(bytes.begin(), bytes.end());
-  inode->synced = inode->now;
+  inode->write(0, bytes);
+  inode->sync();
   state_->now[path] = state_->synced[path] = inode;
 }
 void SimulatedDisk::erase(const std::string& path) {

@@ -21,9 +21,9 @@ class ByteWriter {
   explicit ByteWriter(Bytes& out) : out_(out) {}
   template <std::integral T>
   void put(T value) {
-    const std::size_t at = out_.size();
-    out_.resize(at + sizeof(T));
-    std::memcpy(out_.data() + at, &value, sizeof(T));  // x86-64 is little-endian; so is the format
+    std::byte bytes[sizeof(T)];
+    std::memcpy(bytes, &value, sizeof(T));  // x86-64 is little-endian; so is the format
+    out_.insert(out_.end(), bytes, bytes + sizeof(T));
   }
   template <class Tag, class Rep>
   void put(Strong<Tag, Rep> value) { put(value.raw); }

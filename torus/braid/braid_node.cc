@@ -210,7 +210,7 @@ NodeId BraidNode::Impl::route(NodeId to) const {
 
 void BraidNode::Impl::send(NodeId to, Message message) {
   if (to == self.node) {
-    to_self.emplace_back(self.node, std::move(message));
+    to_self.push_back({self.node, std::move(message)});
     return;
   }
   const NodeId hop = route(to);

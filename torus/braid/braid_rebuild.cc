@@ -90,10 +90,11 @@ void BraidNode::Impl::consider_staging() {
   if (!am_member() || restarted) return;
   std::optional<TorusId> wanted;
   bool planned = false;
-  View without = view;
-  std::erase_if(without.members, [&](const Member& member) { return suspected_early(member); });
-  if (without.members.size() < view.members.size()) {
+  const auto suspected = [&](const Member& member) { return suspected_early(member); };
+  if (std::any_of(view.members.begin(), view.members.end(), suspected)) {
     // What would be ours if they were gone.
+    View without = view;
+    std::erase_if(without.members, suspected);
     if (place_tori(without)) {
       for (TorusId torus : kTori) {
         if (without.hosts[torus.raw] == self.node && view.hosts[torus.raw] != self.node) wanted = torus;

@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 
+#include "torus/base/fifo.h"
 #include "torus/braid/braid_node.h"
 #include "torus/braid/packet_log.h"
 #include "torus/braid/planted_fault.h"
@@ -373,15 +374,15 @@ struct BraidNode::Impl {
   Instant scenario_asked;
 
   std::deque<Work> work_out;
-  std::deque<Outgoing> send_out;   // heartbeats, votes, packets: before anything in bulk_out
-  std::deque<Outgoing> gather_out; // answers to gathers: a torus waits for them
-  std::deque<Outgoing> bulk_out;   // shards, scenarios
+  Fifo<Outgoing> send_out;   // heartbeats, votes, packets: before anything in bulk_out
+  Fifo<Outgoing> gather_out; // answers to gathers: a torus waits for them
+  Fifo<Outgoing> bulk_out;   // shards, scenarios
   std::deque<GatherAnswer> gather_answers;
   std::deque<InjectAnswer> answers_out;
   std::deque<BraidEvent> events_out;
   std::deque<PacketPtr> sealed_out;
   std::array<Epoch, kTorusCount> sealed_recorded{};
-  std::deque<std::pair<NodeId, Message>> to_self;
+  Fifo<std::pair<NodeId, Message>> to_self;
   std::map<std::uint64_t, std::function<void()>> persisting;
   std::uint64_t token = 0;
   std::uint64_t messages_refused = 0;

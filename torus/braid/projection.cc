@@ -1,6 +1,8 @@
 // The canonical bytes of a projection: every field, in the order of its declaration, fixed width.
 #include "torus/braid/packet.h"
 
+#include <cstring>
+
 namespace rse {
 namespace {
 
@@ -54,7 +56,8 @@ Result<Projection> decode_projection(ByteReader& reader) {
   projection.next_event_time = reader.get<Tick>();
   const auto quiet = reader.get<std::uint8_t>();
   projection.quiet = quiet != 0;
-  for (std::uint32_t& count : projection.boundary_states) count = reader.get<std::uint32_t>();
+  const auto states = reader.get_bytes(sizeof projection.boundary_states);  // little-endian, as here
+  if (!states.empty()) std::memcpy(projection.boundary_states.data(), states.data(), states.size());
   for (std::int64_t& value : projection.constraint_vector) value = reader.get<std::int64_t>();
   projection.violations = reader.get<std::uint64_t>();
   projection.event_digest = reader.get<std::uint64_t>();

@@ -26,6 +26,14 @@ Error error_of(const ByteReader& reader) {
   return reader.ok() ? Error::kMalformed : Error::kTruncated;
 }
 
+/// Most regions have neither edges nor limits nor processes; whatever a cell has shows in its flags and count.
+bool has_bare_cells(const Engine& engine, std::size_t region) {
+  const Cell* const cells = engine.lattice.cells() + first_cell_of(region);
+  std::uint32_t any = 0;
+  for (std::uint32_t i = 0; i < kRegionCells; ++i) any |= cells[i].flags_and_edge_count;
+  return any == 0;
+}
+
 void encode_limits(const Engine& engine, std::size_t region, ByteWriter& writer) {
   const std::uint32_t first = first_cell_of(region);
   std::uint16_t count = 0;
@@ -71,6 +79,7 @@ void encode_edges(Engine& engine, std::size_t region, ByteWriter& writer) {
 
 Result<void> decode_edges(Engine& engine, std::size_t region, ByteReader& reader) {
   const auto cells = reader.get<std::uint16_t>();
+  if (cells == 0) return {};
   std::bitset<kGlobalCellCount> targets;
   int previous = -1;
   for (std::uint16_t i = 0; i < cells; ++i) {
@@ -228,9 +237,15 @@ void encode_region(Engine& engine, const PendingSnapshot& snapshot, std::size_t 
   writer.put(kRegionMagic);
   writer.put(engine.id);
   writer.put(static_cast<std::uint8_t>(region));
-  encode_limits(engine, region, writer);
-  encode_edges(engine, region, writer);
-  encode_processes(engine, region, writer, out);
+  if (has_bare_cells(engine, region)) {
+    writer.put(std::uint16_t{0});  // limits
+    writer.put(std::uint16_t{0});  // cells with edges
+    writer.put(std::uint32_t{0});  // processes
+  } else {
+    encode_limits(engine, region, writer);
+    encode_edges(engine, region, writer);
+    encode_processes(engine, region, writer, out);
+  }
   encode_pending(snapshot.region(region), writer);
 }
 
