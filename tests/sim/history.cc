@@ -147,7 +147,7 @@ bool History::step(Run& run, TorusId torus) {
 
 History::Cut History::Cut::of(const TorusMachine& machine) {
   Cut cut{machine.run(), machine.id(), machine.next_epoch().raw, {}, {}};
-  for (std::uint64_t age = 1; age <= kLookaheadEpochs && age <= cut.number; ++age) {
+  for (std::uint64_t age = 1; cut.sealed.size() < kLookaheadEpochs && age <= cut.number; ++age) {  // a leap may lie between
     if (const Packet* own = machine.own_packet(Epoch{cut.number - age})) cut.sealed.push_back(*own);
   }
   return cut;

@@ -16,6 +16,26 @@ void BraidNode::Impl::start_agreement() {
   agreement.start(ViewNumber{view.number.raw + 1}, view.voters, self.node);
 }
 
+/// What this voter has accepted, if that has not come to anything yet: somebody has to finish it.
+std::optional<View> BraidNode::Impl::undecided_view() const {
+  if (agreement.acceptor().accepted_ballot == 0) return {};
+  ByteReader reader(agreement.acceptor().accepted);
+  auto accepted = decode_view(reader);
+  RSE_ASSERT(accepted, "on_accept() refuses what is no view");
+  return std::move(*accepted);
+}
+
+/// Whether no voter has accepted a next view: one that has may bring it about later, with removals that were true once.
+bool BraidNode::Impl::next_view_is_open() const {
+  return std::all_of(view.voters.begin(), view.voters.end(), [&](NodeId voter) {
+    if (voter == self.node) return agreement.acceptor().accepted_ballot == 0;
+    const auto found = peers.find(voter);
+    if (found == peers.end() || !found->second.heartbeat) return !view.find(voter);
+    const Heartbeat& beat = *found->second.heartbeat;
+    return !view.find(voter) || (beat.view == view.number && !beat.undecided);
+  });
+}
+
 void BraidNode::Impl::persist_vote(std::function<void()> then) {
   if (planted(Fault::kVoteNotPersisted)) {
     if (then) then();
@@ -70,6 +90,7 @@ void BraidNode::Impl::consider_views() {
   if (resumption && desired && desired->resumed != desired->number && desired->run == view.run) {
     desired.reset();  // without what the silent ones hold only a new run can begin
   }
+  if (!desired && majority_of_voters_heard()) desired = undecided_view();
   if (!desired) {
     if (!resumption) desired_since.reset();
     return;
@@ -158,6 +179,8 @@ void BraidNode::Impl::install(View next) {
   view = std::move(next);
   const bool new_run = before.number.raw == 0 || before.run != view.run;
   const bool resumed = view.resumed > before.number;  // perhaps in a view that we missed
+  const bool none_missed = before.number.raw + 1 == view.number.raw && !resumed && !new_run;
+  hosted_since_before = none_missed ? before.hosted_since : view.hosted_since;
   start_agreement();
   desired_since.reset();
   installed_at = now;
@@ -200,13 +223,24 @@ void BraidNode::Impl::install(View next) {
       durable_through[torus.raw] = {};
       auto& known = cuts[torus.raw];
       if (new_run || (admitted && !resumed)) known.clear();
-      known.erase(known.upper_bound(view.resume_cut), known.end());  // of a future that the resumption takes back
+      std::erase_if(known, [&](const auto& cut) { return !view.counts(cut.first, cut.second.resumed); });
       drop_hosted(torus);
       sealed_recorded[torus.raw] = {};
     }
     seals_to_persist.clear();
     durable_cut = resumed ? view.resume_cut : 0;
     assemblies.clear();
+  }
+  const bool was_asked = std::count(before.hosts.begin(), before.hosts.end(), self.node) != 0 ||
+                         std::count(before.holders.begin(), before.holders.end(), self.node) != 0;
+  for (TorusId torus : kTori) {
+    // Nobody asks a node that neither hosts nor holds anything what it has got ready: what it holds of a torus that goes elsewhere may not count.
+    if (was_asked || view.hosted_since[torus.raw] == before.hosted_since[torus.raw]) continue;
+    if (view.hosts[torus.raw] == self.node && none_missed) continue;
+    for (TorusId each : kTori) {
+      drop_hosted(each);
+      logs[each.raw].clear();
+    }
   }
   if (admitted) {
     restarted = false;
@@ -245,6 +279,7 @@ void BraidNode::Impl::install(View next) {
     } else if (!mine->official) {
       gather_officially(torus);  // the sources may be others now
     } else {
+      mine->held_by_another = logs[torus.raw].wanted();
       assign_holders(torus);
     }
   }

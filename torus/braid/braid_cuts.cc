@@ -20,6 +20,7 @@ void BraidNode::Impl::take_cut(TorusId torus) {
   work.before = mine.last_taken;
   work.taken = mine.taking = std::make_shared<CutRegions>();
   mine.taking_number = mine.last_sealed.raw + 1;
+  mine.cut_not_held = false;  // an older one, if a machine that catches up had it
   mine.cut_due = false;
   mine.working = true;
   work_out.push_back(std::move(work));
@@ -40,16 +41,22 @@ void BraidNode::Impl::hash_cut(TorusId torus) {
 
 void BraidNode::Impl::cut_taken(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
-  const CutNumber number = mine.cut_taken = mine.taking_number;
-  auto& known = cuts[torus.raw];
-  known[number] = *mine.taking;
+  mine.cut_not_held = true;
+  mine.taking->resumed = view.resumed;
   mine.last_taken = std::exchange(mine.taking, nullptr);
   mine.hashing = false;
-  if (planted(Fault::kOldCutForgotten)) known.erase(known.begin(), known.find(number));
-  if (!mine.official) {
-    while (known.size() > 2) known.erase(known.begin());
-    return;
-  }
+}
+
+/// A cut leaves its machine, to disks, copies or answers, only once another host holds every seal in it: a view may still take
+/// back what nobody else holds. So within a resumption there is one cut of each number.
+void BraidNode::Impl::release_cut(TorusId torus) {
+  HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || !mine->official || !mine->cut_not_held || !another_holds(torus, Epoch{mine->taking_number}, false)) return;
+  mine->cut_not_held = false;
+  mine->cut_taken = mine->taking_number;
+  auto& known = cuts[torus.raw];
+  known[mine->cut_taken] = *mine->last_taken;
+  if (planted(Fault::kOldCutForgotten)) known.erase(known.begin(), known.find(mine->cut_taken));
   persist_own_cut(torus);
 }
 
@@ -130,6 +137,7 @@ bool BraidNode::Impl::rebuilding() const {
 }
 
 void BraidNode::Impl::ship(TorusId torus) {
+  release_cut(torus);
   HostedTorus* mine = hosted[torus.raw].get();
   if (!mine || !mine->official || !mine->restored || mine->cut_taken == 0) return;
   const auto newest = cuts[torus.raw].find(mine->cut_taken);
@@ -183,8 +191,13 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   }
   const auto refuse = [&] {
     assemblies.erase({from, part.torus});
-    send(from, ShardAck{part.run, part.torus, part.cut, part.halves, false});
+    send(from, ShardAck{part.view, part.run, part.torus, part.cut, part.halves, false});
   };
+  if (part.view > view.number) {
+    // A view that we do not know yet may be a resumption, which would take this cut for one of the time before.
+    if (part.last) refuse();
+    return;
+  }
   ShardAssembly& assembly = assemblies[{from, part.torus}];
   if (part.part == 0) {
     if (part.digests.size() != kRegionCount) return refuse();
@@ -192,6 +205,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
     assembly.cut = part.cut;
     assembly.base = part.base;
     assembly.regions.halves = part.halves;
+    assembly.regions.resumed = view.resumed;
     std::copy(part.digests.begin(), part.digests.end(), assembly.regions.digests.of.begin());
   } else if (assembly.cut != part.cut || assembly.next_part != part.part) {
     return;  // a part was lost: the host sends all of it again
@@ -233,13 +247,13 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   known = std::move(whole);
   while (cuts[t].size() > 3) cuts[t].erase(cuts[t].begin());
   persist(std::move(record),
-          [this, from, ack = ShardAck{part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
+          [this, from, ack = ShardAck{part.view, part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
 }
 
 void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {
   if (ack.torus.raw >= kTorusCount || ack.run != view.run) return;
   HostedTorus* mine = hosted[ack.torus.raw].get();
-  if (!mine || !mine->official) return;
+  if (!mine || !mine->official || ack.view < mine->since) return;
   for (Holder& holder : mine->holders) {
     if (holder.node != from || (holder.halves & ack.halves) != holder.halves) continue;
     if (ack.held) {
@@ -289,8 +303,11 @@ void BraidNode::Impl::update_durable() {
 bool BraidNode::Impl::settled_here(TorusId torus) const {
   const HostedTorus* mine = hosted[torus.raw].get();
   if (!mine || !mine->official || !mine->restored) return false;
+  // Whatever this host knew when the view came has to be with another host too, as what it promises from then on is.
   return mine->settled_in == view.number ||
-         (!mine->replaying && (mine->cut_taken == 0 || cut_complete[torus.raw] != 0));
+         (!mine->replaying && (mine->cut_taken == 0 || cut_complete[torus.raw] != 0) &&
+          (!options.durable || durable_through[torus.raw] >= mine->held_by_another) &&
+          another_holds(torus, mine->held_by_another, options.durable));
 }
 
 bool BraidNode::Impl::all_settled() const {
@@ -337,7 +354,7 @@ std::vector<NodeId> BraidNode::Impl::missing_holders() const {
 /// forgotten when those that heard them restart.
 bool BraidNode::Impl::protected_now() const {
   const auto voters_left = std::count_if(view.voters.begin(), view.voters.end(), [&](NodeId voter) { return view.find(voter); });
-  return view.distinct_hosts().size() == kTorusCount && view.holders == view.distinct_hosts() && all_settled() &&
+  return next_view_is_open() && view.distinct_hosts().size() == kTorusCount && view.holders == view.distinct_hosts() && all_settled() &&
          static_cast<std::size_t>(voters_left) > view.majority();
 }
 

@@ -184,7 +184,7 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
       answer.regions.emplace(std::vector<RegionPtr>{});
     }
   }
-  const Epoch oldest{base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
+  const Epoch oldest{gather.everything || base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
   const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
   const bool seals_too = gather.view.raw != 0 && view.resumed.raw != 0;
   for (TorusId torus : kTori) {
@@ -229,10 +229,12 @@ void BraidNode::Impl::continue_gather_answer() {
     return;
   }
   std::size_t bytes = 0;
-  while (answer.next_packet < answer.packets.size() && bytes < kPartBytes) {
+  if (answer.next_packet < answer.packets.size()) {
     GatherPacket message{.request = request, .torus = torus, .packet = {}};
-    encode_packet(*answer.packets[answer.next_packet++], message.packet);
-    bytes += message.packet.size();
+    while (answer.next_packet < answer.packets.size() && message.packet.size() < kPartBytes) {
+      encode_packet(*answer.packets[answer.next_packet++], message.packet);
+    }
+    bytes = message.packet.size();
     ++answer.done.packet_messages;
     send(answer.to, std::move(message));
   }
@@ -260,8 +262,8 @@ void BraidNode::Impl::on_gather_regions(NodeId from, const GatherRegions& messag
   const auto source = gather->sources.find(from);
   if (source == gather->sources.end()) return;
   ++source->second.region_messages;
-  gather->cuts_named.insert(message.cut);
   if (message.cut == 0) return;
+  gather->cuts_named.insert(message.cut);
   if (!message.digests.empty()) {
     if (message.digests.size() != kRegionCount || gather->cuts.size() > 16) return;
     CutRegions fresh;
@@ -301,14 +303,17 @@ void BraidNode::Impl::on_gather_packet(NodeId from, const GatherPacket& message)
   if (!gather) return;
   const auto source = gather->sources.find(from);
   if (source == gather->sources.end()) return;
-  ByteReader reader(message.packet);
-  auto packet = decode_packet(reader);
-  if (!packet || !reader.finished() || packet->run != view.run) {
-    ++messages_refused;
-    return;
+  std::vector<PacketPtr> packets;
+  for (ByteReader reader(message.packet); !reader.finished();) {
+    auto packet = decode_packet(reader);
+    if (!packet || packet->run != view.run) {
+      ++messages_refused;
+      return;
+    }
+    packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
   }
   ++source->second.packet_messages;
-  source->second.packets.push_back(std::make_shared<const Packet>(std::move(*packet)));
+  source->second.packets.insert(source->second.packets.end(), packets.begin(), packets.end());
 }
 
 void BraidNode::Impl::on_gather_seals(NodeId from, const GatherSeals& message) {
@@ -331,7 +336,8 @@ void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
   if (found == gather->sources.end()) return;
   GatherSource& source = found->second;
   source.done = true;
-  source.refused = done.refused || (gather->view.raw != 0 && done.view != gather->view) ||
+  source.view = done.view;
+  source.refused = done.refused || done.view > view.number || done.view < view.resumed || (gather->view.raw != 0 && done.view != gather->view) ||
                    source.region_messages < done.region_messages || source.packet_messages < done.packet_messages ||
                    source.seal_messages < done.seal_messages;
   HostedTorus& mine = *hosted[done.torus.raw];

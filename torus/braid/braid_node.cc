@@ -97,9 +97,10 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
     if (acceptor.number == agreement.number()) agreement.restore(std::move(acceptor));
     for (RecoveredCut& cut : recovered.cuts) {
       if (cut.run != view.run) continue;
-      if (cut.resumed != view.resumed && cut.cut > view.resume_cut) continue;  // of a future that a resumption took back
+      if (!view.counts(cut.cut, cut.resumed)) continue;
       CutRegions& regions = cuts[cut.torus.raw][cut.cut];
       regions.digests = cut.digests;
+      regions.resumed = cut.resumed;
       regions.halves |= cut.halves;
       for (Region& region : cut.regions) {
         regions.regions[region.index] = std::make_shared<const Region>(std::move(region));
@@ -325,6 +326,7 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
   for (const Member& member : view.members) {
     if (member.node != self.node && lost(member)) beat.suspects.push_back(member.node);
   }
+  beat.undecided = agreement.acceptor().accepted_ballot != 0;
   for (TorusId torus : kTori) {
     beat.wanted[torus.raw] = logs[torus.raw].wanted();
     beat.durable[torus.raw] =

@@ -30,7 +30,7 @@ void BraidNode::Impl::forget_machine(TorusId torus) {
   mine.restoring.reset();
   mine.taking.reset();
   mine.last_taken.reset();
-  mine.hashing = false;
+  mine.hashing = mine.cut_not_held = false;
   mine.replayed.reset();
   mine.failure.reset();
 }
@@ -128,7 +128,7 @@ void BraidNode::Impl::consider_staging() {
     auto& mine = hosted[torus.raw];
     if (mine && mine->since.raw == 0 && wanted != torus) {
       drop_hosted(torus);  // it is not needed any more
-      if (!is_host(self.node)) {
+      if (!is_host(self.node) && !is_holder(self.node)) {
         for (PacketLog& log : logs) log.clear();
       }
     }
@@ -184,7 +184,9 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
     return std::all_of(kTori.begin(), kTori.end(), [&](TorusId each) {
       const auto& chain = chains[each.raw];
       const PacketLog& log = logs[each.raw];
-      if (chain.empty() && log.empty()) return true;  // nobody has any: what each torus sent last is in its own cut
+      // Nobody has any: what each torus sent last is in its own cut. But of a torus that is being rebuilt too, its host cannot
+      // tell: whoever else has its packets is asked before we do without.
+      if (chain.empty() && log.empty()) return gather.everything || gather.cut_wanted != 0;
       const bool replaces = !chain.empty() && (log.empty() || chain.front()->epoch > log.wanted());
       const bool apart = !chain.empty() && !log.empty() && chain.back()->next_epoch < log.first()->epoch;
       Epoch begin = replaces ? chain.front()->epoch : log.first()->epoch;
@@ -215,12 +217,21 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
   return best;
 }
 
+/// Whether a packet of `torus` in an answer that was given in view `answered_in` is certainly of a host whose seals still count:
+/// the present one, or the one from which the view has just given us the torus that we gather.
+bool BraidNode::Impl::packet_counts(TorusId gathered, TorusId torus, ViewNumber answered_in) const {
+  const bool ours = torus == gathered && hosted[torus.raw]->since.raw != 0;
+  return answered_in >= (ours ? hosted_since_before : view.hosted_since)[torus.raw];
+}
+
 /// The gathered packets of each torus in epoch order, once each. Before a gap lies what a source has kept of long ago, or what
 /// answers given at different times do not join: the chain begins behind the last one.
 GatheredChains BraidNode::Impl::gathered_chains(TorusId torus) const {
   GatheredChains chains;
   for (const auto& [node, source] : hosted[torus.raw]->gather->sources) {
-    for (const PacketPtr& packet : source.packets) chains[packet->torus.raw].push_back(packet);
+    for (const PacketPtr& packet : source.packets) {
+      if (packet_counts(torus, packet->torus, source.view)) chains[packet->torus.raw].push_back(packet);
+    }
   }
   for (auto& chain : chains) {
     std::stable_sort(chain.begin(), chain.end(),
@@ -299,6 +310,7 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   } else {
     mine.put_together = true;
     mine.last_sealed = Epoch{*best - 1};
+    whole.resumed = view.resumed;
     cuts[torus.raw][*best] = whole;
     mine.chosen = std::move(whole);
     begin_restore(torus, *best, mine.chosen.digests);
@@ -419,13 +431,14 @@ void BraidNode::Impl::become_official(TorusId torus) {
   const auto& fixed = fixed_seals[torus.raw];
   if (!fixed.empty()) mine.replay_until = std::max(mine.replay_until, Epoch{fixed.rbegin()->first.raw + 1});
   mine.replaying = mine.replay_until > next;
+  mine.held_by_another = mine.replay_until;
   event(mine.replaying ? BraidEvent::Kind::kRebuildReplaying : BraidEvent::Kind::kRebuilt,
         std::string("torus ") + letter_of(torus) +
             (mine.replaying ? " replays epochs " + std::to_string(next.raw) + " to " + std::to_string(mine.replay_until.raw)
                             : " runs here from epoch " + std::to_string(next.raw)),
         self.node, torus, next);
   assign_holders(torus);
-  if (mine.cut_taken != 0) persist_own_cut(torus);
+  if (mine.cut_taken != 0 && !mine.cut_not_held) persist_own_cut(torus);
   next_heartbeat = now;
 }
 

@@ -18,21 +18,25 @@ bool is_idle(const Projection& projection) {
 
 }  // namespace
 
-/// Whether a node other than this one holds every seal of `torus` before `end`, on its disk if asked. Alone, we count as two.
+/// Whether every seal of `torus` before `end` is held, on disk if asked, by another host, if there is one, and by so many holders
+/// that any `holders_needed` of them include one who knows.
 /// The word of a node in a later view is worth nothing: what it holds may be of the host that has taken our place.
 bool BraidNode::Impl::another_holds(TorusId torus, Epoch end, bool on_disk) const {
-  if (view.hosted_count(self.node) == kTorusCount) return true;  // only a view with one voter, this one, allows that
-  for (NodeId host : view.hosts) {
-    if (host == self.node) continue;
-    const auto found = peers.find(host);
-    if (found == peers.end() || !found->second.heartbeat) continue;
+  const auto knows = [&](NodeId node) {
+    if (node == self.node) return (on_disk ? durable_through[torus.raw] : logs[torus.raw].wanted()) >= end;
+    const auto found = peers.find(node);
+    if (found == peers.end() || !found->second.heartbeat) return false;
     const Heartbeat& beat = *found->second.heartbeat;
     const ViewNumber since = std::max(view.hosted_since[torus.raw], found->second.member_since);
-    if (beat.run != view.run || beat.view < since) continue;
-    if (beat.view > view.number && !planted(Fault::kLaterViewAcknowledges)) continue;
-    if ((on_disk ? beat.durable : beat.wanted)[torus.raw] >= end) return true;
-  }
-  return false;
+    if (beat.run != view.run || beat.view < since) return false;
+    if (beat.view > view.number && !planted(Fault::kLaterViewAcknowledges)) return false;
+    return (on_disk ? beat.durable : beat.wanted)[torus.raw] >= end;
+  };
+  const bool alone = view.hosted_count(self.node) == kTorusCount;
+  const bool elsewhere = std::any_of(view.hosts.begin(), view.hosts.end(), [&](NodeId host) { return host != self.node && knows(host); });
+  if (!alone && !elsewhere) return false;
+  const auto knowing = static_cast<std::size_t>(std::count_if(view.holders.begin(), view.holders.end(), knows));
+  return knowing + view.holders_needed > view.holders.size();
 }
 
 void BraidNode::Impl::advance(TorusId torus) {
@@ -47,8 +51,8 @@ void BraidNode::Impl::advance(TorusId torus) {
     if (!mine || mine->working || !mine->restored || mine->machine->awaiting_seal()) return;
   }
   if (mine->cut_due) {
-    if (mine->hashing) return;
-    if (mine->official && durable_cut < mine->cut_taken) return;  // none passes a cut before the last is durable
+    // None passes a cut before the last is durable.
+    if (mine->hashing || (mine->official && (mine->cut_not_held || durable_cut < mine->cut_taken))) return;
     take_cut(torus);
     return;
   }
@@ -200,7 +204,10 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
   PacketLog& log = logs[torus.raw];
   const Epoch epoch = machine.next_epoch();
   const PacketPtr known = log.find(epoch);
-  const auto fixed = planted(Fault::kKnownSealsIgnored) ? fixed_seals[torus.raw].end() : fixed_seals[torus.raw].find(epoch);
+  auto fixed = planted(Fault::kKnownSealsIgnored) ? fixed_seals[torus.raw].end() : fixed_seals[torus.raw].find(epoch);
+  if (fixed != fixed_seals[torus.raw].end() && machine.must_seal_empty() && !fixed->second.seal.injections.empty()) {
+    fixed = fixed_seals[torus.raw].end();
+  }
   Seal seal;
   if (known) {
     seal = known->seal;
@@ -209,6 +216,8 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
     seal = fixed->second.seal;
   } else {
     if (!mine.official && !planted(Fault::kSealedBeforeOfficial)) return;
+    // Acknowledged seals have no gaps between them: what disks hold beyond this epoch is of a time that was taken back.
+    fixed_seals[torus.raw].erase(fixed_seals[torus.raw].lower_bound(epoch), fixed_seals[torus.raw].end());
     auto& sealed = mine.unanswered[epoch];
     const std::size_t room = machine.must_seal_empty() ? 0 : kInjectionsPerSealMax;
     while (!mine.waiting.empty() && seal.injections.size() < room) {
@@ -238,7 +247,8 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
 
 void BraidNode::Impl::publish(TorusId torus, const PacketPtr& packet) {
   std::set<NodeId> to(view.hosts.begin(), view.hosts.end());
-  to.erase(self.node);
+  to.insert(view.holders.begin(), view.holders.end());
+  std::erase_if(to, [&](NodeId node) { return node == self.node || !view.find(node); });
   for (NodeId node : to) {
     const PeerState& state = peer(node);
     // During replay the others have most of it already.
@@ -259,7 +269,7 @@ void BraidNode::Impl::send_packet(NodeId to, TorusId torus, const PacketPtr& pac
 
 /// Sends again what a host says it lacks and what was sent too long ago to be still on its way.
 void BraidNode::Impl::resend(NodeId to) {
-  if (!is_host(to) || planted(Fault::kPacketsNotRepeated)) return;
+  if ((!is_host(to) && !is_holder(to)) || planted(Fault::kPacketsNotRepeated)) return;
   PeerState& state = peer(to);
   for (TorusId torus : kTori) {
     const HostedTorus* mine = hosted[torus.raw].get();
@@ -285,7 +295,7 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
   if (from == self.node || (fenced && !planted(Fault::kFencedHostAccepted))) return;
   const Member* member = view.find(from);
   if (!member || member->incarnation != peer(from).member.incarnation) return;
-  if (!am_member() || !is_host(self.node)) return;
+  if (!am_member() || (!is_host(self.node) && !is_holder(self.node))) return;
   owed_acks.insert(from);
   const bool begins = message.first && logs[t].empty() && logs[t].wanted().raw == 0;
   if (packet.epoch != logs[t].wanted() && !begins) return;
@@ -307,11 +317,9 @@ void BraidNode::Impl::keep_seal(const Packet& packet) {
 void BraidNode::Impl::record_held() {
   if (!am_member() || !is_host(self.node)) return;
   for (TorusId torus : kTori) {
-    const bool ours = view.hosts[torus.raw] == self.node;
-    if (ours && !(hosted[torus.raw] && hosted[torus.raw]->official)) continue;
     Epoch& recorded = sealed_recorded[torus.raw];
     for (const PacketPtr& packet : logs[torus.raw].from(recorded)) {
-      if (ours && !another_holds(torus, packet->next_epoch, false)) break;
+      if (!another_holds(torus, packet->next_epoch, false)) break;
       recorded = packet->epoch + 1;
       if (sealed_out.size() >= kUnreadSealedMax) sealed_out.pop_front();  // nobody reads
       sealed_out.push_back(packet);

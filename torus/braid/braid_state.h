@@ -54,6 +54,7 @@ struct Holder {
 
 struct GatherSource {
   bool done = false;
+  ViewNumber view;  // of the answer
   bool refused = false;
   std::uint32_t region_messages = 0, packet_messages = 0, seal_messages = 0;
   RegionBuilder builder;
@@ -123,7 +124,9 @@ struct HostedTorus {
   Epoch replay_until;
   bool cut_due = false;
   Epoch last_sealed;
-  CutNumber cut_taken = 0;    // newest cut taken or restored from
+  CutNumber cut_taken = 0;    // newest cut that may be copied, or that it was restored from
+  bool cut_not_held = false;  // `last_taken`, of number `taking_number`: no other host holds all seals in it yet
+  Epoch held_by_another;      // another host has to hold all seals before, until then the torus is not settled
   std::vector<Holder> holders;
   bool persisted_cut = true;  // newest own cut is on our own disk
   ViewNumber settled_in;      // the view in which settled_here() became true
@@ -212,12 +215,15 @@ struct BraidNode::Impl {
   bool majority_of_voters_heard() const;
   std::optional<View> desired_view();
   std::optional<View> resumption_view();
+  std::optional<CutNumber> cut_to_resume_from(const std::vector<Holdings>& present, View& next) const;
   Result<void> override_majority();
   bool needs_resumption() const;
   bool place_tori(View& next) const;
   void settle_voters(View& next) const;
   void consider_views();
   void start_agreement();
+  std::optional<View> undecided_view() const;
+  bool next_view_is_open() const;
   void persist_vote(std::function<void()> then);
   void to_voters(const Message& message);
   void on_prepare(NodeId from, const Prepare& prepare);
@@ -265,6 +271,7 @@ struct BraidNode::Impl {
   void take_cut(TorusId torus);
   void hash_cut(TorusId torus);
   void cut_taken(TorusId torus);
+  void release_cut(TorusId torus);
   void persist_own_cut(TorusId torus);
   void assign_holders(TorusId torus);
   bool rebuilding() const;
@@ -303,6 +310,7 @@ struct BraidNode::Impl {
   void gather_complete(TorusId torus);
   std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, const GatheredChains& chains,
                                     CutRegions& out) const;
+  bool packet_counts(TorusId gathered, TorusId torus, ViewNumber answered_in) const;
   GatheredChains gathered_chains(TorusId torus) const;
   void gathered(TorusId torus, const GatheredChains& chains);
   void merge_gathered(TorusId torus, const GatheredChains& chains);
@@ -345,6 +353,7 @@ struct BraidNode::Impl {
   std::map<NodeId, std::pair<TakeOver, Instant>> take_overs;
   bool overridden = false;
   Instant installed_at;       // the present view
+  std::array<ViewNumber, kTorusCount> hosted_since_before{};  // in the view before, if none was missed; else as in this one
 
   std::map<NodeId, PeerState> peers;
   std::uint64_t heartbeat_sequence = 0;

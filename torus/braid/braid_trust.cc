@@ -79,7 +79,7 @@ void BraidNode::Impl::repeat_trust_wishes() {
 bool BraidNode::Impl::may_forget(const View& next, NodeId node, bool others_are_lost) const {
   if (!next.find(node)) return true;
   const auto held_by_others = static_cast<std::size_t>(
-      std::count_if(next.holders.begin(), next.holders.end(), [&](NodeId holder) { return holder != node; }));
+      std::count_if(next.holders.begin(), next.holders.end(), [&](NodeId holder) { return holder != node && next.find(holder); }));
   return !others_are_lost && next.members.size() > 1 && held_by_others >= next.holders_needed;
 }
 

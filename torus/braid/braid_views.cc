@@ -91,10 +91,19 @@ bool BraidNode::Impl::place_tori(View& next) const {
 
 /// Voters are 1, 3 or 5: three once three nodes host; a dead voter's place goes to a member that has none.
 void BraidNode::Impl::settle_voters(View& next) const {
+  // A vote goes to nobody of whom nothing has been heard in the present view: it may have died before it came to be a member.
+  const auto heard_here = [&](NodeId node) {
+    const Member* before = view.find(node);
+    const Member* after = next.find(node);
+    if (!before || !after || before->incarnation != after->incarnation) return false;
+    if (node == self.node) return true;
+    const auto found = peers.find(node);
+    return found != peers.end() && found->second.heartbeat && found->second.heartbeat->view == view.number && !lost(*before);
+  };
   std::vector<NodeId> free;
   for (TorusId torus : kTori) {  // hosts first, then spares
     const NodeId host = next.hosts[torus.raw];
-    if (!next.is_voter(host) && std::find(free.begin(), free.end(), host) == free.end()) {
+    if (heard_here(host) && !next.is_voter(host) && std::find(free.begin(), free.end(), host) == free.end()) {
       free.push_back(host);
     }
   }
@@ -107,7 +116,7 @@ void BraidNode::Impl::settle_voters(View& next) const {
     return;
   }
   for (const Member& member : next.members) {
-    if (!next.is_voter(member.node) &&
+    if (heard_here(member.node) && !next.is_voter(member.node) &&
         std::find(free.begin(), free.end(), member.node) == free.end()) {
       free.push_back(member.node);
     }
@@ -141,7 +150,10 @@ std::optional<View> BraidNode::Impl::desired_view() {
   changed |= apply_trust_wishes(next, removed > 0);
   const bool removal = removed > 0 || next.members.size() < members_left;
   changed |= removal;
-  std::erase_if(next.holders, [&](NodeId holder) { return !next.find(holder); });
+  // Who has gone stays a holder, so that it may come back with what it holds, until others have all of it, or unless too few
+  // others would be left to acknowledge anything.
+  const auto gone = static_cast<std::size_t>(std::count_if(next.holders.begin(), next.holders.end(), [&](NodeId holder) { return !next.find(holder); }));
+  if (gone >= next.holders_needed) std::erase_if(next.holders, [&](NodeId holder) { return !next.find(holder); });
   for (auto it = joiners.begin(); it != joiners.end();) {
     const Join& asked = it->second.first;
     const Member& joiner = asked.joiner;
@@ -150,7 +162,9 @@ std::optional<View> BraidNode::Impl::desired_view() {
       it = joiners.erase(it);
       continue;
     }
-    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal &&
+    // As an ordinary member it would forget what a holder has to keep.
+    const bool holds = std::count(next.holders.begin(), next.holders.end(), joiner.node) != 0;
+    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal && !holds &&
         next.trust.admit(joiner.node, asked.key, asked.ticket)) {
       next.members.push_back(joiner);
       changed = true;
@@ -179,7 +193,7 @@ std::optional<View> BraidNode::Impl::desired_view() {
       next.scenario = *offered;
       next.run_since = next.number;
       next.resume_cut = 0;
-      next.resumed = {};
+      next.resumed = next.resume_cut_since = {};
       next.hosted_since.fill(next.number);
       next.holders = next.distinct_hosts();
       next.holders_needed = holders_needed_of(next.holders.size());
@@ -228,6 +242,59 @@ Holdings BraidNode::Impl::make_holdings() const {
   return mine;
 }
 
+namespace {
+
+/// The halves of a cut of the three tori, a bit each.
+std::uint32_t halves_of(const Holdings& held, CutNumber cut) {
+  std::uint32_t halves = 0;
+  for (const Holdings::Cut& each : held.cuts) {
+    if (each.cut == cut && each.torus.raw < kTorusCount) halves |= std::uint32_t{each.halves} << 2 * each.torus.raw;
+  }
+  return halves;
+}
+
+}  // namespace
+
+/// The newest cut that the holders named in `next` still have when as many of them are missing as may be. If there is none, the
+/// newest that can be put together from those present; then those who have it become holders too, and all are needed.
+std::optional<CutNumber> BraidNode::Impl::cut_to_resume_from(const std::vector<Holdings>& present, View& next) const {
+  if (planted(Fault::kResumedFromScenario)) return 0;
+  constexpr std::uint32_t kAll = (1u << 2 * kTorusCount) - 1;
+  const auto holds = [&](NodeId node) { return std::count(next.holders.begin(), next.holders.end(), node) != 0; };
+  bool scenario_present = false;
+  CutNumber oldest = 0;  // of earlier ones, seals may be gone
+  std::set<CutNumber> known;
+  for (const Holdings& held : present) {
+    scenario_present |= held.has_scenario;
+    oldest = std::max(oldest, held.durable_cut);
+    for (const Holdings::Cut& cut : held.cuts) known.insert(cut.cut);
+  }
+  std::optional<CutNumber> best, barely;
+  if (scenario_present && oldest == 0) best = 0;
+  for (const CutNumber cut : known) {
+    std::array<std::size_t, 2 * kTorusCount> copies{};
+    std::uint32_t here = 0;
+    for (const Holdings& held : present) {
+      const std::uint32_t halves = halves_of(held, cut);
+      here |= halves;
+      for (std::size_t half = 0; half < copies.size(); ++half) copies[half] += halves >> half & 1 & (holds(held.self.node) ? 1 : 0);
+    }
+    if (cut < oldest || here != kAll) continue;
+    const bool enough = *std::min_element(copies.begin(), copies.end()) > next.holders.size() - next.holders_needed;
+    (enough ? best : barely) = cut;
+  }
+  if (best || !barely) return best;
+  std::uint32_t have = 0;
+  for (const Holdings& held : present) have |= holds(held.self.node) ? halves_of(held, *barely) : 0;
+  for (const Holdings& held : present) {
+    if ((halves_of(held, *barely) & ~have) == 0) continue;
+    have |= halves_of(held, *barely);
+    next.holders.push_back(held.self.node);
+  }
+  next.holders_needed = static_cast<std::uint32_t>(next.holders.size());
+  return barely;
+}
+
 std::optional<View> BraidNode::Impl::resumption_view() {
   std::vector<Holdings> present = {make_holdings()};
   for (const auto& [node, state] : peers) {
@@ -259,33 +326,7 @@ std::optional<View> BraidNode::Impl::resumption_view() {
   if (!desired_since) desired_since = now;
   if (!all_hosts && !overridden && elapsed(*desired_since, now) < milliseconds(1500)) return {};
 
-  std::map<CutNumber, std::array<std::uint32_t, 2 * kTorusCount>> copies;  // of each half of each torus
-  bool scenario_present = false;
-  CutNumber oldest = 0;  // of earlier ones, seals may be gone
-  for (const Holdings& held : present) {
-    scenario_present |= held.has_scenario;
-    oldest = std::max(oldest, held.durable_cut);
-    for (const Holdings::Cut& cut : held.cuts) {
-      if (cut.torus.raw >= kTorusCount) continue;
-      auto& of = copies[cut.cut];
-      of[2 * cut.torus.raw] += cut.halves & 1;
-      of[2 * cut.torus.raw + 1] += cut.halves >> 1 & 1;
-    }
-  }
-  // The newest of which any one node may be missing; else the newest that is here, and then nobody who is here may be.
-  std::optional<CutNumber> best, barely;
-  if (scenario_present && oldest == 0) best = 0;
-  for (const auto& [cut, of] : copies) {
-    const std::uint32_t fewest = *std::min_element(of.begin(), of.end());
-    if (cut < oldest || planted(Fault::kResumedFromScenario)) continue;
-    if (fewest >= 2) best = cut;
-    if (fewest == 1) barely = cut;
-  }
-  if (!best && barely) {
-    best = barely;
-    next.holders_needed = static_cast<std::uint32_t>(next.holders.size());
-  }
-  if (planted(Fault::kResumedFromScenario)) best = 0;
+  const std::optional<CutNumber> best = cut_to_resume_from(present, next);
   if (!best) {
     if (elapsed(alarms_said["resume"], now) > milliseconds(5000)) {
       alarms_said["resume"] = now;
@@ -295,6 +336,7 @@ std::optional<View> BraidNode::Impl::resumption_view() {
     return {};
   }
   next.number = ViewNumber{view.number.raw + 1};
+  if (*best != view.resume_cut) next.resume_cut_since = view.resumed;
   next.resume_cut = *best;
   next.resumed = next.number;
   next.members.clear();

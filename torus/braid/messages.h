@@ -40,6 +40,7 @@ struct Heartbeat {
   std::array<std::uint64_t, kTorusCount> progress{};
   std::uint8_t ready = 0;                 // bit t: hosts torus t and it runs (not being rebuilt)
   std::uint8_t settled = 0;               // bit t: it is ready, and the holders have all of a cut: its copies are whole
+  bool undecided = false;                 // the sender has accepted a next view, which may still come, whatever happens meanwhile
 };
 
 /// A torus's epoch, from its host to the others' hosts.
@@ -65,6 +66,7 @@ struct ShardPart {
 
 /// From the holder: it has the shard (on disk, if it has a data directory), or it lacks the base and wants all of it.
 struct ShardAck {
+  ViewNumber view;  // of the parts: the host may have lost the torus and have come back to it since
   RunId run;
   TorusId torus;
   CutNumber cut = 0;
@@ -100,7 +102,7 @@ struct GatherRegions {
   std::vector<RegionPiece> pieces;
 };
 
-/// A packet of the torus or an input to it, in the canonical bytes of encode_packet().
+/// Packets of the torus or inputs to it, one after the other in the canonical bytes of encode_packet(), about kPartBytes.
 struct GatherPacket {
   std::uint64_t request = 0;
   TorusId torus;  // that is being rebuilt

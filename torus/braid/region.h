@@ -41,6 +41,7 @@ constexpr Halves half_of_region(std::size_t region) { return region % 2 == 0 ? 1
 struct CutRegions {
   RegionDigests digests;
   Halves halves = 0;
+  ViewNumber resumed;  // the newest resumption when it was taken
   std::array<RegionPtr, kRegionCount> regions{};
 };
 

@@ -5,7 +5,7 @@
 namespace rse {
 namespace {
 
-constexpr std::uint32_t kViewFormat = 0x32565352;  // "RSV2", little-endian
+constexpr std::uint32_t kViewFormat = 0x33565352;  // "RSV3", little-endian
 constexpr std::size_t kVotersMax = 5;
 constexpr std::size_t kMemberBytesMin = 8 + 8 + 4 + 4;
 
@@ -65,7 +65,7 @@ bool members_are_valid(const View& view) {
 
 bool holders_are_valid(const View& view) {
   for (std::size_t i = 0; i < view.holders.size(); ++i) {
-    if (view.find(view.holders[i]) == nullptr) return false;
+    if (view.holders[i].raw == 0) return false;
     if (std::count(view.holders.begin(), view.holders.end(), view.holders[i]) != 1) return false;
   }
   return view.holders_needed >= 1 && view.holders_needed <= view.holders.size();
@@ -101,7 +101,7 @@ std::vector<NodeId> View::distinct_hosts() const {
   return distinct;
 }
 
-// Order of fields: format, cluster, number, run, scenario, run_since, resume_cut, resumed, members
+// Order of fields: format, cluster, number, run, scenario, run_since, resume_cut, resumed, resume_cut_since, members
 // (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C, holders, holders_needed, trust
 // (trust.cc).
 // Counts and sizes are u32.
@@ -115,6 +115,7 @@ void encode_view(const View& view, Bytes& out) {
   writer.put(view.run_since);
   writer.put(view.resume_cut);
   writer.put(view.resumed);
+  writer.put(view.resume_cut_since);
   writer.put(static_cast<std::uint32_t>(view.members.size()));
   for (const Member& member : view.members) {
     writer.put(member.node);
@@ -146,6 +147,7 @@ Result<View> decode_view(ByteReader& reader) {
   view.run_since = reader.get<ViewNumber>();
   view.resume_cut = reader.get<std::uint64_t>();
   view.resumed = reader.get<ViewNumber>();
+  view.resume_cut_since = reader.get<ViewNumber>();
   const std::uint32_t member_count = reader.get_count(kMemberBytesMin);
   if (!reader.ok()) return Error::kTruncated;
   if (member_count > kMembersMax) return Error::kTooLarge;
@@ -163,7 +165,7 @@ Result<View> decode_view(ByteReader& reader) {
   for (NodeId& home : view.homes) home = reader.get<NodeId>();
   const std::uint32_t holder_count = reader.get_count(sizeof(NodeId));
   if (!reader.ok()) return Error::kTruncated;
-  if (holder_count > kTorusCount) return Error::kTooLarge;
+  if (holder_count > kMembersMax) return Error::kTooLarge;
   view.holders.reserve(holder_count);
   for (std::uint32_t i = 0; i < holder_count; ++i) view.holders.push_back(reader.get<NodeId>());
   view.holders_needed = reader.get<std::uint32_t>();

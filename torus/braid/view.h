@@ -39,13 +39,21 @@ struct View {
   /// Cut from which all three tori go on when `resumed` equals `number`: see Cut in messages.h.
   std::uint64_t resume_cut = 0;
   ViewNumber resumed;
+  ViewNumber resume_cut_since;  // the value of `resumed` under which that cut was taken
+  /// Whether a cut that was taken when `taken_under` was the newest resumption belongs to this run as it went on: later ones may
+  /// have begun before it.
+  bool counts(std::uint64_t cut, ViewNumber taken_under) const {
+    return taken_under == resumed || (cut == resume_cut && taken_under >= resume_cut_since && taken_under < resumed);
+  }
   std::vector<Member> members;
   std::vector<NodeId> voters;                // 1, 3 or 5; a dead voter stays until it is replaced
   std::array<NodeId, kTorusCount> hosts{};   // of A, B, C; each a member
   std::array<ViewNumber, kTorusCount> hosted_since{};  // the view in which that host took the torus over
   std::array<NodeId, kTorusCount> homes{};   // where a torus returns to when that node is a member again
-  /// Members any `holders_needed` of which hold, between them, every acknowledged seal and every region of the run. They are
-  /// the hosts, any one of whom may be missing, once each torus runs and has its copies; until then those of before.
+  /// Nodes any `holders_needed` of which hold, between them, every acknowledged seal and every region of the run. They are
+  /// the hosts, any one of whom may be missing, once each torus runs and has its copies; until then those of before, and after
+  /// a resumption perhaps others that have a part of its cut. One that was
+  /// removed meanwhile may come back with its disk.
   std::vector<NodeId> holders;
   std::uint32_t holders_needed = 0;
   Trust trust;                               // whose keys count; tickets
@@ -68,7 +76,7 @@ constexpr std::uint32_t holders_needed_of(std::size_t hosts) {
 
 /// Canonical bytes, for agreement and for the data directory.
 void encode_view(const View& view, Bytes& out);
-/// Bounds every count before it allocates; a view whose hosts or holders are no members or with 2 voters is kMalformed.
+/// Bounds every count before it allocates; a view whose hosts are no members or with 2 voters is kMalformed.
 Result<View> decode_view(ByteReader& reader);
 
 }  // namespace rse

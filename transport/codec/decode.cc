@@ -24,6 +24,7 @@ Heartbeat read(const v1::Heartbeat& from, FieldReader& fields) {
   to.ready = static_cast<std::uint8_t>(from.ready());
   fields.check(from.settled() < 1u << kTorusCount, Error::kMalformed);
   to.settled = static_cast<std::uint8_t>(from.settled());
+  to.undecided = from.undecided();
   return to;
 }
 
@@ -51,6 +52,7 @@ ShardPart read(const v1::ShardPart& from, FieldReader& fields) {
 
 ShardAck read(const v1::ShardAck& from, FieldReader& fields) {
   ShardAck to;
+  to.view = {from.view()};
   to.run = {from.run()};
   fields.get(from.torus(), to.torus);
   to.cut = from.cut();

@@ -118,6 +118,7 @@ struct MessageWriter {
     put_ids(from.progress, to->mutable_progress());
     to->set_ready(from.ready);
     to->set_settled(from.settled);
+    to->set_undecided(from.undecided);
   }
   void operator()(const PacketMessage& from) const {
     auto* to = out.mutable_packet_message();
@@ -129,6 +130,7 @@ struct MessageWriter {
   void operator()(const GatherRegions&) const { RSE_ASSERT(false, "encode_parts() writes what carries regions"); }
   void operator()(const ShardAck& from) const {
     auto* to = out.mutable_shard_ack();
+    to->set_view(from.view.raw);
     to->set_run(from.run.raw);
     to->set_torus(from.torus.raw);
     to->set_cut(from.cut);
