@@ -86,6 +86,9 @@ class Transport {
     const SharedBytes lent(message);
     return send_parts(peer, std::span(&lent, 1));
   }
+  /// A message that is worthless when it is late, such as a heartbeat: where it can, a transport sends it at once and once, past
+  /// what waits; it may be lost.
+  virtual SendResult send_at_once(NodeId peer, std::span<const SharedBytes> parts) { return send_parts(peer, parts); }
   /// Whether more megabytes for the peer would be on their way soon. Messages are queued whatever it says; who asks first
   /// keeps the queue short for what is urgent. After a "no", TransportCallbacks::on_room follows.
   virtual bool has_room(NodeId peer) const = 0;

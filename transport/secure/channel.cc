@@ -185,6 +185,7 @@ void SecureChannel::finish() {
   const NoiseKeys keys = noise_.split();
   sealer_.emplace(cipher_, keys.sending);
   opener_.emplace(cipher_, keys.receiving);
+  datagram_opener_.emplace(cipher_, keys.receiving);
   state_ = State::kOpen;
 }
 
@@ -214,6 +215,15 @@ void SecureChannel::seal(std::span<const std::span<const std::byte>> pieces, std
     out += kRecordHeaderBytes + size + kRecordTagBytes;
     left -= size;
   }
+}
+
+SecureChannel::DatagramEnds SecureChannel::take_datagram_ends() {
+  RSE_ASSERT(state_ == State::kOpen && sealer_ && datagram_opener_, "an open channel has them once");
+  DatagramEnds ends{*sealer_, *datagram_opener_};
+  sealer_.reset();
+  opener_.reset();
+  datagram_opener_.reset();
+  return ends;
 }
 
 std::size_t SecureChannel::next_record(std::span<const std::byte> in) {

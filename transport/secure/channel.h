@@ -51,6 +51,12 @@ class SecureChannel {
   }
   /// Writes records with the bytes of `pieces`, one after the other, to `out`, which has room for their sealed_size().
   void seal(std::span<const std::span<const std::byte>> pieces, std::byte* out);
+  /// kOpen, instead of all that follows and seal(): the keys for records in datagrams, which carry their numbers. Once.
+  struct DatagramEnds {
+    Sealer sealer;
+    DatagramOpener opener;
+  };
+  DatagramEnds take_datagram_ends();
   /// Size of the text of the record at the front of `in`; 0: it has not all arrived. A record that cannot be is kBroken.
   std::size_t next_record(std::span<const std::byte> in);
   /// Opens that record into `out`, which has room for its text; the number of bytes of `in` that it took, 0: kBroken.
@@ -77,6 +83,7 @@ class SecureChannel {
   Verdict verdict_;
   std::optional<Sealer> sealer_;
   std::optional<StreamOpener> opener_;
+  std::optional<DatagramOpener> datagram_opener_;
 };
 
 }  // namespace rse

@@ -44,6 +44,14 @@ std::optional<asio::ip::tcp::endpoint> numeric_endpoint(const HostPort& address)
   return asio::ip::tcp::endpoint(number, address.port);
 }
 
+std::string host_of(const asio::ip::address& address) {
+  if (address.is_v4()) return address.to_string();
+  if (address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return asio::ip::address_v6(bytes).to_string() + "/64";
+}
+
 std::string to_text(const asio::ip::tcp::endpoint& endpoint) {
   const auto& address = endpoint.address();
   const std::string port = std::to_string(endpoint.port());

@@ -21,6 +21,8 @@ struct HostPort {
 std::optional<HostPort> parse_host_port(const std::string& text);
 /// When the host is a number; a name has to be resolved.
 std::optional<asio::ip::tcp::endpoint> numeric_endpoint(const HostPort& address);
+/// What a stranger cannot choose freely: an IPv4 address, or the network half of an IPv6 address.
+std::string host_of(const asio::ip::address& address);
 std::string to_text(const asio::ip::tcp::endpoint& endpoint);
 
 std::string dial_failure_text(const std::string& address, const std::error_code& error);

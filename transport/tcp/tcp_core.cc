@@ -19,24 +19,12 @@ namespace {
 
 constexpr std::size_t kHandshakesMax = 128;        // of connections that others opened
 constexpr std::size_t kHostHandshakesMax = 32;     // likewise, of one host
-constexpr std::size_t kStrangersMax = 64;
-constexpr Duration kStrangerReportEvery = milliseconds(10'000);
 constexpr unsigned kProbeTriesMax = 12;            // waits 100, 200, 400 us, ... 205 ms between them
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
 Instant now_of_clock() {
   const auto since = std::chrono::steady_clock::now().time_since_epoch();
   return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
-
-/// What a stranger cannot choose freely: an IPv4 address, or the network half of an IPv6 address.
-std::string host_of(const tcp::endpoint& remote) {
-  auto address = remote.address();
-  if (address.is_v4()) return address.to_string();
-  if (address.to_v6().is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
-  auto bytes = address.to_v6().to_bytes();
-  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
-  return asio::ip::address_v6(bytes).to_string() + "/64";
 }
 
 std::uint64_t system_seed() {
@@ -136,7 +124,7 @@ void TcpCore::on_accepted(tcp::socket socket) {
   std::error_code error;
   const auto remote = socket.remote_endpoint(error);
   if (error) return;
-  const std::string host = host_of(remote);
+  const std::string host = host_of(remote.address());
   if (!gate_.admit(host, now_of_clock())) {  // closes it; who means it comes again
     return report_stranger(host, to_text(remote), "too many connections from " + host);
   }
@@ -222,7 +210,7 @@ std::shared_ptr<Session> TcpCore::open_session(tcp::socket socket, bool outgoing
     session->encrypt(std::make_unique<SecureChannel>(role, trust_, session->address), role);
   }
   session->start();
-  session->host = host_of(session->remote());
+  session->host = host_of(session->remote().address());
   if (!trust_) send_hello(*session, {});
   return session;
 }
@@ -421,22 +409,8 @@ void TcpCore::report_failure(const std::string& address, const std::string& why)
   if (!stopped_) callbacks_.on_failure(address, why);
 }
 
-/// Of what strangers do wrong, a host's first is reported at once and then one in kStrangerReportEvery, with a count.
 void TcpCore::report_stranger(const std::string& host, const std::string& address, const std::string& why) {
-  if (!strangers_.contains(host) && strangers_.size() >= kStrangersMax) {
-    strangers_.erase(std::min_element(strangers_.begin(), strangers_.end(), [](const auto& a, const auto& b) {
-      return a.second.reported < b.second.reported;
-    }));
-  }
-  Stranger& stranger = strangers_[host];
-  const Instant now = now_of_clock();
-  if (stranger.reported.raw != 0 && elapsed(stranger.reported, now) < kStrangerReportEvery) {
-    ++stranger.unreported;
-    return;
-  }
-  const std::uint64_t before = std::exchange(stranger.unreported, 0);
-  stranger.reported = now;
-  report_failure(address, before == 0 ? why : why + " (and " + std::to_string(before) + " more of that host's connections)");
+  if (const auto line = strangers_.line(host, why, now_of_clock())) report_failure(address, *line);
 }
 
 std::vector<LinkStats> TcpCore::stats() const {

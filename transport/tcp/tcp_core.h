@@ -14,6 +14,7 @@
 
 #include "transport/handshake.h"
 #include "transport/handshake_gate.h"
+#include "transport/strangers.h"
 #include "transport/tcp/connection.h"
 #include "transport/tcp/dialer.h"
 #include "transport/tcp/tcp_transport.h"
@@ -143,11 +144,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   std::shared_ptr<const TrustBook> trust_;  // null: not encrypted
   HandshakeGate gate_;
   std::uint64_t session_count_ = 0;
-  struct Stranger {
-    Instant reported;
-    std::uint64_t unreported = 0;
-  };
-  std::map<std::string, Stranger> strangers_;  // by host: those whose handshakes came to nothing
+  StrangerLog strangers_;
   bool started_ = false;  // set_hello() was called
   bool stopped_ = false;
   std::uint64_t grant_count_ = 0;

@@ -16,17 +16,20 @@ constexpr Instant kNever{~std::uint64_t{0}};
 
 }  // namespace
 
-DatagramLink::DatagramLink(const Options& options, Deliver deliver)
+DatagramLink::DatagramLink(const Options& options, Deliver deliver, Deliver at_once)
     : options_(options),
       deliver_(std::move(deliver)),
+      at_once_(std::move(at_once)),
       path_(options.overhead, options.datagram_bytes_max),
       congestion_(path_.packet_bytes()),
       stream_in_(options.message_bytes_max) {}
 
-bool DatagramLink::push(std::span<const std::byte> message) {
-  if (message.size() > options_.message_bytes_max) return false;
-  if (stream_out_.unacknowledged_bytes() + message.size() > kQueueBytesMax) return false;
-  stream_out_.push(message);
+bool DatagramLink::push_parts(std::span<const SharedBytes> parts) {
+  std::size_t size = 0;
+  for (const SharedBytes& part : parts) size += part.bytes.size();
+  if (size > options_.message_bytes_max) return false;
+  if (stream_out_.unacknowledged_bytes() + size > kQueueBytesMax) return false;
+  stream_out_.push(parts, size);
   return true;
 }
 
@@ -51,8 +54,11 @@ class DatagramLink::Reader : public FrameVisitor {
     eliciting = true;
     ok = ok && link_.stream_in_.take(stream.offset, stream.bytes, link_.deliver_);
   }
-  void on_message(std::span<const std::byte> message) override { link_.deliver_(message); }
+  void on_message(std::span<const std::byte> message) override {
+    (link_.at_once_ ? link_.at_once_ : link_.deliver_)(message);
+  }
   void on_ping() override { eliciting = true; }
+  void on_close() override { link_.closed_by_peer_ = true; }
 
   bool ok = true, eliciting = false;
 
@@ -187,6 +193,12 @@ void DatagramLink::write_ack(Instant now, Bytes& out, std::size_t room) {
 
 std::optional<std::uint64_t> DatagramLink::poll_packet(Instant now, Bytes& out) {
   out.clear();
+  if (closed_) return {};
+  if (closing_) {
+    closed_ = true;
+    put_close(out);
+    return finish(now, out, {.at = now});
+  }
   if (loss_at_.raw != 0 && now >= loss_at_) {
     find_lost(now);
     pop_settled();
@@ -300,7 +312,8 @@ std::optional<Instant> DatagramLink::next_deadline() const {
   } else if (eliciting_in_flight_ > 0) {
     next = std::min(next, loss_deadline());
   }
-  if (!unreliable_.empty() || probes_owed_ > 0) next = {};
+  if (closed_) return {};
+  if (!unreliable_.empty() || probes_owed_ > 0 || closing_ || (ping_owed_ && !stream_out_.has_bytes())) next = {};
   if (stream_out_.has_bytes() && congestion_.has_room(path_.packet_bytes())) next = std::min(next, congestion_.paced({}));
   if (next == kNever) return {};
   return next;

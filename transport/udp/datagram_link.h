@@ -32,12 +32,25 @@ class DatagramLink {
   };
   using Deliver = std::function<void(std::span<const std::byte> message)>;
 
-  DatagramLink(const Options& options, Deliver deliver);
+  /// `at_once`: for what comes by push_unreliable(); may be left empty.
+  DatagramLink(const Options& options, Deliver deliver, Deliver at_once = {});
 
   /// False: the queue is full, or the message is larger than the limit.
-  bool push(std::span<const std::byte> message);
+  bool push_parts(std::span<const SharedBytes> parts);
+  bool push(std::span<const std::byte> message) {
+    const SharedBytes lent(message);
+    return push_parts(std::span(&lent, 1));
+  }
   /// False: it does not fit a packet, or one from before has not left yet and is larger than the room beside it.
   bool push_unreliable(std::span<const std::byte> message);
+
+  /// Wants an acknowledgement from the other end: proof of life both ways.
+  void ping() { ping_owed_ = true; }
+  /// The last packet, after which nothing is sent; may be lost.
+  void close() { closing_ = true; }
+  /// The other end has closed.
+  bool closed_by_peer() const { return closed_by_peer_; }
+  void set_message_bytes_max(std::size_t size) { stream_in_.set_message_bytes_max(size); }
 
   /// A packet that the channel has found genuine and new. False: it is malformed or breaks the rules; end the link.
   bool on_packet(Instant now, std::uint64_t number, std::span<const std::byte> packet);
@@ -48,6 +61,7 @@ class DatagramLink {
 
   std::size_t packet_bytes() const { return path_.packet_bytes(); }
   std::size_t queued_bytes() const { return stream_out_.unacknowledged_bytes(); }
+  std::size_t unsent_bytes() const { return stream_out_.unsent_bytes(); }
   bool idle() const { return stream_out_.idle(); }
   Stats stats() const;
 
@@ -74,7 +88,7 @@ class DatagramLink {
   std::optional<std::uint64_t> finish(Instant now, const Bytes& packet, Sent sent);
 
   const Options options_;
-  Deliver deliver_;
+  Deliver deliver_, at_once_;
   PathSize path_;
   RoundTrip rtt_;
   Congestion congestion_;
@@ -92,6 +106,7 @@ class DatagramLink {
   std::uint32_t timeouts_ = 0;     // in a row
   std::uint32_t probes_owed_ = 0;  // packets to be sent whatever the window says
   bool ping_owed_ = false;
+  bool closing_ = false, closed_ = false, closed_by_peer_ = false;
 
   // Receiving.
   ReceiveStream stream_in_;

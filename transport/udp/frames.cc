@@ -53,6 +53,9 @@ bool pass(std::span<const std::byte> packet, FrameVisitor* visitor) {
       case FrameType::kPing:
         if (visitor) visitor->on_ping();
         break;
+      case FrameType::kClose:
+        if (visitor) visitor->on_close();
+        break;
       default: return false;
     }
   }
@@ -94,5 +97,7 @@ void put_message(Bytes& out, std::span<const std::byte> message) {
 }
 
 void put_ping(Bytes& out) { out.push_back(static_cast<std::byte>(FrameType::kPing)); }
+
+void put_close(Bytes& out) { out.push_back(static_cast<std::byte>(FrameType::kClose)); }
 
 }  // namespace rse

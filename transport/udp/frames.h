@@ -25,6 +25,7 @@ enum class FrameType : std::uint8_t {
   kStream = 2,   // bytes of the stream of messages
   kMessage = 3,  // a whole message that may be lost
   kPing = 4,     // wants an acknowledgement, nothing else
+  kClose = 5,    // the sender has ended the link
 };
 
 struct AckFrame {
@@ -45,6 +46,7 @@ class FrameVisitor {
   virtual void on_stream(const StreamFrame& stream) = 0;
   virtual void on_message(std::span<const std::byte> message) = 0;
   virtual void on_ping() = 0;
+  virtual void on_close() = 0;
 };
 /// Checks the whole packet, then visits its frames in order. False: malformed, nothing was visited.
 bool read_frames(std::span<const std::byte> packet, FrameVisitor& visitor);
@@ -57,5 +59,6 @@ void put_ack(Bytes& out, const AckFrame& ack);
 void put_stream_header(Bytes& out, std::uint64_t offset, std::size_t size);
 void put_message(Bytes& out, std::span<const std::byte> message);
 void put_ping(Bytes& out);
+void put_close(Bytes& out);
 
 }  // namespace rse

@@ -7,10 +7,12 @@ namespace rse {
 
 // --- Sending. ---
 
-void SendStream::push(std::span<const std::byte> message) {
+void SendStream::push(std::span<const SharedBytes> parts, std::size_t size) {
   Chunk chunk{end_, {}};
-  chunk.bytes.reserve(sizeof(std::uint32_t) + message.size());
-  ByteWriter(chunk.bytes).put_sized(message);
+  chunk.bytes.reserve(sizeof(std::uint32_t) + size);
+  ByteWriter writer(chunk.bytes);
+  writer.put(static_cast<std::uint32_t>(size));
+  for (const SharedBytes& part : parts) writer.put_bytes(part.bytes);
   end_ += chunk.bytes.size();
   chunks_.push_back(std::move(chunk));
 }

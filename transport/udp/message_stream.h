@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "torus/base/shared_bytes.h"
 #include "transport/udp/interval_set.h"
 
 namespace rse {
@@ -18,8 +19,9 @@ inline constexpr std::size_t kReceiveWindowBytes = 2u << 20;
 
 class SendStream {
  public:
-  void push(std::span<const std::byte> message);
+  void push(std::span<const SharedBytes> parts, std::size_t size);
   std::size_t unacknowledged_bytes() const { return end_ - begin_; }
+  std::size_t unsent_bytes() const { return end_ - next_; }
   bool idle() const { return begin_ == end_; }
   /// Something may be sent that has not been sent, or was lost.
   bool has_bytes() const { return !lost_.empty() || next_ < std::min(end_, limit_); }
@@ -50,6 +52,8 @@ class ReceiveStream {
   /// Calls `deliver` for each message that is whole now. False: the peer breaks the rules; the link has to end.
   bool take(std::uint64_t offset, std::span<const std::byte> bytes,
             const std::function<void(std::span<const std::byte>)>& deliver);
+  /// Of messages from the next one on.
+  void set_message_bytes_max(std::size_t size) { message_bytes_max_ = size; }
   std::uint64_t limit() const { return begin_ + kReceiveWindowBytes; }
 
  private:

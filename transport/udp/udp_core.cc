@@ -1,0 +1,546 @@
+// The transport's life outside handshakes: sockets, dialling, records, time, and what a silent link means.
+#include "transport/udp/udp_core.h"
+
+#include <asio/error.hpp>
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <random>
+
+#include "torus/base/assert.h"
+#include "torus/braid/messages.h"
+#include "transport/tcp/address.h"
+
+namespace rse {
+
+using asio::ip::udp;
+
+namespace {
+
+constexpr Duration kKeepAlive = milliseconds(250);    // without a packet of ours: a ping
+constexpr Duration kSilenceMax = milliseconds(1500);  // without a packet of theirs, although pings were sent: the link is over
+constexpr Duration kTimerStep = {20'000};             // pacing in steps smaller than this would only cost wake-ups
+constexpr std::size_t kPacketsAtOnce = 256;
+constexpr std::chrono::milliseconds kBackOffStart{5};
+constexpr std::chrono::milliseconds kBackOffMax{1000};
+constexpr Instant kNever{~std::uint64_t{0}};
+const std::string kPrefix = "udp:";
+
+std::uint64_t system_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+std::optional<HostPort> parse_udp(const std::string& address) {
+  if (!address.starts_with(kPrefix)) return {};
+  return parse_host_port(address.substr(kPrefix.size()));
+}
+
+std::optional<udp::endpoint> numeric_udp(const HostPort& parsed) {
+  const auto numeric = numeric_endpoint(parsed);
+  if (!numeric) return {};
+  return udp::endpoint(numeric->address(), numeric->port());
+}
+
+}  // namespace
+
+Instant udp_now() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
+}
+
+UdpCore::UdpCore(asio::io_context& loop, const UdpOptions& options, TransportCallbacks callbacks)
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      handshake_limit_{static_cast<std::uint64_t>(std::chrono::nanoseconds(options.handshake_limit).count())},
+      random_(system_seed()),
+      trust_(options.trust),
+      opened_(kPacketBytesMax + kRecordTagBytes),
+      timer_(loop) {}
+
+// --- Sockets. ---
+
+std::shared_ptr<UdpSocket> UdpCore::make_socket() {
+  UdpSocket::Hooks hooks;  // a socket is closed before the core goes
+  hooks.arrived = [this](UdpSocket& socket, const Endpoint& from, std::span<const std::byte> datagram) {
+    const auto keep = shared_from_this();
+    on_datagram(socket, from, datagram);
+  };
+  hooks.refused = [this](const Endpoint&, std::span<const std::byte> datagram) {
+    const auto keep = shared_from_this();
+    on_refused(datagram);
+  };
+  hooks.batch_ended = [this] {
+    const auto keep = shared_from_this();
+    on_batch_end();
+  };
+  return std::make_shared<UdpSocket>(loop_, std::move(hooks));
+}
+
+std::string UdpCore::listen(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    if (std::string failure = listen_on(address, addresses.size() > 1); !failure.empty()) return failure;
+  }
+  return {};
+}
+
+std::string UdpCore::listen_on(const std::string& address, bool only_v6) {
+  const auto parsed = parse_udp(address);
+  if (!parsed) return resolve_failure_text("cannot listen on", address, {});
+  Endpoint endpoint(udp::v4(), parsed->port);
+  if (const auto numeric = numeric_udp(*parsed)) {
+    endpoint = *numeric;
+  } else if (!parsed->host.empty()) {
+    std::error_code error;
+    const auto found = udp::resolver(loop_).resolve(parsed->host, std::to_string(parsed->port), error);
+    if (error || found.empty()) return resolve_failure_text("cannot listen on", address.substr(kPrefix.size()), error);
+    endpoint = found.begin()->endpoint();
+  }
+  auto socket = make_socket();
+  if (const std::error_code error = socket->open(endpoint, only_v6)) return listen_failure_text(address, error);
+  sockets_.push_back({std::move(socket), true});
+  return {};
+}
+
+/// The one that packets to `to` leave by: where we listen, so that both ends of a link dial from where they are dialled.
+std::shared_ptr<UdpSocket> UdpCore::socket_for(const Endpoint& to) {
+  for (const Listener& listener : sockets_) {
+    const auto own = listener.socket->own().address();
+    if (own.is_v4() != to.address().is_v4()) continue;
+    if (!own.is_unspecified() && own.is_loopback() != to.address().is_loopback()) continue;
+    return listener.socket;
+  }
+  auto socket = make_socket();
+  if (socket->open(Endpoint(to.address().is_v4() ? udp::v4() : udp::v6(), 0), true)) return nullptr;
+  socket->start();
+  sockets_.push_back({socket, false});
+  return socket;
+}
+
+std::vector<std::uint16_t> UdpCore::bound_ports() const {
+  std::vector<std::uint16_t> ports;
+  for (const Listener& listener : sockets_) {
+    if (listener.asked_for) ports.push_back(listener.socket->own().port());
+  }
+  return ports;
+}
+
+// --- Datagrams that come. ---
+
+void UdpCore::on_datagram(UdpSocket& socket, const Endpoint& from, std::span<const std::byte> datagram) {
+  if (stopped_ || datagram.empty()) return;
+  in_batch_ = true;
+  if (static_cast<OuterType>(datagram[0]) == OuterType::kRecord) return on_record(from, datagram);
+  const auto handshake = read_handshake(datagram);
+  if (!handshake) return;  // anybody may send anything to a port
+  if (handshake->type == OuterType::kInit) return on_init(socket, from, *handshake);
+  const auto found = sessions_.find(handshake->to);
+  if (found == sessions_.end() || found->second->remote != from) return;
+  const SessionPtr session = found->second;
+  if (handshake->type == OuterType::kRetry && session->phase == UdpPhase::kInit) {
+    session->cookie = handshake->cookie;
+    send_init(*session);
+  } else if (handshake->type == OuterType::kAccept) {
+    on_accept(session, *handshake);
+  } else if (handshake->type == OuterType::kFinish) {
+    on_finish(session, *handshake);
+  }
+}
+
+void UdpCore::on_record(const Endpoint& from, std::span<const std::byte> datagram) {
+  const auto header = read_record_header(datagram);
+  if (!header) return;
+  const auto found = sessions_.find(header->to);
+  if (found == sessions_.end()) return;
+  const SessionPtr session = found->second;
+  if (!session->link || session->remote != from) return;
+  auto record = datagram.subspan(kOuterHeaderBytes);
+  if (session->opener) {
+    if (record.size() < kRecordTagBytes || record.size() > opened_.size()) return;
+    if (!session->opener->open(header->number, record, opened_.data())) return;  // forged, or doubled
+    record = std::span<const std::byte>(opened_).first(record.size() - kRecordTagBytes);
+  }
+  const Instant now = udp_now();
+  session->heard = now;
+  session->again.clear();
+  session->bytes_received += datagram.size();
+  const bool right = session->link->on_packet(now, header->number, record);
+  if (session->closed || stopped_) return;
+  if (!right || session->link->closed_by_peer()) {
+    if (session->phase != UdpPhase::kUp) return refuse(session, right ? "" : "cannot talk to " + session->address + ": it broke the rules of the protocol; is it an rse-node?");
+    const std::string address = session->address;
+    link_lost(session, false);
+    if (!right) report_failure(address, "closed the link with " + address + ": it broke the rules of the protocol; it is of another version or broken: look at its log");
+    return;
+  }
+  mark(*session);
+  if (session->crowded && session->link->unsent_bytes() < kQueueShortBytes) {
+    session->crowded = false;
+    if (session->phase == UdpPhase::kUp && callbacks_.on_room) callbacks_.on_room(session->peer.self.node);
+  }
+}
+
+/// `datagram` is what the refusal quotes: only who has seen it can have made the refusal.
+void UdpCore::on_refused(std::span<const std::byte> datagram) {
+  if (stopped_ || datagram.size() < kOuterHeaderBytes) return;
+  in_batch_ = true;
+  const auto header = read_record_header(datagram);
+  SessionPtr session;
+  for (const auto& [id, candidate] : sessions_) {
+    const bool of_record = header && candidate->link && candidate->peer_id == header->to &&
+                           header->number < candidate->link->stats().packets_sent;
+    const bool of_init = !header && candidate->phase == UdpPhase::kInit &&
+                         std::equal(datagram.begin(), datagram.begin() + kOuterHeaderBytes, candidate->again.begin(),
+                                    candidate->again.begin() + std::min(kOuterHeaderBytes, candidate->again.size()));
+    if (of_record || of_init) session = candidate;
+  }
+  if (!session) return;
+  if (session->phase == UdpPhase::kUp) return link_lost(session, true);
+  const NodeId node = session->dial ? session->dial->node : NodeId{};
+  refuse(session, dial_failure_text(session->address, asio::error::connection_refused));
+  const auto known = peers_.find(node);
+  if (stopped_ || known == peers_.end()) return;
+  Peer& peer = known->second;
+  if (peer.link || peer.down_unreported || peer.link_number == 0 || std::exchange(peer.death_reported, true)) return;
+  callbacks_.on_down(node, true);
+}
+
+void UdpCore::on_batch_end() {
+  in_batch_ = false;
+  if (!stopped_) flush();
+}
+
+// --- Dialling. ---
+
+void UdpCore::set_hello(const Hello& hello) {
+  if (stopped_) return;
+  hello_ = hello;
+  if (std::exchange(started_, true)) return;
+  for (const Listener& listener : sockets_) listener.socket->start();
+  for (const auto& [address, dial] : dials_) attempt(dial);
+}
+
+void UdpCore::dial(const std::string& address) {
+  if (stopped_ || own_addresses_.contains(address) || dials_.contains(address)) return;
+  auto dial = std::make_shared<UdpDial>(loop_);
+  dial->address = address;
+  dial->wait = kBackOffStart;
+  dials_.emplace(address, dial);
+  if (!started_) return;
+  asio::post(loop_, [self = shared_from_this(), dial] { self->attempt(dial); });  // no callback from inside this call
+}
+
+void UdpCore::undial(const std::string& address) {
+  own_addresses_.erase(address);
+  const auto found = dials_.find(address);
+  if (found == dials_.end()) return;
+  found->second->stopped = true;
+  found->second->timer.cancel();
+  found->second->resolver.cancel();
+  dials_.erase(found);
+}
+
+void UdpCore::attempt(const std::shared_ptr<UdpDial>& dial) {
+  if (stopped_ || dial->stopped || dial->under_way) return;
+  if (dial->node.raw != 0 && linked(dial->node)) return;  // wake_dials() when that link is down
+  dial->under_way = true;
+  const std::uint64_t number = ++dial->attempt;
+  const auto fail = [this](const std::shared_ptr<UdpDial>& of, const std::string& why) {
+    retry(of);
+    report_failure(of->address, why);
+  };
+  const auto parsed = parse_udp(dial->address);
+  if (!parsed) return fail(dial, resolve_failure_text("cannot reach", dial->address, {}));
+  if (const auto endpoint = numeric_udp(*parsed)) return try_endpoint(dial, *endpoint);
+  dial->resolver.async_resolve(
+      parsed->host, std::to_string(parsed->port),
+      [self = shared_from_this(), dial, number, fail](const std::error_code& error, const udp::resolver::results_type& found) {
+        if (self->stopped_ || dial->stopped || number != dial->attempt) return;
+        const std::string bare = dial->address.substr(kPrefix.size());
+        if (error || found.empty()) return fail(dial, resolve_failure_text("cannot reach", bare, error));
+        // A name with several addresses: another one each time.
+        auto entry = found.begin();
+        std::advance(entry, number % found.size());
+        self->try_endpoint(dial, entry->endpoint());
+      });
+}
+
+void UdpCore::try_endpoint(const std::shared_ptr<UdpDial>& dial, const Endpoint& endpoint) {
+  const auto socket = socket_for(endpoint);
+  if (!socket) {
+    retry(dial);
+    return report_failure(dial->address, "cannot reach " + dial->address + ": this machine gives no socket for it; check its network");
+  }
+  const SessionPtr session = new_session(UdpPhase::kInit, socket, socket->fit(endpoint), dial->address);
+  session->outgoing = true;
+  session->dial = dial;
+  if (trust_) {
+    session->channel = std::make_unique<SecureChannel>(NoiseRole::kInitiator, trust_, session->address);
+    session->channel->start(session->first_message);
+  }
+  send_init(*session);
+  socket->flush();
+  arm(deadline_of(*session));
+}
+
+void UdpCore::retry(const std::shared_ptr<UdpDial>& dial) {
+  if (stopped_ || dial->stopped) return;
+  dial->under_way = false;
+  const auto half = static_cast<std::uint64_t>(dial->wait.count() / 2);
+  const std::chrono::nanoseconds wait(half + random_.below(static_cast<std::uint32_t>(half)));
+  dial->wait = std::min<std::chrono::nanoseconds>(dial->wait * 2, kBackOffMax);
+  dial->timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(wait));
+  dial->timer.async_wait([self = shared_from_this(), dial](const std::error_code& cancelled) {
+    if (!cancelled) self->attempt(dial);
+  });
+}
+
+void UdpCore::wake_dials(NodeId node) {
+  for (const auto& [address, dial] : dials_) {
+    if (dial->node != node || dial->under_way) continue;
+    dial->wait = kBackOffStart;
+    retry(dial);
+  }
+}
+
+// --- Links. ---
+
+bool UdpCore::linked(NodeId node) const {
+  const auto found = peers_.find(node);
+  return found != peers_.end() && found->second.link != nullptr;
+}
+
+SendResult UdpCore::send(NodeId node, std::span<const SharedBytes> parts) {
+  std::size_t size = 0;
+  for (const SharedBytes& part : parts) size += part.bytes.size();
+  if (size > kMessageBytesMax) return SendResult::kTooLarge;
+  const auto found = peers_.find(node);
+  if (stopped_ || found == peers_.end() || !found->second.link) return SendResult::kNoLink;
+  if (size == 0) return SendResult::kQueued;  // an empty message is the handshake's
+  Session& session = *found->second.link;
+  if (!session.link->push_parts(parts)) {
+    ++found->second.stats.messages_dropped;
+    return SendResult::kQueueFull;
+  }
+  ++found->second.stats.messages_sent;
+  session.crowded |= session.link->unsent_bytes() >= kQueueShortBytes;
+  mark(session);
+  return SendResult::kQueued;
+}
+
+SendResult UdpCore::send_at_once(NodeId node, std::span<const SharedBytes> parts) {
+  const auto found = peers_.find(node);
+  if (stopped_ || found == peers_.end() || !found->second.link) return SendResult::kNoLink;
+  Session& session = *found->second.link;
+  const Bytes whole = join(parts);
+  if (whole.empty() || !session.link->push_unreliable(whole)) return send(node, parts);
+  ++found->second.stats.messages_sent;
+  mark(session);
+  return SendResult::kQueued;
+}
+
+bool UdpCore::has_room(NodeId node) const {
+  const auto found = peers_.find(node);
+  return found == peers_.end() || !found->second.link || found->second.link->link->unsent_bytes() < kQueueShortBytes;
+}
+
+void UdpCore::disconnect(NodeId node) {
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !found->second.link) return;
+  forget(found->second.link, true);
+  found->second.down_unreported = true;
+  asio::post(loop_, [self = shared_from_this(), node] {
+    const auto again = self->peers_.find(node);
+    if (self->stopped_ || again == self->peers_.end() || !std::exchange(again->second.down_unreported, false)) return;
+    self->wake_dials(node);
+    self->callbacks_.on_down(node, false);
+  });
+}
+
+void UdpCore::set_trust(std::shared_ptr<const TrustBook> book) {
+  if (stopped_ || !trust_) return;
+  trust_ = std::move(book);
+  std::vector<NodeId> strange;
+  for (const auto& [node, peer] : peers_) {
+    if (peer.link && !still_trusted(*trust_, peer.link->channel->peer())) strange.push_back(node);
+  }
+  for (const NodeId node : strange) disconnect(node);
+}
+
+void UdpCore::forget(const SessionPtr& session, bool tell_peer) {
+  const SessionPtr keep = session;
+  if (std::exchange(keep->closed, true)) return;
+  if (tell_peer && keep->link) {
+    keep->link->close();
+    flush(*keep);
+    keep->socket->flush();
+  }
+  sessions_.erase(keep->id);
+  if (keep->phase != UdpPhase::kUp) return;
+  Peer& peer = peers_[keep->peer.self.node];
+  peer.stats.bytes_sent += keep->bytes_sent;
+  peer.stats.bytes_received += keep->bytes_received;
+  if (peer.link == keep) peer.link = nullptr;
+}
+
+void UdpCore::link_lost(const SessionPtr& session, bool proof_of_death) {
+  const NodeId node = session->peer.self.node;
+  forget(session, false);
+  if (stopped_) return;
+  peers_[node].death_reported = proof_of_death;
+  wake_dials(node);
+  callbacks_.on_down(node, proof_of_death);
+}
+
+void UdpCore::report_failure(const std::string& address, const std::string& why) {
+  if (!stopped_) callbacks_.on_failure(address, why);
+}
+
+void UdpCore::report_stranger(const Session& session, const std::string& why) {
+  if (const auto line = strangers_.line(session.host, why, udp_now())) report_failure(session.address, *line);
+}
+
+// --- Datagrams that go, and time. ---
+
+/// It may have something to send: at the end of this turn of the loop, together with what comes up until then.
+void UdpCore::mark(Session& session) {
+  if (!std::exchange(session.dirty, true)) dirty_.push_back(sessions_.at(session.id));
+  if (in_batch_ || std::exchange(flush_posted_, true)) return;
+  asio::post(loop_, [self = shared_from_this()] {
+    self->flush_posted_ = false;
+    if (!self->stopped_) self->flush();
+  });
+}
+
+void UdpCore::flush() {
+  Instant next = kNever;
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    Session& session = *dirty_[i];
+    session.dirty = false;
+    if (session.closed) continue;
+    flush(session);
+    next = std::min(next, deadline_of(session));
+  }
+  dirty_.clear();
+  for (const Listener& listener : sockets_) listener.socket->flush();
+  arm(next);
+}
+
+void UdpCore::flush(Session& session) {
+  if (!session.link) return;
+  const Instant now = udp_now();
+  const std::size_t tag = session.sealer ? kRecordTagBytes : 0;
+  for (std::size_t count = 0; count < kPacketsAtOnce; ++count) {
+    const auto number = session.link->poll_packet(now, packet_);
+    if (!number) return;
+    const std::size_t size = kOuterHeaderBytes + packet_.size() + tag;
+    std::byte* const room = session.socket->queue(session.remote, size);
+    write_record_header(room, {session.peer_id, *number});
+    if (session.sealer) {
+      const std::uint64_t sealed_as = session.sealer->seal(packet_, room + kOuterHeaderBytes);
+      RSE_ASSERT(sealed_as == *number, "a packet's number is its record's");
+    } else {
+      std::copy(packet_.begin(), packet_.end(), room + kOuterHeaderBytes);
+    }
+    session.sent = now;
+    session.bytes_sent += size;
+  }
+}
+
+Instant UdpCore::deadline_of(const Session& session) const {
+  Instant next = kNever;
+  if (session.limit.raw != 0) next = session.limit;
+  if (!session.again.empty() && session.again_at.raw != 0) next = std::min(next, session.again_at);
+  if (!session.link) return next;
+  if (const auto deadline = session.link->next_deadline()) next = std::min(next, *deadline);
+  return std::min({next, session.sent + kKeepAlive, session.heard + kSilenceMax});
+}
+
+void UdpCore::arm(Instant deadline) {
+  if (stopped_ || deadline == kNever || (armed_ && *armed_ <= deadline)) return;  // an early call does nothing
+  armed_ = std::max(deadline, udp_now() + kTimerStep);
+  timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(static_cast<std::int64_t>(armed_->raw))));
+  timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
+    if (cancelled || self->stopped_) return;
+    self->armed_.reset();
+    self->on_timer();
+  });
+}
+
+void UdpCore::on_timer() {
+  const Instant now = udp_now();
+  std::vector<SessionPtr> all;
+  for (const auto& [id, session] : sessions_) all.push_back(session);
+  in_batch_ = true;
+  for (const SessionPtr& session : all) {
+    if (!session->closed && !stopped_) look_after(session, now);
+  }
+  in_batch_ = false;
+  if (stopped_) return;
+  flush();
+  Instant next = kNever;
+  for (const auto& [id, session] : sessions_) next = std::min(next, deadline_of(*session));
+  arm(next);
+}
+
+void UdpCore::look_after(const SessionPtr& session, Instant now) {
+  if (session->limit.raw != 0 && now >= session->limit) {
+    if (session->phase == UdpPhase::kRefused) return forget(session, false);
+    const std::string limit = std::to_string(handshake_limit_.raw / 1'000'000) + " ms";
+    if (session->phase == UdpPhase::kUp) return link_lost(session, false);  // the peer has not taken the grant
+    if (session->phase == UdpPhase::kInit) return refuse(session, dial_failure_text(session->address, asio::error::timed_out));
+    return refuse(session, "cannot talk to " + session->address + ": it did not finish the handshake within " + limit + "; is it an rse-node?");
+  }
+  if (!session->again.empty() && session->again_at.raw != 0 && now >= session->again_at) send_again(*session, now);
+  if (!session->link) return;
+  if (now >= session->heard + kSilenceMax) {
+    if (session->phase == UdpPhase::kUp) return link_lost(session, false);
+    return refuse(session, dial_failure_text(session->address, asio::error::timed_out));
+  }
+  if (now >= session->sent + kKeepAlive) {
+    session->link->ping();
+    mark(*session);
+  }
+  const auto deadline = session->link->next_deadline();
+  if (deadline && *deadline <= now + kTimerStep) mark(*session);
+}
+
+std::vector<LinkStats> UdpCore::stats() const {
+  std::vector<LinkStats> all;
+  for (const auto& [node, peer] : peers_) {
+    LinkStats& stats = all.emplace_back(peer.stats);
+    stats.peer = node;
+    stats.transport = trust_ ? "udp" : "udp, not encrypted";
+    stats.connected = peer.link != nullptr;
+    if (!peer.link) continue;
+    stats.bytes_sent += peer.link->bytes_sent;
+    stats.bytes_received += peer.link->bytes_received;
+    stats.queued_bytes = peer.link->link->queued_bytes();
+  }
+  return all;
+}
+
+void UdpCore::stop() {
+  if (std::exchange(stopped_, true)) return;
+  const auto sessions = std::exchange(sessions_, {});
+  for (const auto& [id, session] : sessions) {
+    session->closed = true;
+    if (!session->link || session->phase == UdpPhase::kRefused) continue;
+    session->link->close();
+    flush(*session);
+  }
+  for (auto& [node, peer] : peers_) peer.link = nullptr;
+  for (const Listener& listener : sockets_) {
+    listener.socket->flush();
+    listener.socket->close();
+  }
+  for (const auto& [address, dial] : dials_) {
+    dial->stopped = true;
+    dial->timer.cancel();
+    dial->resolver.cancel();
+  }
+  dials_.clear();
+  timer_.cancel();
+}
+
+}  // namespace rse

@@ -1,0 +1,63 @@
+// A UDP socket that reads and writes many datagrams by one call where the kernel can (segmentation offload), and that hears
+// which of its datagrams were refused. Threads: the event loop's. Memory: a buffer of 64 KiB for what comes, and what waits for
+// flush(). Errors: a datagram that cannot be sent is lost, as on the network.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/ip/udp.hpp>
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "torus/base/bytes.h"
+
+namespace rse {
+
+class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
+ public:
+  using Endpoint = asio::ip::udp::endpoint;
+  struct Hooks {
+    std::function<void(UdpSocket&, const Endpoint& from, std::span<const std::byte> datagram)> arrived;
+    /// Nothing listens at `to`; `datagram` is the beginning of what was sent there.
+    std::function<void(const Endpoint& to, std::span<const std::byte> datagram)> refused;
+    std::function<void()> batch_ended;  // after any of the two
+  };
+  UdpSocket(asio::io_context& loop, Hooks hooks);
+  ~UdpSocket() { close(); }
+  /// Empty error: bound.
+  std::error_code open(const Endpoint& own, bool only_v6);
+  void start();
+  void close();
+
+  /// Room for a datagram of `size` bytes to `to`, to be filled before the next call.
+  std::byte* queue(const Endpoint& to, std::size_t size);
+  void send(const Endpoint& to, std::span<const std::byte> datagram);
+  void flush();
+  Endpoint own() const;
+  /// As the socket needs it: on one that takes IPv6 and IPv4, an IPv4 address is mapped.
+  Endpoint fit(const Endpoint& to) const;
+
+ private:
+  void wait();
+  bool read_batch();
+  void read_errors();
+  void send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end);
+
+  struct Queued {
+    Endpoint to;
+    std::size_t size;
+  };
+  asio::ip::udp::socket socket_;
+  Hooks hooks_;
+  Bytes received_;
+  Bytes outgoing_;              // the bytes of queued_, one after the other
+  std::size_t outgoing_size_ = 0;
+  std::vector<Queued> queued_;
+  bool segments_ = true;        // the kernel has not refused them yet
+  bool closed_ = false;
+};
+
+}  // namespace rse
