@@ -37,8 +37,8 @@ void add_flags(CLI::App& app, rse::StoryOptions& options) {
   app.add_option("--scenario", options.scenario, "a scenario file instead of this machine's packages");
   app.add_option("--names", options.names, "names.tsv for --scenario");
   app.add_option("--data-dir", options.data_directory, "keep the nodes' data here");
-  app.add_option("--transport", options.transport, "how the nodes talk: tcp, or ivshmem for shared memory (tcp)")
-      ->check(CLI::IsMember({"tcp", "ivshmem"}));
+  app.add_option("--transport", options.transport, "how the nodes talk: tcp, udp, ivshmem for shared memory, or mixed: each pair in another way (tcp)")
+      ->check(CLI::IsMember({"tcp", "udp", "ivshmem", "mixed"}));
   app.add_option("--injections", options.injections_per_second, "per second, while a script runs (20; 0: none)");
   app.add_option("--limit", options.limit_seconds, "seconds after which a script gives up (300)");
   app.add_flag("--script", options.script, "no display and no commands, also without --kill, --verify or --epochs");

@@ -30,7 +30,7 @@ struct StoryOptions {
   std::string scenario;               // file; empty: packages of this machine
   std::string names;
   std::string data_directory;         // kept; empty: temporary
-  std::string transport = "tcp";      // or "ivshmem"
+  std::string transport = "tcp";      // or "udp", "ivshmem", "mixed"
   double injections_per_second = 20;  // in scripts
   int limit_seconds = 300;            // of a script
 };

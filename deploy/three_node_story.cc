@@ -16,7 +16,7 @@ namespace {
 constexpr std::chrono::seconds kLoadLimit{60};
 
 LocalCluster::Options cluster_options(const StoryOptions& options) {
-  return {.directory = options.data_directory, .shared_memory = options.transport == "ivshmem"};
+  return {.directory = options.data_directory, .transport = options.transport};
 }
 
 }  // namespace

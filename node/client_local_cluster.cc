@@ -134,12 +134,7 @@ std::string LocalCluster::start() {
     node.name = name;
     node.directory = directory_ + "/" + name;
     node.control = directory_ + "/" + name + ".sock";
-    if (options_.shared_memory)
-      node.address = "ivshmem:" + memory_path();
-    else if (nodes_.size() < options_.addresses.size())
-      node.address = options_.addresses[nodes_.size()];
-    else
-      node.address = fmt::format("127.0.0.1:{}", free_port());
+    choose_addresses(node, nodes_.size());
     fresh = fresh && !fs::exists(node.directory, error);
     nodes_.push_back(std::move(node));
   }
@@ -164,9 +159,30 @@ std::string LocalCluster::memory_path() const {
   return fmt::format("/dev/shm/rse-{:016x}", std::hash<std::string>{}(directory_));
 }
 
+void LocalCluster::choose_addresses(Node& node, std::size_t index) const {
+  const std::string memory = "ivshmem:" + memory_path();
+  const std::string tcp = fmt::format("127.0.0.1:{}", free_port());
+  const std::string udp = "udp:" + tcp;
+  if (options_.transport == "mixed") {
+    // The memory is not advertised, or the third node would dial it too.
+    if (index == 0) node.listen = {tcp, memory};
+    if (index == 1) node.listen = {udp, memory};
+    if (index >= 2) node.listen = {tcp};
+    node.advertise = {node.listen.front()};
+  } else if (options_.transport == "ivshmem") {
+    node.listen = {memory};
+  } else if (index < options_.addresses.size()) {
+    node.listen = {options_.addresses[index]};
+  } else {
+    node.listen = {options_.transport == "udp" ? udp : tcp};
+  }
+  node.address = node.listen.front();
+}
+
 std::string LocalCluster::launch(Node& node, const std::vector<std::string>& flags) {
-  std::vector<std::string> words{options_.binary, "--name", node.name, "--listen", node.address,
-                                 "--data-dir", node.directory, "--control", node.control};
+  std::vector<std::string> words{options_.binary, "--name", node.name, "--data-dir", node.directory, "--control", node.control};
+  for (const std::string& address : node.listen) words.insert(words.end(), {"--listen", address});
+  for (const std::string& address : node.advertise) words.insert(words.end(), {"--advertise", address});
   words.insert(words.end(), flags.begin(), flags.end());
   words.insert(words.end(), options_.flags.begin(), options_.flags.end());
   std::vector<char*> arguments;

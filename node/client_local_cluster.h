@@ -24,7 +24,8 @@ class LocalCluster {
     std::string directory{};                // empty: a temporary one, removed at the end
     std::vector<std::string> names{"a", "b", "c"};
     std::vector<std::string> flags{};       // more of them, for every node
-    bool shared_memory = false;             // links by ivshmem: instead of TCP
+    /// "tcp", "ivshmem", "udp", or "mixed": a and b meet in shared memory, b and c over UDP, c and a over TCP.
+    std::string transport = "tcp";
     std::vector<std::string> addresses{};   // HOST:PORT of each node; empty: free ports of 127.0.0.1
     std::function<bool(std::size_t)> enter{};  // in the child, before rse-node starts: puts it on a host of its own
     std::chrono::seconds start_limit{30};
@@ -70,10 +71,12 @@ class LocalCluster {
     std::string name;
     std::string directory;
     std::string control;
-    std::string address;
+    std::vector<std::string> listen, advertise;
+    std::string address;  // the first of them
     pid_t process = -1;
     std::unique_ptr<ControlClient> client;
   };
+  void choose_addresses(Node& node, std::size_t index) const;
   std::string launch(Node& node, const std::vector<std::string>& flags);
   std::string wait_until_answers(Node& node);
   std::string last_words(const Node& node) const;

@@ -83,7 +83,8 @@ std::string check(const NodeFlags& flags) {
   for (const auto* addresses : {&flags.listen, &flags.peers}) {
     for (const std::string& address : *addresses) {
       if (is_ivshmem_address(address) && !parse_ivshmem_address(address, wrong)) return wrong;
-      if (scheme_of(address).empty() && !parse_host_port(address))
+      const bool udp = address.starts_with("udp:");
+      if ((udp || scheme_of(address).empty()) && !parse_host_port(udp ? address.substr(4) : address))
         return fmt::format("{} is no HOST:PORT; write for example 10.0.0.7:7400 or [::1]:7400", address);
     }
   }
@@ -95,6 +96,7 @@ std::string check(const NodeFlags& flags) {
 }  // namespace
 
 std::string with_default_port(const std::string& given) {
+  if (given.starts_with("udp:")) return "udp:" + with_default_port(given.substr(4));
   if (!scheme_of(given).empty()) return given;
   const std::string address = given.starts_with("tcp:") ? given.substr(4) : given;
   const bool bracketed = !address.empty() && address.front() == '[';
@@ -107,6 +109,11 @@ std::string with_default_port(const std::string& given) {
 std::vector<std::string> reachable_addresses(const std::string& listen) {
   std::string ignored;
   if (const auto shared = parse_ivshmem_address(listen, ignored)) return {advertised_text(*shared)};
+  if (listen.starts_with("udp:")) {
+    std::vector<std::string> found = reachable_addresses(listen.substr(4));
+    for (std::string& address : found) address.insert(0, "udp:");
+    return found;
+  }
   const std::size_t colon = listen.rfind(':');
   const std::string host = listen.substr(0, colon);
   const std::string port = listen.substr(colon + 1);

@@ -24,6 +24,7 @@
 #include "transport/ivshmem/ivshmem_transport.h"
 #include "transport/mux/mux_transport.h"
 #include "transport/tcp/tcp_transport.h"
+#include "transport/udp/udp_transport.h"
 
 namespace rse {
 namespace {
@@ -45,6 +46,7 @@ int fail(const std::string& why, int code = 1) {
 
 /// Empty, or why `peer` cannot be dialled. Asks the resolver, so only before the loop runs.
 std::string resolve(const std::string& peer) {
+  if (peer.starts_with("udp:")) return resolve(peer.substr(4));
   if (!scheme_of(peer).empty()) return {};
   const std::size_t colon = peer.rfind(':');
   std::string host = peer.substr(0, colon);
@@ -169,14 +171,21 @@ class Daemon {
     // The fastest first: it is used where a peer is linked in several ways.
     auto transport = std::make_unique<MuxTransport>(std::move(callbacks));
     TcpOptions tcp;
+    UdpOptions udp;
     IvshmemOptions shared;
     for (const std::string& address : flags_.listen) {
       if (is_ivshmem_address(address)) shared.listen = address;
+      else if (scheme_of(address) == kUdpScheme) udp.listen.push_back(address);
       else tcp.listen.push_back(address);
     }
     std::string failure = transport->add("ivshmem", [&](TransportCallbacks own, std::string& error) {
       return make_ivshmem_transport(loop_, shared, std::move(own), error);
     });
+    if (failure.empty()) {
+      failure = transport->add(kUdpScheme, [&](TransportCallbacks own, std::string& error) -> std::unique_ptr<Transport> {
+        return make_udp_transport(loop_, udp, std::move(own), error);
+      });
+    }
     if (failure.empty()) {
       failure = transport->add("", [&](TransportCallbacks own, std::string& error) -> std::unique_ptr<Transport> {
         return make_tcp_transport(loop_, tcp, std::move(own), error);

@@ -14,7 +14,7 @@ bool linked_by(const v1::StatusReply& status, const std::string& transport) {
 }
 
 TEST_CASE("over shared memory alone, each node in turn is killed and restarted: the result is identical") {
-  LocalCluster cluster({.shared_memory = true});
+  LocalCluster cluster({.transport = "ivshmem"});
   const std::string failure = start_busy(cluster);
   REQUIRE_MESSAGE(failure.empty(), failure);
   const auto by_memory = [](const v1::StatusReply& status) { return linked_by(status, "ivshmem"); };

@@ -25,7 +25,7 @@ struct MuxPeer {
 }  // namespace
 
 std::string scheme_of(const std::string& address) {
-  for (const char* scheme : {"ivshmem"}) {
+  for (const char* scheme : {"ivshmem", "udp"}) {
     if (address.starts_with(std::string(scheme) + ":")) return scheme;
   }
   return {};
@@ -159,6 +159,12 @@ SendResult MuxTransport::send_parts(NodeId node, std::span<const SharedBytes> pa
 bool MuxTransport::has_room(NodeId node) const {
   const Transport* carrier = core_->carrier_in_use(node);
   return carrier == nullptr || carrier->has_room(node);
+}
+
+/// Like send_parts(), over the same link.
+SendResult MuxTransport::send_at_once(NodeId node, std::span<const SharedBytes> parts) {
+  Transport* const carrier = core_->carrier_in_use(node);
+  return carrier == nullptr ? SendResult::kNoLink : carrier->send_at_once(node, parts);
 }
 
 void MuxTransport::disconnect(NodeId node) {

@@ -36,6 +36,7 @@ class MuxTransport final : public Transport {
   void dial(const std::string& address) override;
   void undial(const std::string& address) override;
   SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override;
+  SendResult send_at_once(NodeId peer, std::span<const SharedBytes> parts) override;
   bool has_room(NodeId peer) const override;
   void disconnect(NodeId peer) override;
   /// Of one peer: first the link in use.

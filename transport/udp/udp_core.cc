@@ -86,7 +86,7 @@ std::string UdpCore::listen(const std::vector<std::string>& addresses) {
 
 std::string UdpCore::listen_on(const std::string& address, bool only_v6) {
   const auto parsed = parse_udp(address);
-  if (!parsed) return resolve_failure_text("cannot listen on", address, {});
+  if (!parsed) return resolve_failure_text("cannot listen on", address.substr(kPrefix.size()), {});
   Endpoint endpoint(udp::v4(), parsed->port);
   if (const auto numeric = numeric_udp(*parsed)) {
     endpoint = *numeric;
@@ -250,7 +250,7 @@ void UdpCore::attempt(const std::shared_ptr<UdpDial>& dial) {
     report_failure(of->address, why);
   };
   const auto parsed = parse_udp(dial->address);
-  if (!parsed) return fail(dial, resolve_failure_text("cannot reach", dial->address, {}));
+  if (!parsed) return fail(dial, resolve_failure_text("cannot reach", dial->address.substr(kPrefix.size()), {}));
   if (const auto endpoint = numeric_udp(*parsed)) return try_endpoint(dial, *endpoint);
   dial->resolver.async_resolve(
       parsed->host, std::to_string(parsed->port),
