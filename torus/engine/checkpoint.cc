@@ -26,11 +26,13 @@ Error error_of(const ByteReader& reader) {
   return reader.ok() ? Error::kMalformed : Error::kTruncated;
 }
 
-/// Most regions have neither edges nor limits nor processes; whatever a cell has shows in its flags and count.
+/// Most regions have neither edges nor limits nor processes; whatever a cell has shows in its word.
 bool has_bare_cells(const Engine& engine, std::size_t region) {
   const Cell* const cells = engine.lattice.cells() + first_cell_of(region);
   std::uint32_t any = 0;
-  for (std::uint32_t i = 0; i < kRegionCells; ++i) any |= cells[i].flags_and_edge_count;
+  for (std::uint32_t i = 0; i < kRegionCells; ++i) {
+    any |= cells[i].word.target | cells[i].word.delay;
+  }
   return any == 0;
 }
 

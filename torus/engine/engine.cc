@@ -23,6 +23,8 @@ void Engine::carve(Carver& carver) {
   carver.carve(tick_events, reserved.events);
   carver.carve(tick_scratch, reserved.events);
   carver.carve(snapshot_events, reserved.events);
+  carver.carve(met, 1);
+  carver.carve(met_again, 1);
   carver.carve(correctives, kCorrectiveEventsMax);
   // A torus has an outbox for each other torus; which ones those are may change with reset().
   carver.carve(outboxes[0], std::size_t{reserved.outbox_events});

@@ -32,6 +32,9 @@ struct TimedEvent {
   PackedEvent event;
 };
 
+/// A bit for each cell.
+using CellSet = std::array<std::uint64_t, kCellCount / 64>;
+
 struct Engine {
   Engine(TorusId torus, const Capacity& capacity);
 
@@ -54,11 +57,23 @@ struct Engine {
   void run_epoch();
   void process_correctives();
   void process_tick(std::uint64_t now);
-  void relay_all(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
+  void relay_tick(std::uint64_t now, std::uint32_t count);
+  void relay_sorted(std::uint64_t now, std::uint32_t count);
+  void relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
+  std::uint32_t relay_steady(std::uint64_t now);
+  template <class VisitRuns>
+  std::uint32_t find_shared(VisitRuns visit_runs);
+  template <class VisitRuns>
+  std::uint32_t relay_alone(std::uint64_t now, VisitRuns visit_runs);
   void process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
-  void relay(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
+  void relay(std::uint64_t now, std::uint32_t index, PackedEvent event);
+  void relay_checked(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
   void run_processes(std::uint64_t now, PackedEvent event);
-  void count_faces(const PackedEvent* events, std::uint32_t count);
+  static bool is_face(std::uint32_t cell) {
+    return (cell + kFaceCellCount) % kCellCount < 2 * kFaceCellCount;
+  }
+  /// Counts an event of a cell with x = 0 or 31.
+  void count_face(std::uint32_t cell);
 
   bool is_local(std::uint32_t cell) const { return cell - first_cell < kCellCount; }
   void mark_changed(std::uint32_t cell_index) { changed[cell_index >> kRegionCellBits] = 1; }
@@ -77,6 +92,8 @@ struct Engine {
   PackedEvent* tick_scratch = nullptr;
   TimedEvent* snapshot_events =
       nullptr;                         // the pending set by region, while a checkpoint is written
+  CellSet* met = nullptr;              // by a tick, while it is sorted out which cells meet several events
+  CellSet* met_again = nullptr;
   PackedEvent* correctives = nullptr;  // of this epoch's first tick
   std::array<Event*, kTorusCount> outboxes{};  // null for the torus itself
   Output* output_ring = nullptr;               // output n lies at n % kOutputsMax
@@ -109,11 +126,16 @@ constexpr std::uint32_t saturating_add(std::uint32_t count, std::uint64_t more) 
   return sum > 0xFFFFFFFFu ? 0xFFFFFFFFu : static_cast<std::uint32_t>(sum);
 }
 
-/// `payload` decides which way a delay goes; it stays in 1..2^32-1.
+/// digest_term() of an event as it lies in the pending set of the torus whose cells begin at `first`.
+constexpr std::uint64_t packed_digest_term(PackedEvent event, std::uint64_t now, std::uint32_t first) {
+  return digest_term({Tick{now}, CellId{first + packed_destination(event)},
+                      CellId{packed_source(event)}, packed_payload(event)});
+}
+
+/// `payload` decides which way a delay goes; it stays in 1..2^32-1: a step past either end would give 0.
 constexpr std::uint32_t adapted_delay(std::uint32_t delay, std::int32_t payload) {
-  const std::uint32_t shorter = delay - (delay > 1 ? 1 : 0);
-  const std::uint32_t longer = delay + (delay < kDelayMax ? 1 : 0);
-  return payload > 0 ? shorter : longer;
+  const std::uint32_t changed = payload > 0 ? delay - 1 : delay + 1;
+  return changed != 0 ? changed : delay;
 }
 
 constexpr std::int32_t next_payload(std::int32_t payload) {

@@ -44,14 +44,9 @@ inline void FewEvents::relay(std::uint64_t now, PackedEvent event) {
   const std::uint32_t index = packed_destination(event);
   const std::int32_t payload = packed_payload(event);
   engine_.mark_changed(index);
-  if (index < kFaceCellCount || index >= kHighFaceFirstCell) engine_.count_faces(&event, 1);
-  const Cell cell = engine_.lattice.cell(index);
-  if (cell.has_limit() && payload >= *engine_.lattice.limit(index)) return;
-  Edge* const edges = engine_.lattice.edge_pool();
-  const std::uint32_t end = cell.first_edge + cell.edge_count();
-  for (std::uint32_t edge = cell.first_edge; edge < end; ++edge) {
-    send_along(edges[edge], now, index, payload);
-  }
+  if (Engine::is_face(index)) engine_.count_face(index);
+  if (engine_.lattice.cell(index).has_limit() && payload >= *engine_.lattice.limit(index)) return;
+  for (Edge& edge : engine_.lattice.edges(index)) send_along(edge, now, index, payload);
 }
 
 void FewEvents::run() {

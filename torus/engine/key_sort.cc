@@ -11,15 +11,6 @@ constexpr std::uint32_t kLowBuckets = 1u << kRegionCellBits;
 constexpr std::uint32_t kSmallDigitsCountMax =
     160;  // below, clearing and adding up large tables costs more than a pass
 
-void insertion_sort(PackedEvent* events, std::uint32_t count) {
-  for (std::uint32_t i = 1; i < count; ++i) {
-    const PackedEvent event = events[i];
-    std::uint32_t at = i;
-    for (; at > 0 && events[at - 1] > event; --at) events[at] = events[at - 1];
-    events[at] = event;
-  }
-}
-
 // Radix sort by destination in kPasses passes of kBits, least significant digit first; where the
 // result lies.
 template <unsigned kBits, unsigned kPasses>

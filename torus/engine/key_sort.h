@@ -17,6 +17,16 @@ inline constexpr std::uint32_t kSpreadCountMin = 6000;
 inline constexpr std::uint32_t kInsertionCountMax = 24;
 inline constexpr std::uint32_t kSpreadRegions = kCellCount >> kRegionCellBits;
 
+/// Sorts a few events where they lie; quadratic.
+inline void insertion_sort(PackedEvent* events, std::uint32_t count) {
+  for (std::uint32_t i = 1; i < count; ++i) {
+    const PackedEvent event = events[i];
+    std::uint32_t at = i;
+    for (; at > 0 && events[at - 1] > event; --at) events[at] = events[at - 1];
+    events[at] = event;
+  }
+}
+
 /// Sorts `count` events; the result is in `events` or in `scratch`, whichever is returned.
 PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count);
 /// The same for events of one region.

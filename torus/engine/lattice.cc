@@ -36,6 +36,20 @@ std::uint32_t Lattice::allocate_block(unsigned block_class) {
   return static_cast<std::uint32_t>(block);
 }
 
+// Makes the cell one that has room for flags and for more than one edge.
+Cell& Lattice::pool(std::uint32_t cell) {
+  touched_ = true;
+  Cell& here = cells_[cell];
+  if (here.is_pooled()) return here;
+  const Edge only = here.word;
+  here.word = {Cell::kPooled, 0};
+  if (only.delay != 0) {
+    here.word = {Cell::kPooled + 1, allocate_block(0)};
+    edges_[here.first_edge()] = only;
+  }
+  return here;
+}
+
 Result<void> Lattice::connect(std::uint32_t cell, CellId to, std::uint32_t delay,
                               std::uint32_t count_max) {
   for (Edge& edge : edges(cell)) {
@@ -46,43 +60,47 @@ Result<void> Lattice::connect(std::uint32_t cell, CellId to, std::uint32_t delay
   }
   if (edge_count_ >= count_max) return Error::kEdgesFull;
   touched_ = true;
-  Cell& from = cells_[cell];
+  ++edge_count_;
+  degree_max_ = std::max(degree_max_, cells_[cell].edge_count() + 1);
+  if (!cells_[cell].is_pooled() && cells_[cell].edge_count() == 0) {
+    cells_[cell].word = {to.raw, delay};
+    return {};
+  }
+  Cell& from = pool(cell);
   const std::uint32_t count = from.edge_count();
   if (count == 0) {
-    from.first_edge = allocate_block(0);
+    from.word.delay = allocate_block(0);
   } else if (std::has_single_bit(count)) {  // the block is full
     const auto block_class = static_cast<unsigned>(std::countr_zero(count));
     const std::uint32_t larger = allocate_block(block_class + 1);
-    std::memcpy(edges_ + larger, edges_ + from.first_edge, count * sizeof(Edge));
-    edges_[from.first_edge].target = free_blocks_[block_class];
-    free_blocks_[block_class] = from.first_edge + 1;
-    from.first_edge = larger;
+    std::memcpy(edges_ + larger, edges_ + from.first_edge(), count * sizeof(Edge));
+    edges_[from.first_edge()].target = free_blocks_[block_class];
+    free_blocks_[block_class] = from.first_edge() + 1;
+    from.word.delay = larger;
   }
-  edges_[from.first_edge + count] = {to.raw, delay};
-  ++from.flags_and_edge_count;
-  ++edge_count_;
-  degree_max_ = std::max(degree_max_, count + 1);
+  edges_[from.first_edge() + count] = {to.raw, delay};
+  ++from.word.target;
   return {};
 }
 
 std::span<Edge> Lattice::add_edges(std::uint32_t cell, std::uint32_t count) {
   touched_ = true;
-  cells_[cell].first_edge = allocate_block(static_cast<unsigned>(std::bit_width(count - 1)));
-  cells_[cell].flags_and_edge_count += count;
   edge_count_ += count;
   degree_max_ = std::max(degree_max_, count);
+  if (count == 1 && !cells_[cell].is_pooled()) return {&cells_[cell].word, 1};
+  Cell& here = pool(cell);
+  here.word.delay = allocate_block(static_cast<unsigned>(std::bit_width(count - 1)));
+  here.word.target += count;
   return edges(cell);
 }
 
 void Lattice::set_limit(std::uint32_t cell, std::int32_t max_payload) {
-  touched_ = true;
   limits_[cell] = max_payload;
-  cells_[cell].flags_and_edge_count |= Cell::kHasLimit;
+  pool(cell).word.target |= Cell::kHasLimit;
 }
 
 void Lattice::set_has_processes(std::uint32_t cell, bool has_processes) {
-  touched_ = true;
-  std::uint32_t& flags = cells_[cell].flags_and_edge_count;
+  std::uint32_t& flags = pool(cell).word.target;
   flags = has_processes ? flags | Cell::kHasProcesses : flags & ~Cell::kHasProcesses;
 }
 

@@ -1,7 +1,7 @@
 // The cells of a torus with their outgoing edges and relay limits.
 // Size: 32,768 cells, at most the capacity's edges. Threads: none. Memory: carved from the torus's
-// arena; a cell's edges lie together in creation order, in a block of a power of two that moves
-// when it is full. Errors: a full pool is returned. Invariant: a cell has at most one edge to each
+// arena; a cell's only edge lies in the cell, several lie together in creation order, in a block of
+// a power of two that moves when it is full. Errors: a full pool is returned. Invariant: a cell has at most one edge to each
 // target.
 #pragma once
 
@@ -23,18 +23,32 @@ struct Edge {
 };
 static_assert(sizeof(Edge) == 8);
 
-/// What the run loop reads of a cell; all zero is a cell without edges, limit and processes.
+/// What the run loop reads of a cell, 8 bytes. A cell with one edge and nothing else holds that edge
+/// itself, as most relays are such: the loop touches one cache line instead of two. All other cells
+/// with edges, a limit or processes are pooled: flags and edge count, then the place of the first
+/// edge. All zero is a cell without anything (no edge has the delay 0).
 struct Cell {
-  static constexpr std::uint32_t kHasProcesses = 1u << 31;
-  static constexpr std::uint32_t kHasLimit = 1u << 30;
+  static constexpr std::uint32_t kPooled = 1u << 31;
+  static constexpr std::uint32_t kHasProcesses = 1u << 30;
+  static constexpr std::uint32_t kHasLimit = 1u << 29;
   static constexpr std::uint32_t kEdgeCountMask = kHasLimit - 1;
-  std::uint32_t first_edge;
-  std::uint32_t flags_and_edge_count;  // a relay with one edge and no limit is the value 1
+  Edge word;  // the edge, or {flags and edge count, first edge}
 
-  std::uint32_t edge_count() const { return flags_and_edge_count & kEdgeCountMask; }
-  bool has_processes() const { return (flags_and_edge_count & kHasProcesses) != 0; }
-  bool has_limit() const { return (flags_and_edge_count & kHasLimit) != 0; }
+  /// The word as one number, and what that is for an edge: one comparison tells an edge within a range of targets and
+  /// with a certain delay from everything else.
+  std::uint64_t joined() const { return joined_edge(word.target, word.delay); }
+  static constexpr std::uint64_t joined_edge(std::uint32_t target, std::uint32_t delay) {
+    return std::uint64_t{delay} << 32 | target;
+  }
+  bool is_pooled() const { return (word.target & kPooled) != 0; }
+  std::uint32_t first_edge() const { return word.delay; }  // of a pooled cell
+  std::uint32_t edge_count() const {
+    return is_pooled() ? word.target & kEdgeCountMask : static_cast<std::uint32_t>(word.delay != 0);
+  }
+  bool has_processes() const { return is_pooled() && (word.target & kHasProcesses) != 0; }
+  bool has_limit() const { return is_pooled() && (word.target & kHasLimit) != 0; }
 };
+static_assert(sizeof(Cell) == 8 && kGlobalCellCount < Cell::kHasLimit);
 
 class Lattice {
  public:
@@ -50,15 +64,17 @@ class Lattice {
   std::span<Edge> add_edges(std::uint32_t cell, std::uint32_t count);
 
   std::span<Edge> edges(std::uint32_t cell) {
-    return {edges_ + cells_[cell].first_edge, cells_[cell].edge_count()};
+    Cell& here = cells_[cell];
+    if (!here.is_pooled()) return {&here.word, here.edge_count()};
+    return {edges_ + here.first_edge(), here.edge_count()};
   }
   std::optional<std::int32_t> limit(std::uint32_t cell) const {
     if (!cells_[cell].has_limit()) return std::nullopt;
     return limits_[cell];
   }
   const Cell& cell(std::uint32_t cell) const { return cells_[cell]; }
+  Cell* cells() { return cells_; }
   const Cell* cells() const { return cells_; }
-  Edge* edge_pool() { return edges_; }
   std::uint32_t edge_count() const { return edge_count_; }
   /// No cell has more edges than this; exact as long as no edge is removed.
   std::uint32_t degree_max() const { return degree_max_; }
@@ -67,6 +83,7 @@ class Lattice {
   static constexpr unsigned kBlockClasses = 18;  // 2^17 is more than the cells of all tori
 
   std::uint32_t allocate_block(unsigned block_class);
+  Cell& pool(std::uint32_t cell);
 
   Cell* cells_ = nullptr;
   std::int32_t* limits_ = nullptr;

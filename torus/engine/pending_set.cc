@@ -155,6 +155,10 @@ void PendingSet::drop_tick(std::uint64_t time) {
   const std::uint32_t last = (near_at_[slot] - 1) & ~kChunkMask;
   words_[last] = free_chunk_;  // the list as a whole becomes the front of the free one
   free_chunk_ = near_first_[slot];
+  forget_near(slot);
+}
+
+void PendingSet::forget_near(std::uint32_t slot) {
   near_at_[slot] = 0;
   near_bits_[slot / 64] &= ~(std::uint64_t{1} << (slot % 64));
   if (near_bits_[slot / 64] == 0) near_words_ &= ~(1u << (slot / 64));

@@ -24,6 +24,7 @@ namespace rse {
 class PendingSet {
  public:
   class Appender;
+  class TickAppender;
 
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
@@ -52,6 +53,10 @@ class PendingSet {
   void visit_tick(std::uint64_t time, Visit visit) const;
   /// Forgets the events of `time`; the caller has taken them.
   void drop_tick(std::uint64_t time);
+  /// Like visit_tick() and then drop_tick(), but each run's memory is free for `visit` of the next one to insert into,
+  /// so that a tick whose events make as many others needs no more chunks than it had, and those still in the cache.
+  template <class Visit>
+  void take_tick(std::uint64_t time, Visit visit);
   /// Forgets all events; the window stays.
   void drop_all();
 
@@ -94,6 +99,7 @@ class PendingSet {
   template <class Visit>
   void visit_chunks(std::uint32_t first, std::uint32_t at, Visit visit) const;
   std::uint32_t grow_near(std::uint32_t slot, std::uint32_t at);
+  void forget_near(std::uint32_t slot);
   void insert_far(std::uint64_t time, PackedEvent event);
   void enter_block(std::uint64_t block);
   std::uint64_t near_from_cursor() const;
@@ -121,39 +127,25 @@ class PendingSet {
   std::uint32_t words_size_ = 0;
 };
 
-/// Inserts like the set itself, for a loop over the events of one tick: keeps in registers where
-/// the tables are, and where the following tick's next event goes. The set must not be used
-/// otherwise while it lives.
+/// Inserts like the set itself, for a loop over the events of one tick: keeps in registers where the tables are.
 class PendingSet::Appender {
  public:
-  /// `now` is the tick that next_before() returned last.
-  Appender(PendingSet& set, std::uint64_t now)
+  explicit Appender(PendingSet& set)
       : set_(set),
         words_(set.words_),
         near_at_(set.near_at_),
-        window_start_(set.window_start_),
-        following_tick_(now + 1),
-        following_at_(set.near_at_[static_cast<std::uint32_t>(now + 1) & kNearMask]) {}
-  ~Appender() { near_at_[static_cast<std::uint32_t>(following_tick_) & kNearMask] = following_at_; }
-  Appender(const Appender&) = delete;
-  Appender& operator=(const Appender&) = delete;
+        window_start_(set.window_start_) {}
 
   [[gnu::always_inline]] void insert(std::uint64_t time, PackedEvent event) {
-    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
-    if (time == following_tick_) {
-      if ((following_at_ & kChunkMask) == 0) [[unlikely]] {
-        following_at_ = set_.grow_near(slot, following_at_);
-      }
-      words_[following_at_++] = event;
-      return;
-    }
     if (time - window_start_ >= 2 * kBlockTicks) [[unlikely]] {
       set_.insert_far(time, event);
       return;
     }
+    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
     std::uint32_t at = near_at_[slot];
-    if ((at & kChunkMask) == 0) [[unlikely]]
+    if ((at & kChunkMask) == 0) [[unlikely]] {
       at = set_.grow_near(slot, at);
+    }
     words_[at] = event;
     near_at_[slot] = at + 1;
   }
@@ -163,8 +155,33 @@ class PendingSet::Appender {
   std::uint64_t* const words_;
   std::uint32_t* const near_at_;
   const std::uint64_t window_start_;
-  const std::uint64_t following_tick_;
-  std::uint32_t following_at_;
+};
+
+/// The same for the events of one tick, which must be among the two blocks from the window's start on; the set must not
+/// be inserted into otherwise while it lives.
+class PendingSet::TickAppender {
+ public:
+  TickAppender(PendingSet& set, std::uint64_t time)
+      : set_(set),
+        words_(set.words_),
+        slot_(static_cast<std::uint32_t>(time) & kNearMask),
+        at_(set.near_at_[slot_]) {}
+  ~TickAppender() { set_.near_at_[slot_] = at_; }
+  TickAppender(const TickAppender&) = delete;
+  TickAppender& operator=(const TickAppender&) = delete;
+
+  [[gnu::always_inline]] void append(PackedEvent event) {
+    if ((at_ & kChunkMask) == 0) [[unlikely]] {
+      at_ = set_.grow_near(slot_, at_);
+    }
+    words_[at_++] = event;
+  }
+
+ private:
+  PendingSet& set_;
+  std::uint64_t* const words_;
+  const std::uint32_t slot_;
+  std::uint32_t at_;
 };
 
 template <class Visit>
@@ -182,6 +199,23 @@ void PendingSet::visit_tick(std::uint64_t time, Visit visit) const {
   visit_chunks(near_first_[slot], near_at_[slot], [&](std::uint32_t chunk, std::uint32_t words) {
     visit(static_cast<const PackedEvent*>(words_ + chunk + 1), words - 1);
   });
+}
+
+template <class Visit>
+void PendingSet::take_tick(std::uint64_t time, Visit visit) {
+  const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+  const std::uint32_t at = near_at_[slot];
+  const std::uint32_t last = (at - 1) & ~kChunkMask;
+  std::uint32_t chunk = near_first_[slot];
+  forget_near(slot);
+  for (;;) {
+    const std::uint32_t end = chunk == last ? at : chunk + kChunkWords;
+    visit(static_cast<const PackedEvent*>(words_ + chunk + 1), end - chunk - 1);
+    const std::uint32_t next = next_chunk(chunk);
+    free_chunk(chunk);
+    if (chunk == last) return;
+    chunk = next;
+  }
 }
 
 template <class Visit>

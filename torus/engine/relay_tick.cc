@@ -1,0 +1,217 @@
+// The fast loop: a tick of a torus without processes, in which neither room nor time can run out.
+//
+// The order of a tick's events can be seen in two ways only: where several events meet in a cell whose delays they
+// change differently, and in the order of what goes to other tori. All else is order-free: sets of pending events,
+// sums of digest terms, counts. So nothing is sorted but the events of such cells. A first pass over the tick finds
+// the cells that meet several events, in a bitmap that stays in the first-level cache; the second processes
+// everything that is free of order as it lies and puts the rest aside, which is then sorted and processed.
+#include <algorithm>
+
+#include "torus/engine/engine.h"
+#include "torus/engine/key_sort.h"
+
+namespace rse {
+namespace {
+
+// Below this, sorting a tick costs less than finding out what need not be sorted.
+constexpr std::uint32_t kSortedCountMax = 6;
+bool contains(const CellSet& set, std::uint32_t cell) { return (set[cell / 64] >> (cell % 64) & 1) != 0; }
+
+// The next event along an edge from the same cell: payload + 1, in two's complement.
+constexpr PackedEvent next_event(std::uint32_t target, std::uint32_t source, PackedEvent event) {
+  return (std::uint64_t{target} << kPackedDestinationShift) |
+         (std::uint64_t{source} << kPackedSourceShift) | (static_cast<std::uint32_t>(event) + 1);
+}
+
+}  // namespace
+
+// For a tick whose payloads are all positive: processes the events in cells whose only edge leads to this torus and has
+// the delay 1, which it keeps; their events all go to the next tick. Puts the others into tick_scratch; their number.
+std::uint32_t Engine::relay_steady(std::uint64_t now) {
+  const Cell* const cells = lattice.cells();
+  std::uint8_t* const marks = changed.data();
+  PackedEvent* const rest = tick_scratch;
+  const std::uint32_t first = first_cell;
+  PendingSet::TickAppender out(pending, now + 1);
+  std::uint64_t sum = 0;
+  std::uint32_t rest_count = 0;
+  pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+    for (std::uint32_t i = 0; i < in_run; ++i) {
+      const PackedEvent event = events[i];
+      const std::uint32_t index = packed_destination(event);
+      const std::uint64_t target = cells[index].joined() - Cell::joined_edge(first, 1);
+      if (target >= kCellCount) [[unlikely]] {
+        rest[rest_count++] = event;
+        continue;
+      }
+      sum += packed_digest_term(event, now, first);
+      marks[index >> kRegionCellBits] = 1;
+      marks[target >> kRegionCellBits] = 1;
+      if (is_face(index)) count_face(index);
+      out.append(next_event(static_cast<std::uint32_t>(target), first + index, event));
+    }
+  });
+  tick_sum += sum;
+  return rest_count;
+}
+
+// Puts the cells that more than one of the events has for its destination into met_again, which is empty before.
+// How many events found their cell met.
+template <class VisitRuns>
+std::uint32_t Engine::find_shared(VisitRuns visit_runs) {
+  std::uint32_t found = 0;
+  std::uint64_t* const once = met->data();
+  std::uint64_t* const again = met_again->data();
+  visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
+    for (std::uint32_t i = 0; i < in_run; ++i) {
+      const std::uint64_t bit = std::uint64_t{1} << (packed_destination(events[i]) % 64);
+      const std::uint32_t word = packed_destination(events[i]) / 64;
+      const std::uint64_t before = once[word];
+      once[word] = before | bit;
+      again[word] |= before & bit;
+      found += (before & bit) != 0;
+    }
+  });
+  met->fill(0);
+  return found;
+}
+
+// Processes the events that `visit_runs` gives and that lie in cells with one edge, to a cell of this torus, and nothing
+// else, where one event at most has come (`met_again`). Puts the others into tick_scratch; their number. All that the
+// loop changes is in local variables whose address nobody takes, so that it stays in registers.
+template <class VisitRuns>
+std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
+  Cell* const cells = lattice.cells();
+  std::uint8_t* const marks = changed.data();
+  const CellSet& shared = *met_again;
+  PackedEvent* const rest = tick_scratch;
+  const std::uint32_t first = first_cell;
+  PendingSet::Appender out(pending);
+  std::uint64_t sum = 0;
+  std::uint32_t rest_count = 0;
+  visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
+    for (std::uint32_t i = 0; i < in_run; ++i) {
+      const PackedEvent event = events[i];
+      const std::uint32_t index = packed_destination(event);
+      const Cell cell = cells[index];
+      const std::uint32_t target = cell.word.target - first;
+      if (contains(shared, index) || target >= kCellCount || cell.word.delay == 0) [[unlikely]] {
+        rest[rest_count++] = event;
+        continue;
+      }
+      sum += packed_digest_term(event, now, first);
+      const std::uint32_t delay = adapted_delay(cell.word.delay, packed_payload(event));
+      cells[index].word.delay = delay;
+      marks[index >> kRegionCellBits] = 1;
+      marks[target >> kRegionCellBits] = 1;
+      if (is_face(index)) count_face(index);
+      out.insert(now + delay, next_event(target, first + index, event));
+    }
+  });
+  tick_sum += sum;
+  return rest_count;
+}
+
+// The events of a tick, or a part of it, in canonical order.
+void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+  Cell* const cells = lattice.cells();
+  std::uint8_t* const marks = changed.data();
+  const std::uint32_t first = first_cell;
+  PendingSet::Appender out(pending);
+  std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const PackedEvent event = events[i];
+    sum += packed_digest_term(event, now, first);
+    const std::uint32_t index = packed_destination(event);
+    const Cell cell = cells[index];
+    const std::uint32_t target = cell.word.target - first;
+    if (target >= kCellCount || cell.word.delay == 0) [[unlikely]] {
+      relay(now, index, event);
+      continue;
+    }
+    const std::uint32_t delay = adapted_delay(cell.word.delay, packed_payload(event));
+    cells[index].word.delay = delay;
+    marks[index >> kRegionCellBits] = 1;
+    marks[target >> kRegionCellBits] = 1;
+    if (is_face(index)) count_face(index);
+    out.insert(now + delay, next_event(target, first + index, event));
+  }
+  tick_sum += sum;
+}
+
+// Any cell of a torus without processes, where there is room for all that it sends.
+void Engine::relay(std::uint64_t now, std::uint32_t index, PackedEvent event) {
+  const std::int32_t payload = packed_payload(event);
+  mark_changed(index);
+  if (is_face(index)) count_face(index);
+  --pending_count;
+  if (lattice.cell(index).has_limit() && payload >= *lattice.limit(index)) return;
+  PendingSet::Appender out(pending);
+  std::uint32_t sent = 0;
+  for (Edge& edge : lattice.edges(index)) {
+    const std::uint32_t delay = adapted_delay(edge.delay, payload);
+    edge.delay = delay;
+    const std::uint32_t target = edge.target - first_cell;
+    if (target >= kCellCount) [[unlikely]] {  // a refusal is counted
+      static_cast<void>(send(now, index, CellId{edge.target}, delay, next_payload(payload)));
+      continue;
+    }
+    mark_changed(target);
+    ++sent;
+    out.insert(now + delay, next_event(target, first_cell + index, event));
+  }
+  pending_count += sent;
+}
+
+void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
+  counters.events += count;
+  std::uint32_t rest = 0;  // how many events are left in tick_scratch
+  const auto visit_rest = [&](auto visit) { visit(tick_scratch, rest); };
+  if (count <= kSortedCountMax) {
+    pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+      for (std::uint32_t i = 0; i < in_run; ++i) tick_scratch[rest++] = events[i];
+    });
+    insertion_sort(tick_scratch, count);
+    return relay_in_order(now, tick_scratch, count);
+  }
+  std::uint32_t positive = ~std::uint32_t{0};  // its highest bit: whether all payloads are
+  pending.visit_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+    for (std::uint32_t i = 0; i < in_run; ++i) {
+      const auto biased = static_cast<std::uint32_t>(events[i]);
+      positive &= biased & (biased - 1);
+    }
+  });
+  if (positive >= kPayloadBias) {
+    rest = relay_steady(now);
+    if (rest > kSortedCountMax) {
+      find_shared(visit_rest);
+      rest = relay_alone(now, visit_rest);
+      met_again->fill(0);
+    }
+  } else {
+    const std::uint32_t shared = find_shared([&](auto visit) { pending.visit_tick(now, visit); });
+    if (shared > count / 4) {  // at least half of the events are not alone
+      met_again->fill(0);
+      return relay_sorted(now, count);
+    }
+    rest = relay_alone(now, [&](auto visit) { pending.take_tick(now, visit); });
+    met_again->fill(0);
+  }
+  if (rest == 0) return;
+  sort_tick(
+      rest, tick_events, tick_scratch, visit_rest, [] {},
+      [&](const PackedEvent* events, std::uint32_t in_piece) {
+        relay_in_order(now, events, in_piece);
+      });
+}
+
+void Engine::relay_sorted(std::uint64_t now, std::uint32_t count) {
+  sort_tick(
+      count, tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
+      [&] { pending.drop_tick(now); },
+      [&](const PackedEvent* events, std::uint32_t in_piece) {
+        relay_in_order(now, events, in_piece);
+      });
+}
+
+}  // namespace rse
