@@ -84,7 +84,7 @@ struct Gather {
   RunId run;
   TorusId torus;
   std::uint64_t request = 0;
-  bool with_cut = true;      // false: packets from `from_epoch` on are enough
+  bool with_cut = false;     // false: packets from `from_epoch` on are enough
   std::array<Epoch, kTorusCount> have{};  // packets of each torus before this epoch are with the requester already
   Epoch from_epoch;          // with_cut = false: the first epoch the requester's machine will run
   CutNumber cut_wanted = 0;  // 0: the newest the holder has; kScenarioCut: none, all packets; else exactly this

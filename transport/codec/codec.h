@@ -1,4 +1,5 @@
-// Between the plain structs of messages and their bytes on a link (proto/rse/v1/messages.proto, by libprotobuf).
+// Between the plain structs of messages and their bytes on a link (proto/rse/v1/messages.proto), without libprotobuf: the same code
+// runs in the guest kernel.
 // Size: refuses more than kMessageBytesMax before it looks; decoding allocates at most about 64 MiB beside the result.
 // Threads: any; no state. Errors: returned; every byte may be hostile, and nothing beyond a bound of the headers of
 // torus/braid is ever put in a struct. Invariant: what decodes, encodes to bytes that decode to the same struct.

@@ -1,0 +1,72 @@
+#include "transport/codec/codec.h"
+
+#include "transport/codec/fields_reader.h"
+#include "transport/codec/message_fields.h"
+
+namespace rse {
+namespace {
+
+template <class M>
+void append(const M& message, Bytes& out) {
+  BytesSink sink{out};
+  WireWriter<BytesSink> writer(sink);
+  fields(writer, message);
+}
+
+template <class M>
+Result<M> decode(std::span<const std::byte> bytes, std::size_t size_max, M message = {}) {
+  if (bytes.size() > size_max) return Error::kTooLarge;
+  ReadState state;
+  if (!FieldsReader::read(bytes, message, state)) return state.error;
+  return message;
+}
+
+}  // namespace
+
+std::vector<SharedBytes> encode_parts(const Envelope& envelope) {
+  PartsSink sink;
+  WireWriter<PartsSink> writer(sink);
+  fields(writer, envelope);
+  sink.flush();
+  return std::move(sink.parts);
+}
+
+void encode_envelope(const Envelope& envelope, Bytes& out) {
+  CountingSink size;
+  WireWriter<CountingSink> counter(size);
+  fields(counter, envelope);
+  out.reserve(out.size() + size.size);
+  append(envelope, out);
+}
+
+Bytes encode_envelope(const Envelope& envelope) {
+  Bytes out;
+  encode_envelope(envelope, out);
+  return out;
+}
+
+Result<Envelope> decode_envelope(std::span<const std::byte> bytes) { return decode<Envelope>(bytes, kMessageBytesMax); }
+
+void encode_hello(const Hello& hello, Bytes& out) {
+  Hello bounded = hello;
+  bounded.refusal.resize(std::min(bounded.refusal.size(), kRefusalBytesMax));
+  append(bounded, out);
+}
+
+Result<Hello> decode_hello(std::span<const std::byte> bytes) {
+  Hello hello;
+  hello.protocol_min = hello.protocol_max = 0;
+  return decode<Hello>(bytes, kHelloBytesMax, std::move(hello));
+}
+
+void encode_link_claim(const LinkClaim& claim, Bytes& out) { append(claim, out); }
+Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes) { return decode<LinkClaim>(bytes, kHelloBytesMax); }
+
+void encode_link_grant(const LinkGrant& grant, Bytes& out) {
+  LinkGrant bounded = grant;
+  bounded.refusal.resize(std::min(bounded.refusal.size(), kRefusalBytesMax));
+  append(bounded, out);
+}
+Result<LinkGrant> decode_link_grant(std::span<const std::byte> bytes) { return decode<LinkGrant>(bytes, kHelloBytesMax); }
+
+}  // namespace rse

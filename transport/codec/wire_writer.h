@@ -1,0 +1,209 @@
+// Protobuf bytes from the descriptions in message_fields.h.
+// Threads: any. Memory: the sink's. Errors: none; what exceeds its bounds is refused by whoever reads it.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "torus/base/bytes.h"
+#include "torus/base/shared_bytes.h"
+#include "torus/braid/messages.h"
+#include "transport/codec/wire_reader.h"
+
+namespace rse {
+
+static_assert(std::endian::native == std::endian::little, "fixed-width numbers are copied as they lie in memory");
+
+/// The number in an id, an enum, a bool or a number.
+template <class T>
+constexpr std::uint64_t raw_of(const T& value) {
+  if constexpr (requires { value.raw; }) {
+    return static_cast<std::uint64_t>(value.raw);
+  } else {
+    return static_cast<std::uint64_t>(value);
+  }
+}
+
+constexpr std::size_t varint_size(std::uint64_t value) {
+  std::size_t size = 1;
+  for (; value >= 0x80; value >>= 7) ++size;
+  return size;
+}
+
+/// Counts what would be written.
+struct CountingSink {
+  std::size_t size = 0;
+  void put(const void*, std::size_t count) { size += count; }
+  void share(const SharedBytes& bytes) { size += bytes.bytes.size(); }
+};
+
+/// Everything in one piece, appended.
+struct BytesSink {
+  Bytes& out;
+  void put(const void* from, std::size_t count) {
+    const auto* bytes = static_cast<const std::byte*>(from);
+    out.insert(out.end(), bytes, bytes + count);
+  }
+  void share(const SharedBytes& bytes) { put(bytes.bytes.data(), bytes.bytes.size()); }
+};
+
+/// Bytes that have an owner are handed on as they lie, between the parts that are written here.
+struct PartsSink {
+  std::vector<SharedBytes> parts;
+  Bytes front;
+  void put(const void* from, std::size_t count) { BytesSink{front}.put(from, count); }
+  void share(const SharedBytes& bytes) {
+    if (!bytes.owner) return put(bytes.bytes.data(), bytes.bytes.size());
+    flush();
+    parts.push_back(bytes);
+  }
+  void flush() {
+    if (front.empty()) return;
+    auto own = std::make_shared<const Bytes>(std::exchange(front, {}));
+    parts.emplace_back(std::span<const std::byte>(*own), own);
+  }
+};
+
+template <class Sink>
+class WireWriter {
+ public:
+  static constexpr bool kReads = false;
+  explicit WireWriter(Sink& sink) : sink_(sink) {}
+
+  // Numbers that are 0 are left out, as proto3 has it; always_*() are for `optional` ones.
+  template <class T>
+  void varint(std::uint32_t number, const T& value, std::uint64_t = 0) {
+    if (raw_of(value) != 0) always_varint(number, value);
+  }
+  template <class T>
+  void always_varint(std::uint32_t number, const T& value, std::uint64_t = 0) {
+    tag(number, WireType::kVarint);
+    put_varint(raw_of(value));
+  }
+  void torus(std::uint32_t number, const TorusId& value) { varint(number, value); }
+  template <class T>
+  void fixed64(std::uint32_t number, const T& value) {
+    if (raw_of(value) != 0) always_fixed64(number, value);
+  }
+  template <class T>
+  void fixed32(std::uint32_t number, const T& value) {
+    if (raw_of(value) != 0) always_fixed32(number, value);
+  }
+  template <class T>
+  void always_fixed64(std::uint32_t number, const T& value) {
+    tag(number, WireType::kFixed64);
+    put_number(raw_of(value));
+  }
+  template <class T>
+  void always_fixed32(std::uint32_t number, const T& value) {
+    tag(number, WireType::kFixed32);
+    put_number(static_cast<std::uint32_t>(raw_of(value)));
+  }
+  void always_torus32(std::uint32_t number, const TorusId& value) { always_fixed32(number, value); }
+  void constant32(std::uint32_t number, std::uint32_t value) { always_fixed32(number, value); }
+
+  template <class Text>
+  void text(std::uint32_t number, const Text& value, std::size_t) {
+    if (!value.empty()) sized(number, value.data(), value.size());
+  }
+  void texts(std::uint32_t number, const std::vector<std::string>& values, std::size_t, std::size_t) {
+    for (const std::string& value : values) sized(number, value.data(), value.size());
+  }
+  void digest(std::uint32_t number, const Digest256& value) { sized(number, value.bytes.data(), value.bytes.size()); }
+  void key(std::uint32_t number, const PublicKey& value) {
+    if (!value.is_none()) sized(number, value.bytes.data(), value.bytes.size());
+  }
+  void digests(std::uint32_t number, const std::vector<Digest256>& values) {
+    static_assert(sizeof(Digest256) == sizeof(Digest256::bytes));
+    if (!values.empty()) sized(number, values.data(), values.size() * sizeof(Digest256));
+  }
+  template <class T, class Encode, class Decode>
+  void coded(std::uint32_t number, const T& value, const Encode& encode, const Decode&) {
+    Bytes bytes;
+    encode(value, bytes);
+    sized(number, bytes.data(), bytes.size());
+  }
+
+  // Packed numbers of fixed width: their own bytes.
+  template <class T>
+  void list(std::uint32_t number, const std::vector<T>& values, std::size_t) {
+    if (!values.empty()) sized(number, values.data(), values.size() * sizeof(T));
+  }
+  template <class T, std::size_t kCount>
+  void array(std::uint32_t number, const std::array<T, kCount>& values) {
+    sized(number, values.data(), sizeof values);
+  }
+  template <class Number, class Get>
+  void column(std::uint32_t number, const std::vector<Event>& events, const Get& get) {
+    if (events.empty()) return;
+    tag(number, WireType::kSized);
+    put_varint(events.size() * sizeof(Number));
+    if constexpr (std::is_same_v<Sink, CountingSink>) {
+      sink_.put(nullptr, events.size() * sizeof(Number));
+    } else {
+      for (const Event& event : events) put_number(static_cast<Number>(raw_of(get(event))));
+    }
+  }
+
+  template <class M>
+  void message(std::uint32_t number, const M& value) {
+    CountingSink size;
+    WireWriter<CountingSink> counter(size);
+    fields(counter, value);
+    tag(number, WireType::kSized);
+    put_varint(size.size);
+    if constexpr (std::is_same_v<Sink, CountingSink>) {
+      sink_.put(nullptr, size.size);
+    } else {
+      fields(*this, value);
+    }
+  }
+  template <class M>
+  void messages(std::uint32_t number, const std::vector<M>& values, std::size_t) {
+    for (const M& value : values) message(number, value);
+  }
+  /// The numbers of a oneof's alternatives follow those of the variant, from `first`.
+  template <class... M>
+  void oneof(std::uint32_t first, const std::variant<M...>& value) {
+    std::visit([&](const auto& alternative) { message(first + static_cast<std::uint32_t>(value.index()), alternative); }, value);
+  }
+  void region_bytes(std::uint32_t number, const SharedBytes& value) {
+    if (value.bytes.empty()) return;
+    tag(number, WireType::kSized);
+    put_varint(value.bytes.size());
+    sink_.share(value);
+  }
+  static constexpr bool finishing() { return false; }
+  void check(bool, Error) {}
+
+ private:
+  void tag(std::uint32_t number, WireType type) { put_varint(std::uint64_t{number} << 3 | static_cast<std::uint64_t>(type)); }
+  void put_varint(std::uint64_t value) {
+    std::array<std::uint8_t, 10> bytes;
+    std::size_t size = 0;
+    for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<std::uint8_t>(value | 0x80);
+    bytes[size++] = static_cast<std::uint8_t>(value);
+    sink_.put(bytes.data(), size);
+  }
+  template <class Number>
+  void put_number(Number value) {
+    sink_.put(&value, sizeof value);
+  }
+  void sized(std::uint32_t number, const void* from, std::size_t size) {
+    tag(number, WireType::kSized);
+    put_varint(size);
+    sink_.put(from, size);
+  }
+
+  Sink& sink_;
+};
+
+}  // namespace rse
