@@ -29,6 +29,7 @@ const char* status_word(v1::ControlInjectReply::Status status) {
     case v1::ControlInjectReply::RUN_ENDED: return "run ended";
     case v1::ControlInjectReply::TOO_MANY: return "too many";
     case v1::ControlInjectReply::UNKNOWN_PROGRAM: return "unknown program";
+    case v1::ControlInjectReply::OVERTAKEN: return "overtaken";
     default: return "unknown";
   }
 }

@@ -249,7 +249,13 @@ GatheredChains BraidNode::Impl::gathered_chains(TorusId torus) const {
 void BraidNode::Impl::merge_gathered(TorusId torus, const GatheredChains& chains) {
   HostedTorus& mine = *hosted[torus.raw];
   for (TorusId each : kTori) {
-    if (hosted[each.raw] && each != torus && hosted[each.raw]->official) continue;  // our own is the best
+    if (hosted[each.raw] && each != torus && hosted[each.raw]->official && !logs[each.raw].empty()) {
+      // Our own is the best, but it may begin too late for what we gather.
+      auto older = chains[each.raw];
+      std::erase_if(older, [&](const PacketPtr& packet) { return packet->epoch >= logs[each.raw].first()->epoch; });
+      logs[each.raw].merge(older);
+      continue;
+    }
     const Epoch before = logs[each.raw].wanted();
     logs[each.raw].merge(chains[each.raw]);
     for (const PacketPtr& packet : logs[each.raw].from(before)) keep_seal(*packet);

@@ -16,6 +16,15 @@ bool is_idle(const Projection& projection) {
   return projection.quiet && projection.next_event_time.raw == ~0ull;
 }
 
+/// Whether the client has gone on, as far as the machine or the seal under way know: the machine would pass over this one.
+bool is_overtaken(const TorusMachine& machine, const Seal& seal, const Injection& injection) {
+  if (injection.client.raw == 0 || injection.sequence + 1 == 0) return false;
+  return machine.has_applied(injection.client, injection.sequence + 1) ||
+         std::any_of(seal.injections.begin(), seal.injections.end(), [&](const Injection& other) {
+           return other.client == injection.client && other.sequence > injection.sequence;
+         });
+}
+
 }  // namespace
 
 /// Whether every seal of `torus` before `end` is held, on disk if asked, by another host, if there is one, and by so many holders
@@ -221,8 +230,13 @@ void BraidNode::Impl::finish_epoch(TorusId torus) {
     auto& sealed = mine.unanswered[epoch];
     const std::size_t room = machine.must_seal_empty() ? 0 : kInjectionsPerSealMax;
     while (!mine.waiting.empty() && seal.injections.size() < room) {
-      seal.injections.push_back(mine.waiting.front().first);
-      sealed.push_back(std::move(mine.waiting.front()));
+      const auto& [injection, origin] = mine.waiting.front();
+      if (is_overtaken(machine, seal, injection)) {
+        send(origin, InjectAnswer{injection.client, injection.sequence, InjectStatus::kOvertaken, {}});
+      } else {
+        seal.injections.push_back(injection);
+        sealed.push_back(std::move(mine.waiting.front()));
+      }
       mine.waiting.pop_front();
     }
     if (sealed.empty()) mine.unanswered.erase(epoch);
@@ -410,6 +424,10 @@ void BraidNode::Impl::accept_injection(TorusId torus, const Injection& injection
   }
   if (!mine->working && injection.client.raw != 0 &&
       mine->machine->has_applied(injection.client, injection.sequence)) {
+    if (is_overtaken(*mine->machine, {}, injection)) {
+      answer(InjectStatus::kOvertaken);
+      return;
+    }
     // Perhaps from a seal of the host before that only this node holds: answered once all that is sealed is held by two.
     mine->unanswered[mine->last_sealed].emplace_back(injection, origin);
     return;

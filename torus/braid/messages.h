@@ -179,7 +179,8 @@ struct Holdings {
 
 /// A client's request on its way to the host of its torus, and the answer back.
 struct InjectRequest { RunId run; TorusId torus; Injection injection; };
-enum class InjectStatus : std::uint8_t { kAccepted = 0, kRunEnded = 1, kTooMany = 2, kUnknownProgram = 3 };
+/// kOvertaken: the client has gone on to a later sequence, so that this one will not be applied any more.
+enum class InjectStatus : std::uint8_t { kAccepted = 0, kRunEnded = 1, kTooMany = 2, kUnknownProgram = 3, kOvertaken = 4 };
 struct InjectAnswer { ClientId client; std::uint64_t sequence = 0; InjectStatus status{}; Epoch sealed_in; };
 
 /// A scenario offered for the next run, in parts; each member answers when it holds all of it.

@@ -308,7 +308,7 @@ template <class V>
 void fields(V& v, Of<V, InjectAnswer>& m) {
   v.fixed64(1, m.client);
   v.varint(2, m.sequence);
-  v.varint(3, m.status, static_cast<std::uint64_t>(InjectStatus::kUnknownProgram));
+  v.varint(3, m.status, static_cast<std::uint64_t>(InjectStatus::kOvertaken));
   v.varint(4, m.sealed_in);
 }
 template <class V>

@@ -102,7 +102,7 @@ class Filler {
     } else if constexpr (std::is_same_v<T, TrustChange::Kind>) {
       value = static_cast<T>(1 + below(3));
     } else if constexpr (std::is_same_v<T, InjectStatus>) {
-      value = static_cast<T>(below(4));
+      value = static_cast<T>(below(5));
     } else if constexpr (std::is_same_v<T, std::byte>) {
       value = static_cast<std::byte>(below(256));
     } else if constexpr (std::is_same_v<T, TorusId>) {
