@@ -43,7 +43,6 @@ const char* event_name(BraidEvent::Kind kind) {
     case BraidEvent::Kind::kStopped: return "stopped";
     case BraidEvent::Kind::kResumed: return "resumed";
     case BraidEvent::Kind::kAlarm: return "alarm";
-    case BraidEvent::Kind::kRefusedMessage: return "refused_message";
     case BraidEvent::Kind::kJoined: return "joined";
   }
   return "unknown";
@@ -53,8 +52,7 @@ spdlog::level::level_enum level_of(BraidEvent::Kind kind) {
   switch (kind) {
     case BraidEvent::Kind::kAlarm: return spdlog::level::err;
     case BraidEvent::Kind::kStopped:
-    case BraidEvent::Kind::kPeerLost:
-    case BraidEvent::Kind::kRefusedMessage: return spdlog::level::warn;
+    case BraidEvent::Kind::kPeerLost: return spdlog::level::warn;
     case BraidEvent::Kind::kCutDurable:
     case BraidEvent::Kind::kPeerSuspected:
     case BraidEvent::Kind::kPeerHeardAgain: return spdlog::level::debug;

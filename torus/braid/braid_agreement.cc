@@ -234,7 +234,8 @@ void BraidNode::Impl::install(View next) {
   const bool was_asked = std::count(before.hosts.begin(), before.hosts.end(), self.node) != 0 ||
                          std::count(before.holders.begin(), before.holders.end(), self.node) != 0;
   for (TorusId torus : kTori) {
-    // Nobody asks a node that neither hosts nor holds anything what it has got ready: what it holds of a torus that goes elsewhere may not count.
+    // Nobody asks a node that neither hosts nor holds anything what it has got ready: what it has of a torus that goes
+    // elsewhere may not count.
     if (was_asked || view.hosted_since[torus.raw] == before.hosted_since[torus.raw]) continue;
     if (view.hosts[torus.raw] == self.node && none_missed) continue;
     for (TorusId each : kTori) {
@@ -265,12 +266,21 @@ void BraidNode::Impl::install(View next) {
     text += std::string(" ") + letter_of(torus) + " on " + name_of(view.hosts[torus.raw]);
   }
   event(BraidEvent::Kind::kViewInstalled, text, self.node);
+  if (view.resumed == view.number) {
+    event(BraidEvent::Kind::kResumed, "the run resumes from cut " + std::to_string(view.resume_cut), self.node, {},
+          Epoch{view.resume_cut});
+  }
   for (TorusId torus : kTori) {
     const bool ours = am_member() && view.hosts[torus.raw] == self.node;
     if (!ours && before.hosts[torus.raw] != view.hosts[torus.raw]) cut_complete[torus.raw] = 0;
     if (!ours) {
       HostedTorus* mine = hosted[torus.raw].get();
-      if (mine && (mine->official || mine->since.raw != 0) && !planted(Fault::kViewWithoutFencing)) drop_hosted(torus);
+      if (mine && (mine->official || mine->since.raw != 0) && !planted(Fault::kViewWithoutFencing)) {
+        drop_hosted(torus);
+        event(BraidEvent::Kind::kHandedOver,
+              std::string("torus ") + letter_of(torus) + " handed over to " + name_of(view.hosts[torus.raw]),
+              view.hosts[torus.raw], torus);
+      }
       continue;
     }
     HostedTorus* mine = hosted[torus.raw].get();

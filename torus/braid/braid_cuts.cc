@@ -280,6 +280,7 @@ void BraidNode::Impl::update_durable() {
   const CutNumber durable = *std::min_element(cut_complete.begin(), cut_complete.end());
   if (durable <= durable_cut) return;
   durable_cut = durable;
+  event(BraidEvent::Kind::kCutDurable, "cut " + std::to_string(durable) + " is durable", self.node, {}, Epoch{durable});
   // What a machine that catches up here still needs stays, whatever the others may forget.
   std::uint64_t needed = durable;
   for (const auto& mine : hosted) {

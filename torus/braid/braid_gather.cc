@@ -184,7 +184,14 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
       answer.regions.emplace(std::vector<RegionPtr>{});
     }
   }
-  const Epoch oldest{gather.everything || base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
+  Epoch oldest{gather.everything || base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
+  for (NodeId host : view.hosts) {
+    // What a host lacks of the torus it will want from whoever is its host then, however new the cut.
+    const auto found = peers.find(host);
+    if (found == peers.end() || !found->second.heartbeat || found->second.heartbeat->run != view.run) continue;
+    const Epoch lacks = found->second.heartbeat->wanted[t];
+    if (lacks.raw != 0) oldest = std::min(oldest, lacks);
+  }
   const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
   const bool seals_too = gather.view.raw != 0 && view.resumed.raw != 0;
   for (TorusId torus : kTori) {

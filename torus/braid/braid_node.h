@@ -102,7 +102,7 @@ struct Outgoing {
 struct BraidEvent {
   enum class Kind : std::uint8_t {
     kPeerSuspected, kPeerHeardAgain, kPeerLost, kViewInstalled, kRebuildStarted, kRebuildReplaying, kRebuilt,
-    kHandedOver, kCutDurable, kRunStarted, kStopped, kResumed, kAlarm, kRefusedMessage, kJoined,
+    kHandedOver, kCutDurable, kRunStarted, kStopped, kResumed, kAlarm, kJoined,
   };
   Kind kind{};
   Instant at;

@@ -42,7 +42,8 @@ bool BraidNode::Impl::another_holds(TorusId torus, Epoch end, bool on_disk) cons
     return (on_disk ? beat.durable : beat.wanted)[torus.raw] >= end;
   };
   const bool alone = view.hosted_count(self.node) == kTorusCount;
-  const bool elsewhere = std::any_of(view.hosts.begin(), view.hosts.end(), [&](NodeId host) { return host != self.node && knows(host); });
+  const bool elsewhere = std::any_of(view.hosts.begin(), view.hosts.end(),
+                                     [&](NodeId host) { return host != self.node && knows(host); });
   if (!alone && !elsewhere) return false;
   const auto knowing = static_cast<std::size_t>(std::count_if(view.holders.begin(), view.holders.end(), knows));
   return knowing + view.holders_needed > view.holders.size();

@@ -152,8 +152,9 @@ std::optional<View> BraidNode::Impl::desired_view() {
   changed |= removal;
   // Who has gone stays a holder, so that it may come back with what it holds, until others have all of it, or unless too few
   // others would be left to acknowledge anything.
-  const auto gone = static_cast<std::size_t>(std::count_if(next.holders.begin(), next.holders.end(), [&](NodeId holder) { return !next.find(holder); }));
-  if (gone >= next.holders_needed) std::erase_if(next.holders, [&](NodeId holder) { return !next.find(holder); });
+  const auto is_gone = [&](NodeId holder) { return !next.find(holder); };
+  const auto gone = static_cast<std::size_t>(std::count_if(next.holders.begin(), next.holders.end(), is_gone));
+  if (gone >= next.holders_needed) std::erase_if(next.holders, is_gone);
   for (auto it = joiners.begin(); it != joiners.end();) {
     const Join& asked = it->second.first;
     const Member& joiner = asked.joiner;
