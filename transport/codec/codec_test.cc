@@ -215,7 +215,7 @@ TEST_CASE("codec: a packet that contradicts itself is refused") {
 
 TEST_CASE("codec: numbers outside their range are refused") {
   v1::Envelope wire;
-  wire.mutable_inject_answer()->set_status(static_cast<v1::InjectAnswer::Status>(4));
+  wire.mutable_inject_answer()->set_status(static_cast<v1::InjectAnswer::Status>(5));
   CHECK(refusal(wire) == Error::kMalformed);
   wire.mutable_shard_ack()->set_halves(4);
   CHECK(refusal(wire) == Error::kMalformed);
