@@ -93,6 +93,24 @@ Step make_step(Random& random, StepKind kind, std::uint32_t nodes) {
   return step;
 }
 
+/// One node more, that only observes, with faults of its own. Drawn last: seeds without one stay what they were.
+void add_observer(Schedule& schedule, Random& random, Duration end) {
+  constexpr std::array<StepKind, 9> kKinds = {StepKind::kKill,    StepKind::kKillAtMessage, StepKind::kPause,
+                                              StepKind::kIsolate, StepKind::kCutLink,       StepKind::kDrop,
+                                              StepKind::kDelay,   StepKind::kSlowNode,      StepKind::kClient};
+  SimOptions& cluster = schedule.cluster;
+  const auto observer = static_cast<std::uint32_t>(cluster.nodes++);
+  cluster.observers = 1;
+  schedule.starts.push_back(milliseconds_between(random, 1, 40));
+  for (std::uint32_t count = 4 + random.below(8); count > 0; --count) {
+    Step step = make_step(random, kKinds[random.below(kKinds.size())], observer + 1);
+    step.a = observer;
+    step.b = random.below(observer);
+    step.at = {random.next() % (end.raw + 1)};
+    schedule.steps.push_back(step);
+  }
+}
+
 }  // namespace
 
 const char* name_of(StepKind kind) { return kOdds[static_cast<std::size_t>(kind)].name; }
@@ -127,6 +145,7 @@ Schedule make_schedule(std::uint64_t seed) {
     step.at = at;
     schedule.steps.push_back(step);
   }
+  if (random.below(5) == 0) add_observer(schedule, random, at);
   return schedule;
 }
 
@@ -159,7 +178,7 @@ std::string describe(const Schedule& schedule) {
   const SimOptions& of = schedule.cluster;
   const auto micro = [](Duration span) { return std::to_string(span.raw / 1'000) + " us"; };
   return "seed " + std::to_string(schedule.seed) + ": " + std::to_string(of.nodes) + " nodes " +
-         (of.durable ? "with" : "without") + " disks, latency up to " + micro(of.latency_max) + ", an epoch takes up to " +
+         (of.observers != 0 ? "(the last one observes) " : "") + (of.durable ? "with" : "without") + " disks, latency up to " + micro(of.latency_max) + ", an epoch takes up to " +
          micro(of.epoch_work_max) + ", a cut after at most " + std::to_string(of.cut_epochs_max) + " epochs, " +
          std::to_string(of.drop_percent) + "% of messages lost, " + std::to_string(schedule.steps.size()) + " steps";
 }

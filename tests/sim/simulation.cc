@@ -25,10 +25,11 @@ Simulation::Simulation(const SimOptions& options)
   ReusedMachines::here().set_cut_epochs_max(options.cut_epochs_max);
   history_.offer(Scenario{});
   for (Link& each : links_) each.drop_percent = options.drop_percent;
-  for (Node& node : nodes_) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    Node& node = nodes_[i];
     node.clock_base = now_;
     node.local_base = 1'000 * kMillisecond + random_.next() % (1'000'000 * kMillisecond);
-    if (options.durable) node.disk = std::make_unique<SimulatedDisk>(random_.next());
+    if (options.durable && !observes(i)) node.disk = std::make_unique<SimulatedDisk>(random_.next());
   }
 }
 
@@ -90,7 +91,7 @@ void Simulation::perform(const Action& action) {
     case ActionKind::kLinkUp: {
       const Node& peer = nodes_[action.argument];
       if (!peer.braid) return;
-      node.braid->on_link_up(local(node), Member{peer.id, peer.incarnation, name_of(action.argument), {}});
+      node.braid->on_link_up(local(node), member_of(action.argument));
       break;
     }
     case ActionKind::kLinkDown: node.braid->on_link_down(local(node), NodeId{action.argument}, action.flag); break;
@@ -207,7 +208,7 @@ void Simulation::start(std::size_t index) {
   if (node.braid) return;
   BraidNode::Options options;
   Recovered recovered;
-  if (options_.durable) {
+  if (node.disk) {
     if (!open_directory(index, recovered)) return;
   } else {
     // Without a disk it comes back as a new node.
@@ -215,8 +216,8 @@ void Simulation::start(std::size_t index) {
     node.id = NodeId{next_node_id_++};
   }
   ++node.life;
-  options.self = {node.id, node.incarnation, name_of(index), {}};
-  options.durable = options_.durable;
+  options.self = member_of(index);
+  options.durable = node.disk != nullptr;
   options.capacity = options_.capacity;
   options.machines = &ReusedMachines::here();
   options.seed = random_.next();
@@ -225,6 +226,8 @@ void Simulation::start(std::size_t index) {
   node.braid = std::make_unique<BraidNode>(options, std::move(recovered), local(node));
   node.armed = 0;
   node.view_seen = {};
+  node.recorded = {};
+  node.record_gaps = 0;
   node.dies_after_messages = ~0ull;
   node.worker_free = {};
   drain(index);
@@ -284,6 +287,13 @@ void Simulation::load(const Scenario& scenario) {
   }
 }
 
+void Simulation::note_recorded(Node& node, const Packet& packet) {
+  auto& [run, next] = node.recorded[packet.torus.raw];
+  if (run == packet.run && packet.epoch > next) ++node.record_gaps;
+  run = packet.run;
+  next = packet.next_epoch;
+}
+
 void Simulation::drain(std::size_t index) {
   Node& node = nodes_[index];
   BraidNode& braid = *node.braid;
@@ -294,7 +304,10 @@ void Simulation::drain(std::size_t index) {
     history_.note_view(view);
     cluster_exists_ |= view.members.size() > 1;
   }
-  while (auto packet = braid.poll_sealed()) history_.note_sealed(packet, view.resumed);
+  while (auto packet = braid.poll_sealed()) {
+    note_recorded(node, *packet);
+    history_.note_sealed(packet, view.resumed);
+  }
   bool alive = true;
   while (auto work = braid.poll_work()) {
     if (auto* run = std::get_if<RunEpoch>(&*work)) {
@@ -440,7 +453,7 @@ void Simulation::end_batch(std::size_t index) {
 bool Simulation::send(std::size_t index, Outgoing& out) {
   Node& node = nodes_[index];
   ++messages_;
-  if (node.dies_after_messages != ~0ull && node.dies_after_messages-- == 0 && (options_.durable || may_lose(index))) return false;
+  if (node.dies_after_messages != ~0ull && node.dies_after_messages-- == 0 && (node.disk || may_lose(index))) return false;
   const std::size_t to = index_of(out.next_hop);
   if (to != nodes_.size()) post(index, to, std::move(out.envelope));
   return true;
@@ -572,10 +585,12 @@ const View* Simulation::newest_view() const {
 }
 
 bool Simulation::may_lose(std::size_t victim) const {
+  if (observes(victim)) return true;
   const View* newest = newest_view();
   if (!newest) return false;
   std::vector<std::size_t> members;
   for (const Member& member : newest->members) {
+    if (member.role == Role::kObserver) continue;
     const std::size_t index = index_of(member.node);
     if (index == nodes_.size() || !alive(index) || nodes_[index].incarnation != member.incarnation) return false;
     if (nodes_[index].paused || nodes_[index].braid->view().number != newest->number) return false;

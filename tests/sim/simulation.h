@@ -21,6 +21,7 @@ namespace rse::sim {
 struct SimOptions {
   std::uint64_t seed = 1;
   std::size_t nodes = 3;
+  std::size_t observers = 0;              // the last ones of `nodes`: without disks, and nothing may depend on them
   bool durable = false;
   std::uint32_t drop_percent = 0;         // of messages, everywhere
   std::uint32_t codec_percent = 0;        // of messages that go through the codec on their way
@@ -94,16 +95,20 @@ class Simulation {
 
   std::size_t size() const { return nodes_.size(); }
   std::uint64_t now() const { return now_; }
+  NodeId id(std::size_t node) const { return nodes_[node].id; }
   bool alive(std::size_t node) const { return nodes_[node].braid != nullptr; }
   bool paused(std::size_t node) const { return nodes_[node].paused; }
   const BraidNode& node(std::size_t node) const { return *nodes_[node].braid; }
   BraidStatus status(std::size_t node) const;
   bool healthy() const;                         // all living nodes are members and agree that nothing is missing
-  /// Whether the product promises that `victim` may lose its memory, or its disk, now: all members of the newest view are
-  /// here, hear each other and say that any one may fail.
+  bool observes(std::size_t node) const { return node + options_.observers >= nodes_.size(); }
+  /// Whether the product promises that `victim` may lose its memory, or its disk, now: all members of the newest view that may
+  /// host are here, hear each other and say that any one may fail. Of an observer, always.
   bool may_lose(std::size_t victim) const;
   /// The newest view of any living node; nullptr: none.
   const View* newest_view() const;
+  /// What `node` has published to its record since it started: epochs that are missing between two others.
+  std::uint64_t record_gaps(std::size_t node) const { return nodes_[node].record_gaps; }
   Epoch epoch() const { return history_.epoch(); }
   History& history() { return history_; }
   const History& history() const { return history_; }
@@ -159,6 +164,8 @@ class Simulation {
     std::array<std::uint64_t, kTorusCount + 1> worker_free{};  // the last one hashes cuts
     std::array<History::Cut, kTorusCount> cut;                // of each torus, taken and not hashed yet
     ViewNumber view_seen;
+    std::array<std::pair<RunId, Epoch>, kTorusCount> recorded{};  // the next epoch
+    std::uint64_t record_gaps = 0;
     bool cluster_known = false;
   };
 
@@ -168,6 +175,7 @@ class Simulation {
   Instant local(const Node& node) const;
   void restart_clock(Node& node);
   void arm(std::size_t index);
+  void note_recorded(Node& node, const Packet& packet);
   void drain(std::size_t index);
   void carry_out(std::size_t index, const RunEpoch& work);
   void on_worker_done(Node& node, std::uint64_t what);
@@ -182,6 +190,9 @@ class Simulation {
   bool connected(std::size_t a, std::size_t b) { return link(a, b).blocked == 0 && link(b, a).blocked == 0; }
   Duration latency() { return {20'000 + random_.below(static_cast<std::uint32_t>(options_.latency_max.raw))}; }
   std::size_t index_of(NodeId id) const;
+  Member member_of(std::size_t index) const {
+    return {nodes_[index].id, nodes_[index].incarnation, name_of(index), {}, observes(index) ? Role::kObserver : Role::kHost};
+  }
   std::string name_of(std::size_t index) const { return std::string(1, static_cast<char>('a' + index)); }
 
   const SimOptions options_;

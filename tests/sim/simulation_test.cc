@@ -64,6 +64,50 @@ TEST_CASE("simulation: a node killed at any moment leaves the results of a run w
   }
 }
 
+TEST_CASE("simulation: an observer misses no epoch, passes requests on, counts for nothing and may die at any moment") {
+  for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .nodes = 4, .observers = 1, .durable = seed % 2 == 0});
+    const std::size_t observer = 3;
+    sim.start(0);
+    REQUIRE(sim.run_until([&] { return sim.node(0).is_member(); }, kPatience));
+    sim.start(observer);  // before there are three that may host
+    bring_up(sim, seed);
+    const auto counts_for_nothing = [&] {
+      const View& view = *sim.newest_view();
+      const NodeId id = sim.id(observer);
+      return !view.is_voter(id) && view.hosted_count(id) == 0 && view.host_count() == (sim.alive(seed % 3) ? 3 : 2) &&
+             std::find(view.holders.begin(), view.holders.end(), id) == view.holders.end() &&
+             std::find(view.homes.begin(), view.homes.end(), id) == view.homes.end();
+    };
+    REQUIRE(sim.run_until([&] { return sim.node(observer).is_member() && sim.healthy(); }, kPatience));
+    CHECK(counts_for_nothing());
+    Random random(seed);
+    for (std::uint64_t steps = random.below(4000); steps > 0; --steps) {
+      if (steps % 100 == 0) sim.inject(observer, cell_at({static_cast<std::uint8_t>(steps % 3)}, 5, 5, 5), 7);
+      sim.step();
+    }
+    sim.kill(seed % 3);
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    CHECK(counts_for_nothing());
+    CHECK(sim.record_gaps(observer) == 0);
+    const std::uint64_t target = sim.epoch().raw;
+    const auto caught_up = [&] {
+      const BraidStatus status = sim.status(observer);
+      return std::all_of(status.tori.begin(), status.tori.end(),
+                         [&](const TorusStatus& torus) { return torus.epoch.raw >= target; });
+    };
+    CHECK(sim.run_until(caught_up, kPatience));
+    sim.kill(observer);  // one failure is used already: this one is none
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    sim.start(seed % 3);
+    sim.start(observer);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+    CHECK(counts_for_nothing());
+  }
+}
+
 TEST_CASE("simulation: a cut cable between any two nodes stops nothing") {
   for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
     CAPTURE(seed);

@@ -258,9 +258,9 @@ void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {
     if (holder.node != from || (holder.halves & ack.halves) != holder.halves) continue;
     if (ack.held) {
       holder.acked = std::max(holder.acked, ack.cut);
-    } else {
+    } else if (holder.acked != 0 && ack.cut > holder.acked) {
       holder.acked = holder.sent = 0;  // it lacks the base: all of it next time
-    }
+    }  // Otherwise it was damaged on its way, or the refusal is late: a copy for each would breed more of them.
   }
 }
 

@@ -79,7 +79,7 @@ GatherState BraidNode::Impl::make_gather(TorusId torus, bool speculative, CutNum
   for (const Member& member : view.members) {
     const NodeId node = member.node;
     if (node == self.node) continue;
-    if (!resumption && !is_host(node) && !is_holder(node)) continue;
+    if (member.role == Role::kObserver || (!resumption && !is_host(node) && !is_holder(node))) continue;
     if (speculative && suspected_early(member)) continue;
     gather.sources[node];
   }

@@ -73,6 +73,7 @@ void execute(const RunEpoch& work) {
 BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
     : options(given), self(given.self), now(at), last_deadline(at), random(given.seed) {
   RSE_ASSERT(self.node.raw != 0, "a node has an id");
+  RSE_ASSERT(self.role == Role::kHost || !(options.found || options.durable), "an observer founds nothing and keeps nothing");
   const Bytes empty = encode_scenario(Scenario{});
   ScenarioBlob blob{.bytes = empty, .hash = digest_of(empty), .whole = true, .held = true};
   const Digest256 empty_hash = blob.hash;
@@ -390,7 +391,7 @@ void BraidNode::Impl::on_deadline() {
       send(node, Join{self, view.number, {}, 0});
     }
   }
-  if (needs_resumption() || restarted) {
+  if ((needs_resumption() || restarted) && self.role == Role::kHost) {  // observers have nothing, and join again
     for (const auto& [node, state] : peers) {
       if (state.linked) send(node, make_holdings());
     }
@@ -481,7 +482,7 @@ Result<void> BraidNode::on_trust_change(Instant now, const TrustChange& change) 
 }
 Result<void> BraidNode::on_override(Instant now) {
   impl_->now = now;
-  if (impl_->majority_of_voters_heard()) return Error::kMalformed;
+  if (impl_->majority_of_voters_heard() || impl_->self.role == Role::kObserver) return Error::kMalformed;
   auto result = impl_->override_majority();
   impl_->settle();
   return result;

@@ -87,10 +87,10 @@ void BraidNode::Impl::begin_hosting(TorusId torus) {
 /// Whether this node should get ready for a torus that it does not host: one that will come here if a silent peer is lost, or
 /// one that the plan moves here.
 void BraidNode::Impl::consider_staging() {
-  if (!am_member() || restarted) return;
+  if (!am_member() || restarted || self.role == Role::kObserver) return;
   std::optional<TorusId> wanted;
   bool planned = false;
-  const auto suspected = [&](const Member& member) { return suspected_early(member); };
+  const auto suspected = [&](const Member& member) { return member.role == Role::kHost && suspected_early(member); };
   if (std::any_of(view.members.begin(), view.members.end(), suspected)) {
     // What would be ours if they were gone.
     View without = view;
@@ -111,7 +111,7 @@ void BraidNode::Impl::consider_staging() {
     if (!planned) {
       NodeId free;
       for (const Member& member : view.members) {
-        if (free.raw == 0 && view.hosted_count(member.node) == 0) free = member.node;
+        if (free.raw == 0 && view.hosted_count(member.node) == 0 && member.role == Role::kHost) free = member.node;
       }
       std::size_t most = 1;
       for (TorusId torus : kTori) {
@@ -156,7 +156,7 @@ void BraidNode::Impl::consider_staging() {
 }
 
 void BraidNode::Impl::on_take_over(NodeId from, const TakeOver& take_over) {
-  if (take_over.torus.raw >= kTorusCount || take_over.view != view.number || !view.find(from)) return;
+  if (take_over.torus.raw >= kTorusCount || take_over.view != view.number || !view.find(from) || view.is_observer(from)) return;
   take_overs[from] = {take_over, now};
 }
 

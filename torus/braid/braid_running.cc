@@ -282,19 +282,24 @@ void BraidNode::Impl::send_packet(NodeId to, TorusId torus, const PacketPtr& pac
   send(to, PacketMessage{view.number, packet == logs[torus.raw].first(), *packet});
 }
 
-/// Sends again what a host says it lacks and what was sent too long ago to be still on its way.
+/// Sends again what a host says it lacks and what was sent too long ago to be still on its way. An observer gets all its packets
+/// here, as its heartbeats ask for them: only what is part of the record, since no gather will ask it for what it alone has; and
+/// from our oldest on when it has been away for too long.
 void BraidNode::Impl::resend(NodeId to) {
-  if ((!is_host(to) && !is_holder(to)) || planted(Fault::kPacketsNotRepeated)) return;
+  const bool observer = view.is_observer(to);
+  if (!(is_host(to) || is_holder(to) || observer) || planted(Fault::kPacketsNotRepeated)) return;
   PeerState& state = peer(to);
   for (TorusId torus : kTori) {
     const HostedTorus* mine = hosted[torus.raw].get();
     if (!mine || !mine->official) continue;
     const Epoch wanted = state.heartbeat->wanted[torus.raw];
-    if (wanted >= logs[torus.raw].wanted()) continue;
+    const Epoch end = observer ? sealed_recorded[torus.raw] : logs[torus.raw].wanted();
+    if (wanted >= end) continue;
     if (wanted < state.sent_through[torus.raw] && elapsed(state.sent_at[torus.raw], now) < kResendAfter) continue;
     std::size_t sent = 0;
     for (const PacketPtr& packet : logs[torus.raw].from(wanted)) {
-      if (sent == 0 && packet->epoch != wanted && wanted.raw != 0) break;
+      if (sent == 0 && packet->epoch != wanted && wanted.raw != 0 && !observer) break;
+      if (packet->epoch >= end) break;
       send_packet(to, torus, packet);
       if (++sent == kResendPacketsMax) break;
     }
@@ -310,8 +315,10 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
   if (from == self.node || (fenced && !planted(Fault::kFencedHostAccepted))) return;
   const Member* member = view.find(from);
   if (!member || member->incarnation != peer(from).member.incarnation) return;
-  if (!am_member() || (!is_host(self.node) && !is_holder(self.node))) return;
+  const bool observes = self.role == Role::kObserver;
+  if (!am_member() || !(is_host(self.node) || is_holder(self.node) || observes)) return;
   owed_acks.insert(from);
+  if (observes && message.first && packet.epoch > logs[t].wanted()) logs[t].clear();  // what is between is nowhere any more
   const bool begins = message.first && logs[t].empty() && logs[t].wanted().raw == 0;
   if (packet.epoch != logs[t].wanted() && !begins) return;
   auto kept = std::make_shared<const Packet>(packet);

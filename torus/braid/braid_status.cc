@@ -22,8 +22,9 @@ BraidStatus BraidNode::Impl::status(Instant at) const {
       const NodeId hop = route(member.node);
       row.via = hop == member.node ? NodeId{} : hop;
     }
-    if (row.suspected) silent += (silent.empty() ? "" : ", ") + row.name + " silent for " + std::to_string(row.silence.raw / 1'000'000) + " ms";
-    alive += !row.suspected;
+    const bool counts = member.role == Role::kHost;
+    if (row.suspected && counts) silent += (silent.empty() ? "" : ", ") + row.name + " silent for " + std::to_string(row.silence.raw / 1'000'000) + " ms";
+    alive += counts && !row.suspected;
     out.peers.push_back(std::move(row));
   }
   for (const auto& [node, state] : peers) {
@@ -77,17 +78,17 @@ BraidStatus BraidNode::Impl::status(Instant at) const {
     out.verdict = "degraded: " + stuck + " is being rebuilt" + (silent.empty() ? "" : "; " + silent);
   } else if (!protected_now() || alive < 3 || !silent.empty()) {
     out.health = Health::kUnprotected;
-    if (view.members.size() == 1) {
+    if (view.host_count() == 1) {
       out.verdict = "unprotected: this node is alone; add two with rse-node --peer";
     } else if (view.voters.size() == 1) {
       out.verdict = "unprotected: two nodes; add a third with rse-node --peer";
     } else {
       out.verdict = "degraded: one failure already used; " +
-                    (silent.empty() ? std::to_string(view.members.size()) + " of 3 nodes hold the tori" : silent);
+                    (silent.empty() ? std::to_string(view.host_count()) + " of 3 nodes hold the tori" : silent);
     }
   } else {
     out.health = Health::kHealthy;
-    out.verdict = "healthy: " + std::to_string(alive) + " of " + std::to_string(view.members.size()) +
+    out.verdict = "healthy: " + std::to_string(alive) + " of " + std::to_string(view.host_count()) +
                   " nodes; any one may fail";
   }
   return out;

@@ -70,7 +70,7 @@ bool BraidNode::Impl::place_tori(View& next) const {
     for (const Member& member : next.members) {
       const Member* before = view.find(member.node);
       if (before && before->incarnation == member.incarnation &&
-          next.hosted_count(member.node) == 0) {
+          next.hosted_count(member.node) == 0 && member.role == Role::kHost) {
         chosen = member.node;
         next.homes[torus.raw] = chosen;  // a spare takes the dead node's place for good
         break;
@@ -116,7 +116,7 @@ void BraidNode::Impl::settle_voters(View& next) const {
     return;
   }
   for (const Member& member : next.members) {
-    if (heard_here(member.node) && !next.is_voter(member.node) &&
+    if (heard_here(member.node) && !next.is_voter(member.node) && member.role == Role::kHost &&
         std::find(free.begin(), free.end(), member.node) == free.end()) {
       free.push_back(member.node);
     }
@@ -162,6 +162,10 @@ std::optional<View> BraidNode::Impl::desired_view() {
         view.is_member(joiner.node, joiner.incarnation)) {
       it = joiners.erase(it);
       continue;
+    }
+    if (joiner.role == Role::kObserver && next.is_voter(joiner.node)) {
+      ++it;
+      continue;  // a voter's disk in an observer's hands: its vote would count and could never be given
     }
     // As an ordinary member it would forget what a holder has to keep.
     const bool holds = std::count(next.holders.begin(), next.holders.end(), joiner.node) != 0;
@@ -301,7 +305,7 @@ std::optional<View> BraidNode::Impl::resumption_view() {
   for (const auto& [node, state] : peers) {
     if (state.holdings && elapsed(state.holdings_at, now) < milliseconds(300) &&
         state.holdings->view == view.number && state.holdings->run == view.run &&
-        state.holdings->self.node == node &&
+        state.holdings->self.node == node && state.holdings->self.role == Role::kHost &&
         (view.trust.open() || view.trust.key_of(node))) {
       present.push_back(*state.holdings);
     }

@@ -5,9 +5,9 @@
 namespace rse {
 namespace {
 
-constexpr std::uint32_t kViewFormat = 0x33565352;  // "RSV3", little-endian
+constexpr std::uint32_t kViewFormat = 0x34565352;  // "RSV4", little-endian
 constexpr std::size_t kVotersMax = 5;
-constexpr std::size_t kMemberBytesMin = 8 + 8 + 4 + 4;
+constexpr std::size_t kMemberBytesMin = 8 + 8 + 4 + 4 + 1;
 
 void put_string(ByteWriter& writer, const std::string& text) {
   writer.put_sized(std::as_bytes(std::span(text)));
@@ -39,6 +39,9 @@ Member get_member(ByteReader& reader) {
   for (std::uint32_t i = 0; reader.ok() && i < count; ++i) {
     member.addresses.push_back(get_string(reader, kAddressBytesMax));
   }
+  const auto role = reader.get<std::uint8_t>();
+  if (role > static_cast<std::uint8_t>(Role::kObserver)) reader.fail();
+  member.role = static_cast<Role>(role);
   return member;
 }
 
@@ -46,7 +49,7 @@ bool voters_are_valid(const View& view) {
   const std::size_t count = view.voters.size();
   if (count != 1 && count != 3 && count != 5) return false;
   for (std::size_t i = 0; i < count; ++i) {
-    if (view.voters[i].raw == 0) return false;
+    if (view.voters[i].raw == 0 || view.is_observer(view.voters[i])) return false;
     if (std::find(view.voters.begin(), view.voters.begin() + i, view.voters[i]) !=
         view.voters.begin() + i) {
       return false;
@@ -65,7 +68,7 @@ bool members_are_valid(const View& view) {
 
 bool holders_are_valid(const View& view) {
   for (std::size_t i = 0; i < view.holders.size(); ++i) {
-    if (view.holders[i].raw == 0) return false;
+    if (view.holders[i].raw == 0 || view.is_observer(view.holders[i])) return false;
     if (std::count(view.holders.begin(), view.holders.end(), view.holders[i]) != 1) return false;
   }
   return view.holders_needed >= 1 && view.holders_needed <= view.holders.size();
@@ -89,6 +92,16 @@ bool View::is_voter(NodeId node) const {
   return std::find(voters.begin(), voters.end(), node) != voters.end();
 }
 
+bool View::is_observer(NodeId node) const {
+  const Member* member = find(node);
+  return member != nullptr && member->role == Role::kObserver;
+}
+
+std::size_t View::host_count() const {
+  return static_cast<std::size_t>(
+      std::count_if(members.begin(), members.end(), [](const Member& member) { return member.role == Role::kHost; }));
+}
+
 std::size_t View::hosted_count(NodeId node) const {
   return static_cast<std::size_t>(std::count(hosts.begin(), hosts.end(), node));
 }
@@ -102,7 +115,7 @@ std::vector<NodeId> View::distinct_hosts() const {
 }
 
 // Order of fields: format, cluster, number, run, scenario, run_since, resume_cut, resumed, resume_cut_since, members
-// (node, incarnation, name, addresses), voters, then hosts, hosted_since and homes of A, B, C, holders, holders_needed, trust
+// (node, incarnation, name, addresses, u8 role), voters, then hosts, hosted_since and homes of A, B, C, holders, holders_needed, trust
 // (trust.cc).
 // Counts and sizes are u32.
 void encode_view(const View& view, Bytes& out) {
@@ -123,6 +136,7 @@ void encode_view(const View& view, Bytes& out) {
     put_string(writer, member.name);
     writer.put(static_cast<std::uint32_t>(member.addresses.size()));
     for (const std::string& address : member.addresses) put_string(writer, address);
+    writer.put(static_cast<std::uint8_t>(member.role));
   }
   writer.put(static_cast<std::uint32_t>(view.voters.size()));
   for (NodeId voter : view.voters) writer.put(voter);
@@ -173,7 +187,7 @@ Result<View> decode_view(ByteReader& reader) {
   if (!reader.ok()) return Error::kTruncated;
   if (!members_are_valid(view) || !voters_are_valid(view)) return Error::kMalformed;
   for (NodeId host : view.hosts) {
-    if (view.find(host) == nullptr) return Error::kMalformed;
+    if (view.find(host) == nullptr || view.is_observer(host)) return Error::kMalformed;
   }
   if (!holders_are_valid(view)) return Error::kMalformed;
   return view;

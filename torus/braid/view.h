@@ -21,12 +21,19 @@ inline constexpr std::size_t kAddressesMax = 8;
 inline constexpr std::size_t kAddressBytesMax = 256;
 inline constexpr std::size_t kNodeNameBytesMax = 64;
 
+/// What a member takes part in, for its whole life.
+enum class Role : std::uint8_t {
+  kHost = 0,      // may host, hold copies and vote
+  kObserver = 1,  // hears every packet, passes requests on and relays; nothing that a torus needs ever lies with it
+};
+
 /// One life of one node. A restarted process is the same node with a higher incarnation.
 struct Member {
   NodeId node;
   std::uint64_t incarnation = 0;
   std::string name;                    // for people
   std::vector<std::string> addresses;  // "host:port", how others reach it
+  Role role = Role::kHost;
   friend bool operator==(const Member&, const Member&) = default;
 };
 
@@ -62,8 +69,11 @@ struct View {
   const Member* find(NodeId node) const;
   bool is_member(NodeId node, std::uint64_t incarnation) const;
   bool is_voter(NodeId node) const;
+  bool is_observer(NodeId node) const;
   std::size_t majority() const { return voters.size() / 2 + 1; }
   std::size_t hosted_count(NodeId node) const;
+  /// Members that may host: all but the observers.
+  std::size_t host_count() const;
   /// Each host once, in the order of the tori: the holders when nothing is missing.
   std::vector<NodeId> distinct_hosts() const;
 };
@@ -76,7 +86,8 @@ constexpr std::uint32_t holders_needed_of(std::size_t hosts) {
 
 /// Canonical bytes, for agreement and for the data directory.
 void encode_view(const View& view, Bytes& out);
-/// Bounds every count before it allocates; a view whose hosts are no members or with 2 voters is kMalformed.
+/// Bounds every count before it allocates; a view whose hosts are no members, with 2 voters, or in which an observer hosts, holds or
+/// votes is kMalformed.
 Result<View> decode_view(ByteReader& reader);
 
 }  // namespace rse

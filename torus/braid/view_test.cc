@@ -106,6 +106,29 @@ TEST_CASE("view: what no cluster could have agreed on is malformed") {
   CHECK(decode(encode(nobody)).error() == Error::kMalformed);
 }
 
+TEST_CASE("view: an observer is a member that neither hosts nor holds nor votes") {
+  View view = three_nodes();
+  view.members.push_back({{4}, 1, "watcher", {}, Role::kObserver});
+  const auto decoded = decode(encode(view));
+  REQUIRE(decoded);
+  CHECK(*decoded == view);
+  CHECK(view.is_observer({4}));
+  CHECK_FALSE(view.is_observer({1}));
+  CHECK(view.host_count() == 3);
+  View host = view;
+  host.hosts[2] = {4};
+  CHECK(decode(encode(host)).error() == Error::kMalformed);
+  View holder = view;
+  holder.holders[2] = {4};
+  CHECK(decode(encode(holder)).error() == Error::kMalformed);
+  View voter = view;
+  voter.voters[2] = {4};
+  CHECK(decode(encode(voter)).error() == Error::kMalformed);
+  View unknown = view;
+  unknown.members[3].role = static_cast<Role>(2);
+  CHECK_FALSE(decode(encode(unknown)));
+}
+
 TEST_CASE("view: every bound is checked") {
   View crowd = three_nodes();
   while (crowd.members.size() <= kMembersMax)

@@ -16,7 +16,7 @@ namespace rse {
 inline constexpr std::uint32_t kScenarioTotalMax = 64u << 20;  // kScenarioBytesMax
 /// Every view fits: members with all their addresses, its trust, then at most 256 bytes of the rest.
 inline constexpr std::size_t kViewBytesMax =
-    kMembersMax * (24 + kNodeNameBytesMax + kAddressesMax * (4 + kAddressBytesMax)) + kTrustBytesMax + 256;
+    kMembersMax * (25 + kNodeNameBytesMax + kAddressesMax * (4 + kAddressBytesMax)) + kTrustBytesMax + 256;
 
 template <class V, class M>
 using Of = std::conditional_t<V::kReads, M, const M>;
@@ -27,6 +27,7 @@ void fields(V& v, Of<V, Member>& m) {
   v.varint(2, m.incarnation);
   v.text(3, m.name, kNodeNameBytesMax);
   v.texts(4, m.addresses, kAddressesMax, kAddressBytesMax);
+  v.varint(5, m.role, static_cast<std::uint64_t>(Role::kObserver));
 }
 
 // --- Handshake. ---

@@ -97,6 +97,8 @@ class Filler {
       value = below(2) == 1;
     } else if constexpr (std::is_same_v<T, std::uint8_t>) {
       value = static_cast<T>(below(4));  // Halves
+    } else if constexpr (std::is_same_v<T, Role>) {
+      value = static_cast<T>(below(2));
     } else if constexpr (std::is_same_v<T, Injection::Kind>) {
       value = static_cast<T>(below(2));
     } else if constexpr (std::is_same_v<T, TrustChange::Kind>) {
