@@ -289,7 +289,7 @@ void Simulation::load(const Scenario& scenario) {
 
 void Simulation::note_recorded(Node& node, const Packet& packet) {
   auto& [run, next] = node.recorded[packet.torus.raw];
-  if (run == packet.run && packet.epoch > next) ++node.record_gaps;
+  if (packet.epoch > (run == packet.run ? next : Epoch{})) ++node.record_gaps;
   run = packet.run;
   next = packet.next_epoch;
 }

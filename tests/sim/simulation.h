@@ -107,8 +107,9 @@ class Simulation {
   bool may_lose(std::size_t victim) const;
   /// The newest view of any living node; nullptr: none.
   const View* newest_view() const;
-  /// What `node` has published to its record since it started: epochs that are missing between two others.
+  /// What `node` has published to its record: gaps since it started, also before the first epoch of a run; and up to where.
   std::uint64_t record_gaps(std::size_t node) const { return nodes_[node].record_gaps; }
+  Epoch recorded(std::size_t node, TorusId torus) const { return nodes_[node].recorded[torus.raw].second; }
   Epoch epoch() const { return history_.epoch(); }
   History& history() { return history_; }
   const History& history() const { return history_; }

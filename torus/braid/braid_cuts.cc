@@ -7,6 +7,7 @@ namespace rse {
 namespace {
 
 constexpr Duration kShardRepeat = milliseconds(1000);
+constexpr std::uint64_t kObserverEpochsMax = 256;
 constexpr Duration kRebuildPatience = milliseconds(500);
 
 }  // namespace
@@ -264,6 +265,18 @@ void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {
   }
 }
 
+/// The oldest epoch that an observer may still ask for; `oldest` when it is older, or when nobody observes. They take part in no
+/// acknowledgement, and hear of epochs some milliseconds later: one that is away for longer misses some.
+Epoch BraidNode::Impl::wanted_by_observers(TorusId torus, Epoch oldest) const {
+  Epoch wanted = oldest;
+  for (const Member& member : view.members) {
+    const auto found = peers.find(member.node);
+    if (member.role != Role::kObserver || found == peers.end() || !found->second.heartbeat) continue;
+    if (found->second.heartbeat->run == view.run) wanted = std::min(wanted, found->second.heartbeat->wanted[torus.raw]);
+  }
+  return std::max(wanted, Epoch{oldest.raw < kObserverEpochsMax ? 0 : oldest.raw - kObserverEpochsMax});
+}
+
 /// A cut is durable once every host has announced its shards; then what is older may go.
 void BraidNode::Impl::update_durable() {
   for (TorusId torus : kTori) {
@@ -289,7 +302,7 @@ void BraidNode::Impl::update_durable() {
   }
   for (TorusId torus : kTori) {
     const std::uint64_t kept = planted(Fault::kInputsForgotten) ? 0 : kOldBatch;
-    logs[torus.raw].prune(Epoch{needed < kept ? 0 : needed - kept});
+    logs[torus.raw].prune(wanted_by_observers(torus, Epoch{needed < kept ? 0 : needed - kept}));
     auto& known = cuts[torus.raw];
     known.erase(known.begin(), known.lower_bound(durable));
     auto& seals = fixed_seals[torus.raw];

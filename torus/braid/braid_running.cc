@@ -327,6 +327,7 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
     return;
   }
   keep_seal(packet);
+  if (observes) record_held();  // late as it may be, before a durable cut lets it go
 }
 
 /// On its way to our disk, if there is one.
@@ -337,11 +338,12 @@ void BraidNode::Impl::keep_seal(const Packet& packet) {
 /// What two hosts hold becomes part of the record: a view may take back what only its host holds, and what a node has
 /// gathered that hosts nothing yet is acknowledged to nobody.
 void BraidNode::Impl::record_held() {
-  if (!am_member() || !is_host(self.node)) return;
+  const bool observes = self.role == Role::kObserver;
+  if (!am_member() || !(is_host(self.node) || observes)) return;
   for (TorusId torus : kTori) {
     Epoch& recorded = sealed_recorded[torus.raw];
     for (const PacketPtr& packet : logs[torus.raw].from(recorded)) {
-      if (!another_holds(torus, packet->next_epoch, false)) break;
+      if (!observes && !another_holds(torus, packet->next_epoch, false)) break;  // an observer is sent nothing that is not
       recorded = packet->epoch + 1;
       if (sealed_out.size() >= kUnreadSealedMax) sealed_out.pop_front();  // nobody reads
       sealed_out.push_back(packet);

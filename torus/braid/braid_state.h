@@ -281,6 +281,7 @@ struct BraidNode::Impl {
   void on_shard_ack(NodeId from, const ShardAck& ack);
   bool cut_is_complete(TorusId torus) const;
   void update_durable();
+  Epoch wanted_by_observers(TorusId torus, Epoch oldest) const;
   bool protected_now() const;
   bool settled_here(TorusId torus) const;
   bool all_settled() const;
