@@ -88,7 +88,13 @@ void History::rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed
   ++rewinds_;
   run.rewound = std::max(run.rewound, resumed);
   for (OfTorus& of : run.tori) {
-    std::erase_if(of.entries, [&](const auto& entry) { return entry.first >= epoch && entry.second.resumed < resumed; });
+    std::erase_if(of.entries, [&](const auto& entry) {
+      if (entry.first < epoch || entry.second.resumed >= resumed) return false;
+      for (const Injection& each : entry.second.packet->seal.injections) {
+        of.unsaid[{each.client.raw, each.sequence}] = entry.first;
+      }
+      return true;
+    });
     of.states.clear();
     of.cuts.clear();
   }
@@ -220,6 +226,10 @@ void History::check_clients() {
       OfTorus& of = run.tori[t];
       std::map<std::uint64_t, std::uint64_t> last_of;
       std::int64_t effects = 0;
+      // A run may end before what was rewound has been said again: its disks still had it.
+      for (const auto& [key, epoch] : of.unsaid) {
+        if (RunId{id} != newest_run() && !of.entries.contains(epoch)) sealed.insert(key);
+      }
       const auto end = of.entries.lower_bound(of.reference->next_epoch().raw);
       if (end == of.entries.begin()) continue;
       const Packet& newest = *std::prev(end)->second.packet;

@@ -66,6 +66,7 @@ class History {
     std::map<std::uint64_t, Entry> entries;      // by epoch
     std::multimap<CutNumber, Cut> cuts;          // of nodes, that the reference has not come to yet
     std::map<CutNumber, RegionDigests> states;   // of the reference, at each cut
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> unsaid;  // injections of a rewound epoch, and that epoch
     TorusMachine* reference = nullptr;
   };
   struct Run {

@@ -178,6 +178,13 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
     if (!merged) all.emplace_back(number, own);
   }
   std::optional<CutNumber> best;
+  // The first epoch whose packets the tori that run here may still need.
+  std::uint64_t needed_here = ~0ull;
+  for (TorusId each : kTori) {
+    const HostedTorus* const other = hosted[each.raw].get();
+    if (each == torus || !other || !other->official) continue;
+    needed_here = std::min(needed_here, std::max<std::uint64_t>(other->last_sealed.raw, 1) - 1);
+  }
   // Whether the packets of every torus, once merged, are there from `epoch` on, or will be: a torus may be two epochs behind a cut
   // that another has taken. What a source has kept of long ago reaches back far enough and not up to here.
   const auto reaches_back_to = [&](std::uint64_t epoch) {
@@ -195,7 +202,7 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
         begin = std::min(begin, chain.front()->epoch);
         end = std::max(end, chain.back()->next_epoch);
       }
-      return begin.raw <= epoch && epoch < end.raw + kLookaheadEpochs;
+      return begin.raw <= std::min(epoch, needed_here) && epoch < end.raw + kLookaheadEpochs;
     });
   };
   // A run that was resumed at a cut goes on from there: nobody has what came before.
@@ -207,7 +214,8 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
                                    [](const auto& region) { return region != nullptr; });
     const PacketLog& mine = logs[torus.raw];
     const Epoch end = chains[torus.raw].empty() ? mine.wanted() : std::max(mine.wanted(), chains[torus.raw].back()->next_epoch);
-    if (!mine.empty() && end.raw + kOldBatch < cut) continue;  // it would cost us packets that other tori may need
+    // Between what is known and what the cut brings along there may be packets that another torus here needs.
+    if ((!mine.empty() || needed_here < cut - std::min<CutNumber>(cut, kOldBatch)) && end.raw + kOldBatch < cut) continue;
     if (whole && cut > 0 && cut >= view.resume_cut && reaches_back_to(cut - 1) && (!best || cut > *best)) {
       best = cut;
       out = regions;
