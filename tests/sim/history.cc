@@ -28,9 +28,12 @@ void History::offer(const Scenario& scenario) {
 
 // --- Views. ---
 
-void History::note_view(const View& view) {
+void History::note_view(NodeId node, const View& view) {
+  if (view.trust.has_seed() != (view.trust.key_of(node) != nullptr)) fail("a node has the cluster key and is not admitted, or the other way round");
+  View told = view;
+  told.trust.seed = {};  // the others do not have it
   Bytes bytes;
-  encode_view(view, bytes);
+  encode_view(told, bytes);
   const Digest256 digest = digest_of(bytes);
   const auto [known, fresh] = views_.emplace(view.number.raw, digest);
   if (!fresh && known->second != digest) fail("two different views have number " + std::to_string(view.number.raw));

@@ -25,7 +25,7 @@ class History {
   void offer(const Scenario& scenario);
   /// `resumed`: the newest resumption that the node knows of. A later one may replace what only disks could have kept.
   void note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumber resumed);
-  void note_view(const View& view);
+  void note_view(NodeId node, const View& view);
   /// What a node's machine was when the node took a cut of it.
   struct Cut {
     RunId run;

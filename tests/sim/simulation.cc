@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "torus/base/assert.h"
 #include "transport/codec/codec.h"
@@ -13,6 +14,23 @@ namespace {
 constexpr std::uint64_t kMillisecond = 1'000'000;
 constexpr std::uint32_t kBlockBytes = 4096;
 constexpr Duration kLoopLag{300'000};  // of a message at a node that is slow, times its slowness
+
+PublicKey key_of(NodeId node) {
+  PublicKey key;
+  std::memcpy(key.bytes.data(), &node.raw, sizeof node.raw);
+  return key;
+}
+
+std::uint64_t ticket_of(NodeId node) { return 1 + node.raw % kTicketsMax; }
+
+/// Tickets for all that will ever come.
+Trust founding_trust(NodeId founder) {
+  Trust trust;
+  trust.seed.fill(1);
+  trust.admitted = {{founder, key_of(founder)}};
+  for (std::uint64_t id = 1; id <= kTicketsMax; ++id) trust.tickets.push_back({id, {}, ~0ull, kTicketUsesMax, kTicketUsesMax, false});
+  return trust;
+}
 
 }  // namespace
 
@@ -89,9 +107,8 @@ void Simulation::perform(const Action& action) {
       break;
     case ActionKind::kEpochDone: on_worker_done(node, action.argument); break;
     case ActionKind::kLinkUp: {
-      const Node& peer = nodes_[action.argument];
-      if (!peer.braid) return;
-      node.braid->on_link_up(local(node), member_of(action.argument));
+      if (!nodes_[action.argument].braid) return;
+      link_up(node, action.argument);
       break;
     }
     case ActionKind::kLinkDown: node.braid->on_link_down(local(node), NodeId{action.argument}, action.flag); break;
@@ -203,6 +220,15 @@ std::size_t Simulation::index_of(NodeId id) const {
   return nodes_.size();
 }
 
+/// The channel's verdict: a peer with the cluster key or a pinned one is what it says, others have their ticket.
+void Simulation::link_up(Node& node, std::size_t peer_index) {
+  const Node& peer = nodes_[peer_index];
+  const Member member = member_of(peer_index);
+  if (!options_.encrypted) return node.braid->on_link_up(local(node), member);
+  const bool known = node.braid->view().trust.is_admitted(key_of(peer.id)) || peer.braid->view().trust.has_seed();
+  node.braid->on_link_up(local(node), member, key_of(peer.id), known ? 0 : ticket_of(peer.id));
+}
+
 void Simulation::start(std::size_t index) {
   Node& node = nodes_[index];
   if (node.braid) return;
@@ -221,7 +247,10 @@ void Simulation::start(std::size_t index) {
   options.capacity = options_.capacity;
   options.machines = &ReusedMachines::here();
   options.seed = random_.next();
-  if (index == 0 && !cluster_exists_) options.found = ClusterId{5};
+  if (index == 0 && !cluster_exists_) {
+    options.found = ClusterId{5};
+    if (options_.encrypted) options.found_trust = founding_trust(node.id);
+  }
   if (telling_) say("start " + name_of(index));
   node.braid = std::make_unique<BraidNode>(options, std::move(recovered), local(node));
   node.armed = 0;
@@ -301,7 +330,7 @@ void Simulation::drain(std::size_t index) {
   if (view.number != node.view_seen) {
     if (view.number < node.view_seen) history_.fail("a node went back to an older view");
     node.view_seen = view.number;
-    history_.note_view(view);
+    history_.note_view(node.id, view);
     cluster_exists_ |= view.members.size() > 1;
   }
   while (auto packet = braid.poll_sealed()) {

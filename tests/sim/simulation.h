@@ -25,6 +25,7 @@ struct SimOptions {
   bool durable = false;
   std::uint32_t drop_percent = 0;         // of messages, everywhere
   std::uint32_t codec_percent = 0;        // of messages that go through the codec on their way
+  bool encrypted = false;                 // the cluster pins keys and admits by ticket
   Duration latency_max{200'000};
   Duration epoch_work_max{300'000};       // of a worker, for one epoch
   Duration disk_wait_max{1'500'000};      // for one batch of writes
@@ -188,6 +189,7 @@ class Simulation {
   bool write_batch(Node& node);
   bool open_directory(std::size_t index, Recovered& recovered);
   void notify(std::size_t node, std::size_t peer, ActionKind kind, std::uint64_t argument, bool proof_of_death = false);
+  void link_up(Node& node, std::size_t peer);
   bool connected(std::size_t a, std::size_t b) { return link(a, b).blocked == 0 && link(b, a).blocked == 0; }
   Duration latency() { return {20'000 + random_.below(static_cast<std::uint32_t>(options_.latency_max.raw))}; }
   std::size_t index_of(NodeId id) const;

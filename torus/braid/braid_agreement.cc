@@ -115,12 +115,17 @@ void BraidNode::Impl::consider_views() {
 
 void BraidNode::Impl::on_prepare(NodeId from, const Prepare& prepare) {
   if (!am_voter() || prepare.number != agreement.number()) return;
+  // A promise would tell it of a view that it is not to see: silence is always allowed.
+  if (const auto accepted = undecided_view(); accepted && !may_see(from, *accepted)) return;
   auto reply = agreement.on_prepare(prepare);
   if (from != self.node) {
     // Somebody else is at it: two that outbid each other would take longer than one.
     propose_not_before = std::max(propose_not_before, now + kProposerPatience);
   }
-  persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });
+  persist_vote([this, from, message = std::move(reply.message)] {
+    const auto* promise = std::get_if<Promise>(&message);
+    send_view(from, message, promise ? promise->accepted : Bytes{});
+  });
 }
 
 void BraidNode::Impl::on_accept(NodeId from, const Accept& accept) {
@@ -137,7 +142,9 @@ void BraidNode::Impl::on_accept(NodeId from, const Accept& accept) {
 
 void BraidNode::Impl::on_promise(NodeId from, const Promise& promise) {
   if (promise.number != agreement.number()) return;
-  if (auto accept = agreement.on_promise(from, promise)) to_voters(*accept);
+  const auto accept = agreement.on_promise(from, promise);
+  if (!accept) return;
+  for (const NodeId voter : view.voters) send_view(voter, *accept, accept->view);
 }
 
 void BraidNode::Impl::on_reject(NodeId, const Reject& reject) {
@@ -150,12 +157,14 @@ void BraidNode::Impl::on_accepted(NodeId from, const Accepted& accepted) {
   if (accepted.number != agreement.number()) return;
   auto decided = agreement.on_accepted(from, accepted);
   if (!decided) return;
-  const Decided message{*decided};
+  ByteReader reader(*decided);
+  const auto next = decode_view(reader);
+  RSE_ASSERT(next, "on_accept() refuses what is no view");
   std::set<NodeId> to(view.voters.begin(), view.voters.end());
   for (const Member& member : view.members) to.insert(member.node);
   for (const auto& [node, joiner] : joiners) to.insert(node);
   to.erase(self.node);
-  for (NodeId node : to) send(node, message);
+  for (NodeId node : to) send_decided(node, *next);
   on_decided(*decided);
 }
 
@@ -167,7 +176,10 @@ void BraidNode::Impl::on_decided(const Bytes& bytes) {
     return;
   }
   if (decided->number <= view.number) return;
-  if (view.cluster.raw != 0 && decided->cluster != view.cluster) {
+  // Open and encrypted clusters never mix; a member is never told a view without its cluster key.
+  const bool other = view.number.raw != 0 && (decided->cluster != view.cluster || decided->trust.open() != view.trust.open());
+  const bool bare = !decided->trust.open() && !decided->trust.has_seed() && decided->trust.key_of(self.node);
+  if (other || bare) {
     ++messages_refused;
     return;
   }

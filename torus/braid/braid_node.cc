@@ -204,6 +204,7 @@ NodeId BraidNode::Impl::route(NodeId to) const {
   if (direct != peers.end() && direct->second.linked) return to;
   for (const auto& [node, state] : peers) {
     if (!state.linked || !state.heartbeat) continue;
+    if (!view.trust.open() && !view.find(node)) continue;  // only members relay
     const auto& hears = state.heartbeat->hears;
     if (std::find(hears.begin(), hears.end(), to) != hears.end()) return node;
   }
@@ -271,6 +272,12 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
 
 void BraidNode::Impl::dispatch(NodeId from, const Message& message) {
   if (is_newcomer(from) && !std::holds_alternative<Join>(message) && !std::holds_alternative<Heartbeat>(message)) {
+    ++messages_refused;
+    return;
+  }
+  const bool vote = std::holds_alternative<Prepare>(message) || std::holds_alternative<Promise>(message) ||
+                    std::holds_alternative<Accept>(message) || std::holds_alternative<Accepted>(message);
+  if (vote && !may_vote(from)) {
     ++messages_refused;
     return;
   }
@@ -354,9 +361,7 @@ void BraidNode::Impl::on_heartbeat(NodeId from, const Heartbeat& beat) {
       elapsed(state.decided_sent, now) > milliseconds(20)) {
     // Whoever is behind learns the newest decided view, member or not.
     state.decided_sent = now;
-    Bytes bytes;
-    encode_view(view, bytes);
-    send(from, Decided{std::move(bytes)});
+    send_decided(from, view);
   }
   if (beat.view != view.number || beat.run != view.run) return;
   for (TorusId torus : kTori) {

@@ -237,11 +237,16 @@ struct BraidNode::Impl {
 
   // --- braid_trust.cc ---
   bool is_newcomer(NodeId node) const;
+  bool may_vote(NodeId node) const;
+  bool may_see(NodeId to, const View& carried) const;
+  void send_view(NodeId to, const Message& message, const Bytes& carried);
+  void send_decided(NodeId to, const View& decided);
   void on_join(NodeId from, Join join);
   void on_trust_wish(NodeId from, const TrustChange& change);
   Result<void> ask_trust_change(const TrustChange& change);
   void repeat_trust_wishes();
   bool apply_trust_wishes(View& next, bool others_are_lost);
+  bool make_room_to_admit(View& next) const;
   bool may_forget(const View& next, NodeId node, bool others_are_lost) const;
 
   // --- braid_running.cc ---

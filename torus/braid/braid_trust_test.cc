@@ -1,6 +1,7 @@
 // Who is admitted, by real BraidNodes whose links and clock are in this file: the loop delivers everything in order.
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <memory>
 
 #include "torus/braid/braid_node.h"
@@ -68,6 +69,7 @@ struct Nodes {
           if (++works > 20'000) return;  // tori never rest; the rest comes with the next millisecond
         }
         for (; auto out = node.poll_send(); more = true) {
+          if (watch) watch(*out);
           if (linked(id, out->next_hop.raw)) (*this)[out->next_hop.raw].on_message(now, {id}, out->envelope);
         }
         while (node.poll_event()) {
@@ -90,6 +92,7 @@ struct Nodes {
   std::size_t members() { return (*this)[1].view().members.size(); }
 
   Instant now = milliseconds_since_start(1000);
+  std::function<void(const Outgoing&)> watch;  // sees all that is sent
   std::vector<std::unique_ptr<BraidNode>> nodes;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> links;
   int works = 0;
@@ -99,6 +102,100 @@ struct Nodes {
 };
 
 }  // namespace
+
+/// Whether a message holds the cluster key of a view.
+bool carries_seed(const Message& message) {
+  const Bytes* bytes = nullptr;
+  if (const auto* decided = std::get_if<Decided>(&message)) bytes = &decided->view;
+  if (const auto* accept = std::get_if<Accept>(&message)) bytes = &accept->view;
+  if (const auto* promise = std::get_if<Promise>(&message)) bytes = &promise->accepted;
+  if (bytes == nullptr || bytes->empty()) return false;
+  ByteReader reader(*bytes);
+  const auto view = decode_view(reader);
+  return view && view->trust.has_seed();
+}
+
+/// Three hosts, each of them a voter.
+void bring_up_three(Nodes& nodes) {
+  REQUIRE(nodes[1].on_trust_change(nodes.now, adding(7, 2)));
+  nodes.link(1, 2, 7);
+  nodes.link(1, 3, 7);
+  REQUIRE(nodes.run_until([&] { return nodes.members() == 3; }));
+  nodes.link(2, 3, 0);
+  REQUIRE(nodes.run_until([&] { return nodes[1].view().voters.size() == 3 && nodes[1].status(nodes.now).health == Health::kHealthy; }, 20'000));
+}
+
+TEST_CASE("admission: who is not admitted is told that it is not, and never the cluster key") {
+  Nodes nodes(3);
+  REQUIRE(nodes[1].on_trust_change(nodes.now, adding(7, 1)));
+  REQUIRE(nodes.run_until([&] { return nodes[1].view().trust.find_ticket(7) != nullptr; }));
+  nodes.watch = [&](const Outgoing& out) {
+    if (carries_seed(out.envelope.message)) CHECK(nodes[1].view().trust.key_of(out.next_hop));
+  };
+  nodes.link(1, 2, 7);
+  nodes.link(1, 3, 7);
+  REQUIRE(nodes.run_until([&] { return nodes.members() == 2; }));
+  nodes.run_until([] { return false; }, 200);
+  const std::uint64_t in = nodes[2].is_member() ? 2 : 3, out = 5 - in;
+  CHECK(nodes[in].view().trust == nodes[1].view().trust);
+  CHECK(nodes[out].view().number == nodes[1].view().number);
+  CHECK_FALSE(nodes[out].view().trust.has_seed());
+  CHECK_FALSE(nodes[out].view().trust.open());
+}
+
+TEST_CASE("forget: the forgotten voter, whichever it is, learns that it is out, and nothing of the new cluster key") {
+  for (std::uint64_t gone = 1; gone <= 3; ++gone) {
+    CAPTURE(gone);
+    Nodes nodes(3);
+    bring_up_three(nodes);
+    const auto old_seed = nodes[1].view().trust.seed;
+    const std::uint64_t asked = gone % 3 + 1;
+    bool wished_to_it = false, told_it = false;
+    nodes.watch = [&](const Outgoing& out) {
+      if (out.next_hop.raw != gone) return;
+      wished_to_it |= std::holds_alternative<TrustWish>(out.envelope.message);
+      if (const auto* decided = std::get_if<Decided>(&out.envelope.message)) {
+        ByteReader reader(decided->view);
+        told_it |= !decode_view(reader)->trust.key_of({gone});
+      }
+      if (nodes[asked].view().trust.seed != old_seed) CHECK_FALSE(carries_seed(out.envelope.message));
+    };
+    REQUIRE(nodes[asked].on_trust_change(nodes.now, forgetting(gone)));
+    REQUIRE(nodes.run_until([&] { return nodes[asked].view().trust.is_revoked(key_of(gone)); }));
+    REQUIRE(nodes.run_until([&] { return !nodes[gone].is_member(); }));
+    nodes.run_until([] { return false; }, 200);
+    CHECK_FALSE(wished_to_it);
+    CHECK(told_it);
+    CHECK_FALSE(nodes[gone].view().trust.has_seed());
+    const std::uint64_t other = 6 - gone - asked;
+    CHECK(nodes[asked].view().trust == nodes[other].view().trust);
+    CHECK(nodes[asked].view().trust.seed != forgetting(gone).seed);  // hearing the wish is not enough either
+    CHECK(nodes[asked].view().members.size() == 2);
+  }
+}
+
+TEST_CASE("forget: a voter that is to be forgotten and asks for promises gets none that tell of the view without it") {
+  Nodes nodes(3);
+  bring_up_three(nodes);
+  const auto old_seed = nodes[1].view().trust.seed;
+  nodes.watch = [&](const Outgoing& out) {
+    if (!carries_seed(out.envelope.message) || out.next_hop.raw != 3) return;
+    const Message& message = out.envelope.message;
+    const auto* promise = std::get_if<Promise>(&message);
+    const auto* decided = std::get_if<Decided>(&message);
+    ByteReader reader(promise ? promise->accepted : decided ? decided->view : std::get<Accept>(message).view);
+    CHECK(decode_view(reader)->trust.seed == old_seed);
+  };
+  REQUIRE(nodes[1].on_trust_change(nodes.now, forgetting(3)));
+  const ViewNumber next{nodes[1].view().number.raw + 1};
+  for (std::uint64_t round = 1; round < 400 && nodes[1].view().number < next; ++round) {
+    const Prepare prepare{next, (1000 + round) << 16 | 2};
+    for (std::uint64_t to = 1; to <= 2; ++to) nodes[to].on_message(nodes.now, {3}, {{3}, 1, {to}, prepare});
+    nodes.run_until([] { return false; }, 1);
+  }
+  nodes.run_until([&] { return nodes[1].view().trust.is_revoked(key_of(3)); });
+  CHECK(nodes[1].view().trust.is_revoked(key_of(3)));
+}
 
 TEST_CASE("admission: of two nodes with the same ticket of one use, one is admitted and the other never") {
   Nodes nodes(3);

@@ -169,7 +169,7 @@ std::optional<View> BraidNode::Impl::desired_view() {
     }
     // As an ordinary member it would forget what a holder has to keep.
     const bool holds = std::count(next.holders.begin(), next.holders.end(), joiner.node) != 0;
-    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal && !holds &&
+    if (!next.find(joiner.node) && next.members.size() < kMembersMax && !removal && !holds && make_room_to_admit(next) &&
         next.trust.admit(joiner.node, asked.key, asked.ticket)) {
       next.members.push_back(joiner);
       changed = true;
@@ -372,9 +372,7 @@ Result<void> BraidNode::Impl::override_majority() {
   next->number = next->resumed = ViewNumber{view.number.raw + 1000};
   next->hosted_since.fill(next->number);
   next->voters = {self.node};
-  Bytes bytes;
-  encode_view(*next, bytes);
-  for (const auto& [node, state] : peers) send(node, Decided{bytes});
+  for (const auto& [node, state] : peers) send_decided(node, *next);
   install(std::move(*next));
   return {};
 }

@@ -60,14 +60,24 @@ void get_list(ByteReader& reader, std::vector<T>& list, std::size_t element_byte
   for (std::uint32_t i = 0; reader.ok() && i < count; ++i) list.push_back(get_one(reader));
 }
 
+/// From the present key and from what the wish has brought: a node that is forgotten knows the one, and a node that is forgotten
+/// before it may have heard the other; none knows both.
+std::array<std::uint8_t, 32> next_seed(const std::array<std::uint8_t, 32>& present, const std::array<std::uint8_t, 32>& random) {
+  Bytes both;
+  ByteWriter writer(both);
+  put(writer, present);
+  put(writer, random);
+  return digest_of(both).bytes;
+}
+
 bool is_over(const TicketRecord& ticket, std::uint64_t now) {
   return now > ticket.expires && now - ticket.expires > kTicketMemorySeconds;
 }
 
 }  // namespace
 
-bool Trust::open() const {
-  return std::all_of(seed.begin(), seed.end(), [](std::uint8_t byte) { return byte == 0; });
+bool Trust::has_seed() const {
+  return std::any_of(seed.begin(), seed.end(), [](std::uint8_t byte) { return byte != 0; });
 }
 
 const PublicKey* Trust::key_of(NodeId node) const {
@@ -95,7 +105,7 @@ const TicketRecord* Trust::find_ticket(std::uint64_t id) const {
 bool Trust::may_admit(NodeId node, const PublicKey& key, std::uint64_t ticket) const {
   if (open()) return true;
   if (const PublicKey* pinned = key_of(node)) return *pinned == key;
-  if (key.is_none() || is_revoked(key) || is_admitted(key) || admitted.size() >= kAdmittedMax) return false;
+  if (key.is_none() || is_revoked(key) || is_admitted(key)) return false;
   const TicketRecord* record = find_ticket(ticket);
   return record && !record->revoked && record->uses_left > 0;
 }
@@ -103,6 +113,7 @@ bool Trust::may_admit(NodeId node, const PublicKey& key, std::uint64_t ticket) c
 bool Trust::admit(NodeId node, const PublicKey& key, std::uint64_t ticket) {
   if (!may_admit(node, key, ticket)) return false;
   if (open() || key_of(node)) return true;
+  if (admitted.size() >= kAdmittedMax) return false;
   for (TicketRecord& record : tickets) {
     if (record.id == ticket) --record.uses_left;
   }
@@ -142,7 +153,7 @@ bool Trust::apply(const TrustChange& change) {
       revoked.push_back(change.forget.key);
       // The forgotten node knows the cluster key, so it could pose as the cluster to someone with a ticket for it.
       for (TicketRecord& ticket : tickets) ticket.revoked = true;
-      seed = change.seed;
+      seed = next_seed(seed, change.seed);
       return true;
   }
   return false;

@@ -50,19 +50,22 @@ struct TrustChange {
   std::uint64_t now = 0;  // seconds since 1970, by the asker's clock: what expired long ago goes
   TicketRecord ticket;    // kAddTicket; kRevokeTicket: its id
   Admitted forget;        // kForget
-  std::array<std::uint8_t, 32> seed{};  // kForget: the new cluster key, as the forgotten node knows the old one
+  std::array<std::uint8_t, 32> seed{};  // kForget: random, makes the new cluster key, as the forgotten node knows the old one
   friend bool operator==(const TrustChange&, const TrustChange&) = default;
 };
 
 struct Trust {
-  /// Makes the cluster key (Ed25519), which members prove to newcomers. Secret. All zero: an open cluster, without keys.
+  /// Makes the cluster key (Ed25519), which members prove to newcomers. Secret: only nodes that are admitted have it. All zero:
+  /// this is what others are told, or the cluster is open.
   std::array<std::uint8_t, 32> seed{};
   std::vector<Admitted> admitted;
   std::vector<PublicKey> revoked;
   std::vector<TicketRecord> tickets;
   friend bool operator==(const Trust&, const Trust&) = default;
 
-  bool open() const;
+  /// An open cluster, without keys: everyone is admitted.
+  bool open() const { return admitted.empty() && !has_seed(); }
+  bool has_seed() const;
   /// nullptr: not admitted.
   const PublicKey* key_of(NodeId node) const;
   bool is_admitted(const PublicKey& key) const;
@@ -70,7 +73,7 @@ struct Trust {
   const TicketRecord* find_ticket(std::uint64_t id) const;
   /// Whether admit() would: the node is pinned with this key, or it is new and its ticket has a use left.
   bool may_admit(NodeId node, const PublicKey& key, std::uint64_t ticket) const;
-  /// Pins a new node's key and spends a use of its ticket. False: nothing has changed.
+  /// Pins a new node's key and spends a use of its ticket. False: nothing has changed, kAdmittedMax are pinned perhaps.
   bool admit(NodeId node, const PublicKey& key, std::uint64_t ticket);
   /// False: it holds already, or there is no room.
   bool apply(const TrustChange& change);

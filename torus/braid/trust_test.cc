@@ -74,6 +74,7 @@ TEST_CASE("trust: a forgotten node stays out, its tickets are void, and the clus
   CHECK(trust.apply(forgetting({2}, key(2))));
   CHECK_FALSE(trust.apply(forgetting({2}, key(2))));
   CHECK(trust.seed != before);
+  CHECK(trust.seed != forgetting({2}, key(2)).seed);  // who has heard the wish does not know it either
   CHECK(trust.is_revoked(key(2)));
   CHECK_FALSE(trust.is_admitted(key(2)));
   CHECK_FALSE(trust.admit({2}, key(2), 9));

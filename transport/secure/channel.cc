@@ -138,7 +138,7 @@ void SecureChannel::send_proof(std::uint64_t now, Bytes& reply) {
   Signature signature{};
   TicketSecret secret;
   std::uint64_t ticket = 0;
-  if (!book_->trust.open()) {
+  if (book_->trust.has_seed()) {
     SecretKey seed;
     seed.bytes = book_->trust.seed;
     signature = sign(seed, proof_text(noise_.hash(), role_, book_->key.shared()));

@@ -35,7 +35,7 @@ std::string judge_ticket(const TrustBook& book, const PeerProof& proof, std::uin
 }  // namespace
 
 PublicKey TrustBook::cluster_key() const {
-  if (!trust.open()) {
+  if (trust.has_seed()) {
     SecretKey seed;
     seed.bytes = trust.seed;
     return public_key_of(seed);
@@ -56,7 +56,7 @@ Verdict judge_peer(const TrustBook& book, const PeerProof& proof, const std::str
   }
   if (proof.key == book.key.shared()) return {};  // ourselves, or a copy of us: judge_hello() tells which
   if (book.trust.is_admitted(proof.key) || proof.knows_cluster) return {};
-  if (book.trust.open()) {  // joining: only the cluster of the ticket will do
+  if (!book.trust.has_seed()) {  // joining: only the cluster of the ticket will do
     const bool other = book.ticket && proof.cluster.raw != 0 && proof.cluster != book.ticket->cluster;
     if (other) {
       return {"cannot join " + address + ": it runs cluster " + hex_id(proof.cluster.raw) + ", the ticket is of " +
@@ -86,7 +86,7 @@ std::string judge_node(const TrustBook& book, NodeId node, const PublicKey& key,
 
 bool still_trusted(const TrustBook& book, const PeerProof& proof) {
   if (book.trust.is_revoked(proof.key)) return false;
-  if (book.trust.open() || book.trust.is_admitted(proof.key)) return true;
+  if (!book.trust.has_seed() || book.trust.is_admitted(proof.key)) return true;
   if (proof.ticket == 0) return proof.knows_cluster;
   const TicketRecord* record = book.trust.find_ticket(proof.ticket);
   return record && !record->revoked && record->uses_left > 0;
