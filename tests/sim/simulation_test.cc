@@ -125,6 +125,36 @@ TEST_CASE("simulation: a cut cable between any two nodes stops nothing") {
   }
 }
 
+TEST_CASE("simulation: a link that goes silent, one way or both, while it still counts as up stops nothing and removes nobody") {
+  for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    REQUIRE(sim.run_until([&] { return sim.healthy(); }, kPatience));
+    Random random(seed);
+    for (std::uint64_t steps = random.below(3000); steps > 0; --steps) sim.step();
+    const ViewNumber before = sim.newest_view()->number;
+    const std::size_t a = seed % 3, b = (seed + 1) % 3;
+    const bool both_ways = seed % 4 < 2;
+    const auto relay = [&](std::size_t from, std::size_t to) {
+      for (const PeerStatus& peer : sim.status(from).peers)
+        if (peer.node == sim.id(to)) return peer.via;
+      return NodeId{};
+    };
+    const auto direct = [&] { return relay(a, b) == NodeId{} && relay(b, a) == NodeId{}; };
+    ++sim.link(a, b).blocked;
+    if (both_ways) ++sim.link(b, a).blocked;
+    REQUIRE_MESSAGE(reaches(sim, 100), sim.story());
+    CHECK(sim.newest_view()->number == before);
+    CHECK(!direct());
+    --sim.link(a, b).blocked;  // and nobody is told that it is whole again
+    if (both_ways) --sim.link(b, a).blocked;
+    REQUIRE_MESSAGE(sim.run_until(direct, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
 TEST_CASE("simulation: a node cut off from both others is replaced, cannot go on alone, and comes back") {
   for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
     CAPTURE(seed);

@@ -199,16 +199,31 @@ void BraidNode::Impl::on_link_down(NodeId node, bool proof_of_death) {
   if (proof_of_death) found->second.dead = true;
 }
 
-NodeId BraidNode::Impl::route(NodeId to) const {
-  const auto direct = peers.find(to);
-  if (direct != peers.end() && direct->second.linked) return to;
+/// A link may be dead long before the transport notices: a cut cable tells nothing. Whoever hears its other end relays meanwhile.
+bool BraidNode::Impl::link_works(const PeerState& state) const {
+  if (!state.linked || elapsed(state.heard_directly, now) > options.silence_floor) return false;
+  if (!state.heartbeat || state.heartbeat->view != view.number) return true;  // it has not said yet whom it hears
+  const auto& hears = state.heartbeat->hears;
+  return std::find(hears.begin(), hears.end(), self.node) != hears.end();
+}
+
+/// A neighbour that hears `to` and that we can talk with.
+NodeId BraidNode::Impl::relay_to(NodeId to) const {
   for (const auto& [node, state] : peers) {
-    if (!state.linked || !state.heartbeat) continue;
+    if (node == to || !link_works(state) || !state.heartbeat) continue;
     if (!view.trust.open() && !view.find(node)) continue;  // only members relay
     const auto& hears = state.heartbeat->hears;
     if (std::find(hears.begin(), hears.end(), to) != hears.end()) return node;
   }
   return {};
+}
+
+NodeId BraidNode::Impl::route(NodeId to) const {
+  const auto direct = peers.find(to);
+  const bool linked = direct != peers.end() && direct->second.linked;
+  if (linked && link_works(direct->second)) return to;
+  const NodeId relay = relay_to(to);
+  return relay.raw == 0 && linked ? to : relay;
 }
 
 void BraidNode::Impl::send(NodeId to, Message message) {
@@ -351,7 +366,15 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
   return beat;
 }
 
-void BraidNode::Impl::heartbeat_to(NodeId to) { send(to, make_heartbeat()); }
+/// Over a link that seems dead too: by a heartbeat both ends learn that it works again.
+void BraidNode::Impl::heartbeat_to(NodeId to) {
+  Heartbeat beat = make_heartbeat();
+  const auto direct = peers.find(to);
+  if (direct != peers.end() && direct->second.linked && route(to) != to) {
+    send_out.push_back({to, {self.node, self.incarnation, to, beat}});
+  }
+  send(to, std::move(beat));
+}
 
 void BraidNode::Impl::on_heartbeat(NodeId from, const Heartbeat& beat) {
   PeerState& state = peer(from);

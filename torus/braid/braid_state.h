@@ -192,6 +192,8 @@ struct BraidNode::Impl {
   void settle();  // after every input: run what can run, propose what must be, flush what is owed
   void send(NodeId to, Message message);
   bool bulk_waits(NodeId to, std::optional<TorusId> shard_of) const;
+  bool link_works(const PeerState& state) const;
+  NodeId relay_to(NodeId to) const;  // 0: none
   NodeId route(NodeId to) const;  // 0: no way
   void heartbeat_to(NodeId to);
   Heartbeat make_heartbeat();
