@@ -41,17 +41,21 @@ void show(const Schedule& schedule, const Outcome& outcome) {
               outcome.held_back, static_cast<double>(outcome.to_health.raw) / 1e6);
 }
 
-void explain(std::uint64_t seed, bool shorter) {
-  const Schedule schedule = make_schedule(seed);
-  std::printf("replay it with:\n  %s\n", command_for(seed, nullptr).c_str());
-  if (!shorter) return;
+/// What broke, and the command that replays it: with `shorter`, of the fewest steps that still break something.
+void explain(const Failure& failure, bool shorter) {
+  std::printf("seed %llu: %s\n", static_cast<unsigned long long>(failure.seed), failure.what.c_str());
+  if (!shorter) {
+    std::printf("  %s\n", command_for(failure.seed, nullptr).c_str());
+    return;
+  }
+  const Schedule schedule = make_schedule(failure.seed);
   const std::set<std::uint32_t> keep = shrink(schedule, all_steps(schedule));
   std::printf("%zu of its %zu steps are enough:\n", keep.size(), schedule.steps.size());
   for (const std::uint32_t index : keep) {
     std::printf("  [%u] after %llu ms: %s\n", index, static_cast<unsigned long long>(schedule.steps[index].at.raw / 1'000'000),
                 describe(schedule.steps[index]).c_str());
   }
-  std::printf("  %s\nthe story of it: the same command with --trace\n", command_for(seed, &keep).c_str());
+  std::printf("  %s   (with --trace: the story of it)\n", command_for(failure.seed, &keep).c_str());
 }
 
 int run_one(const Flags& flags, std::uint64_t seed) {
@@ -61,8 +65,12 @@ int run_one(const Flags& flags, std::uint64_t seed) {
   if (!flags.trace) {
     const std::string broken = run_apart(schedule, keep);
     if (!broken.empty()) {
-      std::printf("seed %llu FAILED: %s\n", static_cast<unsigned long long>(seed), broken.c_str());
-      if (flags.keep.empty()) explain(seed, !flags.no_shrink);
+      std::printf("FAILED: ");
+      if (!flags.keep.empty()) {
+        std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), broken.c_str());
+      } else {
+        explain({seed, broken}, !flags.no_shrink);
+      }
       return 1;
     }
   }
@@ -82,11 +90,11 @@ int run_all(const Flags& flags) {
   const ManyRuns runs = run_many(options);
   const auto each = static_cast<double>(std::max<std::uint64_t>(runs.done, 1));
   std::printf("%llu schedules in %.1f s with %u workers: %.0f a minute; %.0f epochs of each torus (at least %llu), %.0f steps (at "
-              "least %llu), %.0f messages and %.2f simulated seconds each\n",
+              "least %llu), %.0f messages, %.2f simulated seconds and %.1f ms of a processor each\n",
               static_cast<unsigned long long>(runs.done), runs.seconds, flags.jobs, 60 * each / runs.seconds,
               static_cast<double>(runs.epochs) / each, static_cast<unsigned long long>(runs.epochs_min),
               static_cast<double>(runs.steps) / each, static_cast<unsigned long long>(runs.steps_min),
-              static_cast<double>(runs.messages) / each, static_cast<double>(runs.simulated.raw) / 1e9 / each);
+              static_cast<double>(runs.messages) / each, static_cast<double>(runs.simulated.raw) / 1e9 / each, 1e3 * runs.processor_seconds / each);
   std::printf("%llu injections acknowledged, %llu steps held back, %llu resumptions repeated epochs, %llu hostile messages refused; "
               "healthy again after %.0f ms at most; fingerprint of all runs %016llx\n",
               static_cast<unsigned long long>(runs.acknowledged), static_cast<unsigned long long>(runs.held_back),
@@ -100,48 +108,11 @@ int run_all(const Flags& flags) {
     return 0;
   }
   std::printf("%zu FAILED:\n", runs.failures.size());
-  for (const Failure& failure : runs.failures) {
-    std::printf("seed %llu: %s\n  %s\n", static_cast<unsigned long long>(failure.seed), failure.what.c_str(),
-                command_for(failure.seed, nullptr).c_str());
-  }
-  explain(runs.failures.front().seed, !flags.no_shrink);
+  for (std::size_t i = runs.failures.size(); i-- > 0;) explain(runs.failures[i], i == 0 && !flags.no_shrink);
   return 1;
 }
 
 #ifdef RSE_PLANTED_FAULTS
-/// How many schedules it takes to notice each fault, from several first seeds. One that fails without the fault does not count.
-int tabulate_faults() {
-  constexpr std::uint64_t kFirsts[] = {1, 100'001, 200'001};
-  constexpr std::uint64_t kSeedsMax = 60;
-  int missed = 0;
-  for (std::size_t i = 1; i < kFaultNames.size(); ++i) {
-    std::vector<std::uint64_t> needed;
-    std::string what;
-    std::uint64_t caught_by = 0;
-    for (const std::uint64_t first : kFirsts) {
-      std::uint64_t count = 1;
-      for (; count <= kSeedsMax; ++count) {
-        const Schedule schedule = make_schedule(first + count - 1);
-        planted_fault = static_cast<Fault>(i);
-        const std::string broken = run_apart(schedule, all_steps(schedule));
-        planted_fault = Fault::kNone;
-        if (broken.empty() || !run_apart(schedule, all_steps(schedule)).empty()) continue;
-        if (caught_by == 0) caught_by = schedule.seed, what = broken;
-        break;
-      }
-      needed.push_back(count);
-    }
-    std::sort(needed.begin(), needed.end());
-    missed += needed.front() > kSeedsMax;
-    std::printf("| %s | %s | %llu | %llu..%llu | %llu |\n", std::string(kFaultNames[i]).c_str(),
-                what.substr(0, what.find(':')).c_str(), static_cast<unsigned long long>(needed[needed.size() / 2]),
-                static_cast<unsigned long long>(needed.front()), static_cast<unsigned long long>(needed.back()),
-                static_cast<unsigned long long>(caught_by));
-    std::fflush(stdout);
-  }
-  return missed == 0 ? 0 : 1;
-}
-
 bool plant(const std::string& name) {
   const auto found = std::find(kFaultNames.begin(), kFaultNames.end(), name);
   if (found == kFaultNames.end()) return false;
@@ -165,7 +136,7 @@ int main(int argc, char** argv) {
   app.add_flag("--trace", flags.trace, "with --seed: tell what happens");
   app.add_flag("--no-shrink", flags.no_shrink, "leave a failing schedule as it is");
 #ifdef RSE_PLANTED_FAULTS
-  app.add_option("--plant", flags.plant, "a fault to plant, by name; all: how many schedules it takes to notice each");
+  app.add_option("--plant", flags.plant, "a fault to plant, by name");
 #endif
   try {
     app.parse(argc, argv);
@@ -173,7 +144,6 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
 #ifdef RSE_PLANTED_FAULTS
-  if (flags.plant == "all") return tabulate_faults();
   if (!flags.plant.empty() && !plant(flags.plant)) {
     std::fprintf(stderr, "there is no fault %s to plant; see torus/braid/planted_fault.h\n", flags.plant.c_str());
     return 2;

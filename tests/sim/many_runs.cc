@@ -1,6 +1,8 @@
 #include "tests/sim/many_runs.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <numeric>
@@ -21,18 +24,15 @@ namespace {
 
 constexpr std::uint32_t kJobsMax = 64;
 constexpr std::uint32_t kFailuresMax = 64;
-constexpr double kHangSeconds = 120;  // of one schedule, which takes milliseconds
+constexpr time_t kScheduleSecondsMax = 120;  // of processor time, for one that takes milliseconds: it hangs inside one call
+constexpr timespec kRedraw{0, 250'000'000};
 using Clock = std::chrono::steady_clock;
 
 /// What workers and parent share. Everything is plain numbers, so that a crash leaves it usable.
 struct Shared {
   std::atomic<std::uint64_t> next{0}, done{0};
   std::atomic<std::uint32_t> failures{0};
-  struct Slot {
-    std::atomic<std::uint64_t> seed{0};  // being run; 0: none
-    std::atomic<double> since{0};
-  };
-  Slot slots[kJobsMax];
+  std::atomic<std::uint64_t> seeds[kJobsMax];  // being run, by worker; 0: none
   struct Found {
     std::uint64_t seed;
     char what[400];
@@ -63,7 +63,16 @@ void raise(std::atomic<T>& at, T value) {
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+/// Processor time of all workers that have ended.
+double seconds_of_children() {
+  rusage usage{};
+  ::getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 std::string cause_of_death(int status) {
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGVTALRM) return "it does not come back from one call";
   if (WIFSIGNALED(status)) return std::string("the process died: ") + strsignal(WTERMSIG(status));
   return "the process ended with code " + std::to_string(WEXITSTATUS(status));
 }
@@ -98,20 +107,26 @@ void add(Shared& shared, std::uint64_t seed, const Outcome& outcome) {
   shared.fingerprint += fingerprint_of(seed, outcome);
 }
 
-[[noreturn]] void work(Shared& shared, const ManyOptions& options, std::uint32_t job, Clock::time_point start) {
+/// Ends this process after so much time of its own, unless it is called again before.
+void limit_processor_time() {
+  const itimerval limit{.it_interval = {}, .it_value = {kScheduleSecondsMax, 0}};
+  ::setitimer(ITIMER_VIRTUAL, &limit, nullptr);
+}
+
+[[noreturn]] void work(Shared& shared, const ManyOptions& options, std::uint32_t job) {
   while (shared.failures < options.failures_max) {
     const std::uint64_t place = shared.next.fetch_add(1);
     if (place >= options.count) break;
     const std::uint64_t seed = options.first + place;
-    shared.slots[job].since = seconds_since(start);
-    shared.slots[job].seed = seed;
+    shared.seeds[job] = seed;
+    limit_processor_time();
     const Outcome outcome = run_schedule(make_schedule(seed));
     if (!outcome.broken.empty()) shared.fail(seed, outcome.broken);
     add(shared, seed, outcome);
-    shared.slots[job].seed = 0;
+    shared.seeds[job] = 0;
     ++shared.done;
   }
-  _exit(0);
+  std::exit(0);  // not _exit(): a build that counts coverage writes its counts there
 }
 
 void draw(const Shared& shared, const ManyOptions& options, double seconds) {
@@ -135,23 +150,28 @@ ManyRuns run_many(const ManyOptions& given) {
   RSE_ASSERT(memory != MAP_FAILED, "a few pages to share with the workers");
   Shared& shared = *new (memory) Shared;
   const Clock::time_point start = Clock::now();
+  const double processor_before = seconds_of_children();
+  // A worker that ends is a signal, which waits here until it is fetched.
+  sigset_t child, before;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, &before);
   std::array<pid_t, kJobsMax> workers{};
   const auto begin = [&](std::uint32_t job) {
     std::fflush(nullptr);
     workers[job] = ::fork();
     RSE_ASSERT(workers[job] >= 0, "this machine gives no more processes; use fewer --jobs");
-    if (workers[job] == 0) work(shared, options, job, start);
+    if (workers[job] == 0) work(shared, options, job);
   };
   for (std::uint32_t job = 0; job < options.jobs; ++job) begin(job);
   for (std::uint32_t running = options.jobs; running > 0;) {
-    bool ended = false;
+    ::sigtimedwait(&child, nullptr, &kRedraw);
     for (std::uint32_t job = 0; job < options.jobs; ++job) {
       int status = 0;
       if (workers[job] == 0 || ::waitpid(workers[job], &status, WNOHANG) != workers[job]) continue;
-      ended = true;
       workers[job] = 0;
       --running;
-      const std::uint64_t seed = shared.slots[job].seed.exchange(0);
+      const std::uint64_t seed = shared.seeds[job].exchange(0);
       if (seed == 0) continue;
       shared.fail(seed, cause_of_death(status));
       ++shared.done;
@@ -160,16 +180,13 @@ ManyRuns run_many(const ManyOptions& given) {
         ++running;
       }
     }
-    for (std::uint32_t job = 0; job < options.jobs; ++job) {
-      const bool hangs = shared.slots[job].seed != 0 && seconds_since(start) - shared.slots[job].since > kHangSeconds;
-      if (workers[job] != 0 && hangs) ::kill(workers[job], SIGABRT);
-    }
     if (options.progress) draw(shared, options, seconds_since(start));
-    if (!ended && running > 0) ::usleep(20'000);
   }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
   if (options.progress) std::fprintf(stderr, "\n");
   ManyRuns result;
   result.seconds = seconds_since(start);
+  result.processor_seconds = seconds_of_children() - processor_before;
   result.done = shared.done;
   for (std::uint32_t i = 0; i < std::min(shared.failures.load(), kFailuresMax); ++i) {
     result.failures.push_back({shared.found[i].seed, shared.found[i].what});
@@ -194,17 +211,18 @@ ManyRuns run_many(const ManyOptions& given) {
 
 // --- One at a time, and shorter. ---
 
-std::string run_apart(const Schedule& schedule, const std::set<std::uint32_t>& keep) {
+std::string in_a_process(const std::function<std::string()>& run) {
   int ends[2];
   RSE_ASSERT(::pipe(ends) == 0, "a pipe");
   std::fflush(nullptr);
   const pid_t child = ::fork();
   RSE_ASSERT(child >= 0, "a process");
   if (child == 0) {
+    limit_processor_time();
     ::close(ends[0]);
-    const std::string broken = run_schedule(schedule, &keep).broken;
+    const std::string broken = run();
     [[maybe_unused]] const ssize_t written = ::write(ends[1], broken.data(), broken.size());
-    _exit(0);
+    std::exit(0);
   }
   ::close(ends[1]);
   std::string text;
@@ -214,6 +232,10 @@ std::string run_apart(const Schedule& schedule, const std::set<std::uint32_t>& k
   int status = 0;
   ::waitpid(child, &status, 0);
   return status == 0 ? text : cause_of_death(status);
+}
+
+std::string run_apart(const Schedule& schedule, const std::set<std::uint32_t>& keep) {
+  return in_a_process([&] { return run_schedule(schedule, &keep).broken; });
 }
 
 std::set<std::uint32_t> all_steps(const Schedule& schedule) {

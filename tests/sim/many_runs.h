@@ -1,8 +1,10 @@
 // Many schedules, each in a process that may crash without taking the others along.
-// Threads: none; worker processes. Memory: one page shared with them. Errors: a failure is a seed and a sentence.
+// Threads: none; worker processes. Memory: one page shared with them. Errors: a failure is a seed and a sentence,
+// for a crash and for what never ends too.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,7 +25,7 @@ struct ManyRuns {
   std::uint64_t fingerprint = 0;  // a sum over all schedules, whatever their order, of what happened in each
   Duration simulated, to_health_max;
   std::uint64_t hit[kStepKindCount] = {};
-  double seconds = 0;
+  double seconds = 0, processor_seconds = 0;
 };
 struct ManyOptions {
   std::uint64_t first = 1, count = 1;
@@ -33,7 +35,8 @@ struct ManyOptions {
 };
 ManyRuns run_many(const ManyOptions& options);
 
-/// Runs one schedule in a process of its own; empty, or what broke. A crash is a sentence too.
+/// What `run` says in a process of its own: empty, or what broke. A crash is a sentence too.
+std::string in_a_process(const std::function<std::string()>& run);
 std::string run_apart(const Schedule& schedule, const std::set<std::uint32_t>& keep);
 /// The smallest set of steps found that still fails, by leaving out halves, quarters, ... single ones.
 std::set<std::uint32_t> shrink(const Schedule& schedule, std::set<std::uint32_t> keep);

@@ -131,6 +131,7 @@ Schedule make_schedule(std::uint64_t seed) {
   cluster.drop_percent = random.below(6) == 0 ? 1 + random.below(5) : 0;
   cluster.codec_percent = random.below(16) == 0 ? 10 : 0;
   cluster.encrypted = Random(~seed).below(4) == 0;
+  cluster.actions_max = 1'000'000;  // ten times what the busiest take
   cluster.capacity = {.events = 1u << 10, .edges = 1u << 9, .processes = 128, .outbox_events = 1u << 9};
   schedule.scenario = small_scenario(random.next());
   schedule.load_early = random.below(2) == 0;

@@ -1,7 +1,9 @@
 // Schedules from seeds: those that once found a bug, by name, and a sweep. Replay one with braid_sim --seed S.
 #include <doctest/doctest.h>
 
+#include "tests/sim/duel.h"
 #include "tests/sim/many_runs.h"
+#include "tests/sim/stories.h"
 
 using namespace rse::sim;
 
@@ -53,5 +55,26 @@ TEST_CASE("schedules: clusters without disks keep every promise, whatever the se
     if (schedule.cluster.durable) continue;
     CAPTURE(seed);
     REQUIRE(run_apart(schedule, all_steps(schedule)) == "");
+  }
+}
+
+TEST_CASE("stories: proposers that outbid each other decide one value") {
+  for (std::uint64_t seed = 1; seed <= 20'000; ++seed) {
+    CAPTURE(seed);
+    REQUIRE(duel(seed) == "");
+  }
+}
+
+TEST_CASE("stories: who has an answer has it after a loss of all power at that moment") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    REQUIRE(blackout(seed) == "");
+  }
+}
+
+TEST_CASE("stories: the last packets of a dead host mean nothing to those who have given its torus away") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    REQUIRE(latecomers(seed) == "");
   }
 }

@@ -30,6 +30,7 @@ struct SimOptions {
   Duration epoch_work_max{300'000};       // of a worker, for one epoch
   Duration disk_wait_max{1'500'000};      // for one batch of writes
   std::uint64_t cut_epochs_max = 256;
+  std::uint64_t actions_max = ~0ull;      // more: it is busy for ever, which is a broken promise
   Capacity capacity{.events = 1u << 13, .edges = 1u << 12, .processes = 512, .outbox_events = 1u << 12};
 };
 

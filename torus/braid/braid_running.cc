@@ -312,9 +312,9 @@ void BraidNode::Impl::on_packet(NodeId from, const PacketMessage& message) {
   if (t >= kTorusCount || packet.run != view.run) return;
   // Fencing: only from the host that our view names, and only what it sent as that host.
   const bool fenced = view.hosts[t] != from || message.view < view.hosted_since[t];
-  if (from == self.node || (fenced && !planted(Fault::kFencedHostAccepted))) return;
   const Member* member = view.find(from);
-  if (!member || member->incarnation != peer(from).member.incarnation) return;
+  const bool lives = member && member->incarnation == peer(from).member.incarnation;
+  if (from == self.node || ((fenced || !lives) && !planted(Fault::kFencedHostAccepted))) return;
   const bool observes = self.role == Role::kObserver;
   if (!am_member() || !(is_host(self.node) || is_holder(self.node) || observes)) return;
   owed_acks.insert(from);

@@ -130,7 +130,7 @@ class Filler {
         }
       }
     } else {
-      visit_fields(value, [this](auto& field) { fill(field); });
+      visit_fields(value, [this](auto& field) { this->fill(field); });
       constrain(value);
     }
   }
