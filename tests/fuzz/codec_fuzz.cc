@@ -1,5 +1,5 @@
-// Entry for libFuzzer and for codec_fuzz_test: any bytes as a message, and as a hello. What decodes has to survive being
-// encoded and decoded again.
+// Any bytes as a message, as a hello, and as what is said to settle on a link. What decodes has to survive being encoded and
+// decoded again.
 #include <cstdint>
 
 #include "torus/base/assert.h"
@@ -20,6 +20,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     encode_hello(*hello, encoded);
     const auto again = decode_hello(encoded);
     RSE_ASSERT(again && again->self == hello->self, "a hello changed");
+  }
+  if (const auto claim = decode_link_claim(bytes)) {
+    Bytes encoded;
+    encode_link_claim(*claim, encoded);
+    const auto again = decode_link_claim(encoded);
+    RSE_ASSERT(again && again->link == claim->link, "a claim changed");
+  }
+  if (const auto grant = decode_link_grant(bytes)) {
+    Bytes encoded;
+    encode_link_grant(*grant, encoded);
+    const auto again = decode_link_grant(encoded);
+    RSE_ASSERT(again && again->link == grant->link && again->refusal == grant->refusal, "a grant changed");
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// Entry for libFuzzer and for ring_fuzz_test: a shared memory with one honest participant, and the input as everything that
+// A shared memory with one honest participant, and the input as everything that
 // others may do to it: patches anywhere, and frames whose sums are right whatever they say.
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// Entry for libFuzzer and for secure_fuzz_test: any bytes as what a stranger says first, as an answer to our first message, as
+// Any bytes as what a stranger says first, as an answer to our first message, as
 // records behind a real handshake, as a ticket, and as a wish of another member. The first byte chooses.
 #include <algorithm>
 #include <cstdint>
