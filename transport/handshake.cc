@@ -9,6 +9,15 @@ std::string range_of(const Hello& hello) {
 
 }  // namespace
 
+std::string told_text(const std::string& address, const std::string& refusal) {
+  if (refusal.empty()) return {};
+  std::string text = address + kAnswers + refusal;
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return text;
+}
+
 std::string hex_id(std::uint64_t id) {
   std::string text(16, '0');
   for (std::size_t i = 16; i-- > 0; id >>= 4) text[i] = "0123456789abcdef"[id & 15];

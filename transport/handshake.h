@@ -52,6 +52,9 @@ enum class ClaimVerdict : std::uint8_t {
 /// `incarnation` is that of the claiming peer, `newest` the highest ever seen of it.
 ClaimVerdict judge_claim(const LinkInUse& link, std::uint64_t newest, std::uint64_t incarnation, const LinkClaim& claim);
 
+/// A refusal as the node at `address` gave it, fit for a terminal: "10.0.0.7:7400 answers: ...". Empty: it gave none.
+std::string told_text(const std::string& address, const std::string& refusal);
+inline constexpr const char* kAnswers = " answers: ";
 std::string old_life_text(const Hello& peer, const std::string& address, std::uint64_t newest);
 /// "0123456789abcdef".
 std::string hex_id(std::uint64_t id);

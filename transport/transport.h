@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "torus/base/digest.h"
 #include "torus/base/public_key.h"
 #include "torus/base/shared_bytes.h"
 #include "torus/base/strong.h"
@@ -32,9 +33,10 @@ struct Hello {
   ClusterId cluster;  // 0: of none yet, wants to join
   Member self;
   std::string refusal{};     // not empty: the sender closes the connection for this reason
-  // --- Not sent: what the secure channel has proved of the sender. ---
-  PublicKey key{};           // none: the connection is not encrypted
-  std::uint64_t ticket = 0;  // it is not admitted yet and has shown this one
+  // --- What the secure channel has proved of the sender. Over shared memory, whose owner is trusted, its own word. ---
+  PublicKey key{};             // none: of an open cluster
+  std::uint64_t ticket = 0;    // it is not admitted yet and has shown this one
+  Digest256 ticket_secret{};   // shared memory only: what it knows of that ticket
 };
 
 enum class SendResult : std::uint8_t { kQueued, kNoLink, kQueueFull, kTooLarge };
@@ -44,7 +46,8 @@ inline constexpr std::size_t kQueueShortBytes = 256u << 10;
 
 struct LinkStats {
   NodeId peer;
-  std::string transport;  // "tcp", "tcp, not encrypted", "in-process"
+  std::string transport;  // "tcp", "udp", "ivshmem", "in-process"
+  std::string cipher;     // of the link that is up: "AES-256-GCM", "ChaCha20-Poly1305"; empty: it is not encrypted
   std::string address;    // of the peer as connected
   bool connected = false;
   std::uint64_t bytes_sent = 0, bytes_received = 0;

@@ -141,6 +141,21 @@ TEST_CASE("secure tcp: a stranger without a ticket is refused and told why, by t
   CHECK(other.ups.empty());
 }
 
+TEST_CASE("secure tcp: a node that shows another key than the one pinned to it is refused and told why, whoever decides on the link") {
+  for (const std::uint64_t own : {1, 3}) {
+    CAPTURE(own);
+    asio::io_context loop;
+    TrustBook pinned = TcpNode::member_book();
+    pinned.trust.admitted.push_back({{2}, NodeKey::generate().shared()});
+    TcpNode member(loop, {.id = own, .book = pinned}), other(loop, {.id = 2, .book = TcpNode::member_book()});
+    other.transport->dial(member.address());
+    REQUIRE(run_until(loop, [&] { return other.failed_with("another key than that node"); }));
+    CHECK(member.failed_with("another key than that node"));
+    CHECK(member.ups.empty());
+    CHECK(other.ups.empty());
+  }
+}
+
 TEST_CASE("secure tcp: a key that is revoked while its link is up loses the link at once, and gets no new one") {
   asio::io_context loop;
   TrustBook one = TcpNode::member_book(), two = TcpNode::member_book();

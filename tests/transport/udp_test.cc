@@ -61,7 +61,7 @@ TEST_CASE("udp: two nodes that dial each other, or one the other, have one link;
       if (who != 0) a.transport->dial(b.address());
       if (who != 1) b.transport->dial(a.address());
       REQUIRE(up(loop, a, b));
-      CHECK(a.stats_of(2).transport == (encrypted ? "udp" : "udp, not encrypted"));
+      CHECK(a.stats_of(2).cipher.empty() != encrypted);
       CHECK(a.ups.front().key.is_none() == !encrypted);
       std::size_t expected = 0;
       for (const std::size_t size : {1u, 100u, 1200u, 4700u, 65'000u, 3'000'000u}) {
@@ -219,6 +219,21 @@ TEST_CASE("udp: a stranger without a ticket is refused and told why, by the one 
   CHECK(member.failed_with("its key is not known to cluster"));
   CHECK(member.ups.empty());
   CHECK(other.ups.empty());
+}
+
+TEST_CASE("udp: a node that shows another key than the one pinned to it is refused and told why, whoever decides on the link") {
+  for (const std::uint64_t own : {1, 3}) {
+    CAPTURE(own);
+    asio::io_context loop;
+    TrustBook pinned = TcpNode::member_book();
+    pinned.trust.admitted.push_back({{2}, NodeKey::generate().shared()});
+    UdpNode member(loop, {.id = own, .book = pinned}), other(loop, {.id = 2, .book = TcpNode::member_book()});
+    other.transport->dial(member.address());
+    REQUIRE(run_until(loop, [&] { return other.failed_with("another key than that node"); }));
+    CHECK(member.failed_with("another key than that node"));
+    CHECK(member.ups.empty());
+    CHECK(other.ups.empty());
+  }
 }
 
 TEST_CASE("udp: a key that is revoked while its link is up loses the link at once, and gets no new one") {

@@ -1,5 +1,7 @@
 #include "transport/codec/codec.h"
 
+#include <cstring>
+
 #include "transport/codec/fields_reader.h"
 #include "transport/codec/message_fields.h"
 
@@ -51,6 +53,11 @@ void encode_hello(const Hello& hello, Bytes& out) {
   Hello bounded = hello;
   bounded.refusal.resize(std::min(bounded.refusal.size(), kRefusalBytesMax));
   append(bounded, out);
+}
+
+bool is_hello(std::span<const std::byte> bytes) {
+  constexpr std::byte kFirstFieldFixed32{0x0D};  // an envelope begins with a number of 64 bits
+  return bytes.size() > 5 && bytes[0] == kFirstFieldFixed32 && std::memcmp(bytes.data() + 1, &kHelloMagic, sizeof kHelloMagic) == 0;
 }
 
 Result<Hello> decode_hello(std::span<const std::byte> bytes) {

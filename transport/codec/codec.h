@@ -29,6 +29,8 @@ Result<Envelope> decode_envelope(std::span<const std::byte> bytes);
 
 inline constexpr std::size_t kHelloBytesMax = 4096;
 void encode_hello(const Hello& hello, Bytes& out);
+/// Whether it may be one, and is no envelope.
+bool is_hello(std::span<const std::byte> bytes);
 /// kMalformed also when the other end is not an RSE node at all, or its node id is 0.
 Result<Hello> decode_hello(std::span<const std::byte> bytes);
 

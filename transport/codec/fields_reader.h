@@ -101,7 +101,9 @@ class FieldsReader {
     if (missing(number) || !is(number, WireType::kSized)) return;
     take_exactly(value.bytes);
   }
-  void key(std::uint32_t number, PublicKey& value) {
+  /// 32 bytes, or none.
+  template <class Key>
+  void key(std::uint32_t number, Key& value) {
     if (is(number, WireType::kSized) && !field_.bytes.empty()) take_exactly(value.bytes);
   }
   void digests(std::uint32_t number, std::vector<Digest256>& values) {

@@ -40,6 +40,9 @@ void fields(V& v, Of<V, Hello>& m) {
   v.fixed64(4, m.cluster);
   v.message(5, m.self);
   v.text(6, m.refusal, kRefusalBytesMax);
+  v.key(7, m.key);
+  v.fixed64(8, m.ticket);
+  v.key(9, m.ticket_secret);
   v.check(m.self.node.raw != 0 && m.protocol_min <= m.protocol_max, Error::kMalformed);
 }
 template <class V>

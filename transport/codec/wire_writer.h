@@ -118,8 +118,9 @@ class WireWriter {
     for (const std::string& value : values) sized(number, value.data(), value.size());
   }
   void digest(std::uint32_t number, const Digest256& value) { sized(number, value.bytes.data(), value.bytes.size()); }
-  void key(std::uint32_t number, const PublicKey& value) {
-    if (!value.is_none()) sized(number, value.bytes.data(), value.bytes.size());
+  template <class Key>
+  void key(std::uint32_t number, const Key& value) {
+    if (value != Key{}) sized(number, value.bytes.data(), value.bytes.size());
   }
   void digests(std::uint32_t number, const std::vector<Digest256>& values) {
     static_assert(sizeof(Digest256) == sizeof(Digest256::bytes));

@@ -30,7 +30,8 @@ constexpr std::size_t kSmallMessageBytes = 4096;
 }  // namespace
 
 IvshmemCore::IvshmemCore(asio::io_context& loop, const IvshmemOptions& options, TransportCallbacks callbacks)
-    : loop_(loop), callbacks_(std::move(callbacks)), handshake_limit_(options.handshake_limit), house_timer_(loop) {}
+    : loop_(loop), callbacks_(std::move(callbacks)), handshake_limit_(options.handshake_limit), house_timer_(loop),
+      trust_(options.trust) {}
 
 // --- Taking part. ---
 

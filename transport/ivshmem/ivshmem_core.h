@@ -18,6 +18,7 @@
 #include "transport/ivshmem/ivshmem_transport.h"
 #include "transport/ivshmem/participant.h"
 #include "transport/ivshmem/region_file.h"
+#include "transport/secure/trust_book.h"
 
 namespace rse {
 
@@ -28,6 +29,7 @@ class IvshmemCore : public std::enable_shared_from_this<IvshmemCore> {
   std::string listen(const std::string& address);
 
   void set_hello(const Hello& hello);
+  void set_trust(std::shared_ptr<const TrustBook> book);
   void dial(const std::string& address);
   void undial(const std::string& address);
   SendResult send(NodeId node, std::span<const std::byte> message);
@@ -40,7 +42,11 @@ class IvshmemCore : public std::enable_shared_from_this<IvshmemCore> {
   using Clock = std::chrono::steady_clock;
   //  kNone --session opens--> kHello --its hello is welcome--> kUp      any --session ends--> kNone
   enum class Phase : std::uint8_t { kNone, kHello, kUp };
-  enum class Refusal : std::uint8_t { kMutual, kOurs };  // whether the other side comes to it by itself
+  enum class Refusal : std::uint8_t {
+    kMutual,  // the other side comes to it by itself
+    kTold,    // it is told
+    kOurs,    // it learns nothing
+  };
   /// Whoever is in a slot.
   struct Slot {
     Phase phase = Phase::kNone;
@@ -81,6 +87,8 @@ class IvshmemCore : public std::enable_shared_from_this<IvshmemCore> {
   void on_ended(std::uint32_t index, bool damaged);
   void report_deaths();
   bool is_gone(const Peer& peer) const;
+  std::string judge(Hello& hello, const std::string& where) const;
+  void say_hello(std::uint32_t index, const std::string& refusal);
   void on_hello(std::uint32_t index, std::span<const std::byte> frame);
   void bring_up(std::uint32_t index, const Hello& hello);
   void refuse(std::uint32_t index, Refusal refusal, const std::string& why);
@@ -113,6 +121,7 @@ class IvshmemCore : public std::enable_shared_from_this<IvshmemCore> {
   std::optional<asio::posix::stream_descriptor> bell_;
   asio::steady_timer house_timer_;
   Hello hello_;
+  std::shared_ptr<const TrustBook> trust_;  // null: of an open cluster
   bool started_ = false;  // set_hello() was called
   bool stopped_ = false;
   bool running_ = false;

@@ -49,6 +49,8 @@ void IvshmemCore::on_event(const Participant::Event& event) {
     case Phase::kHello: return on_hello(index, event.message);
     case Phase::kUp: break;
   }
+  // A second hello says why the peer does not want the link, which we have taken for one.
+  if (is_hello(event.message)) return on_hello(index, event.message);
   const NodeId node = slot.hello.self.node;
   LinkStats& stats = peers_[node].stats;
   ++stats.messages_received;
@@ -76,9 +78,43 @@ void IvshmemCore::on_opened(std::uint32_t index) {
   slot.queue.clear();
   slot.queued_bytes = slot.done = 0;
   slot.next_offer = Clock::now() + handshake_limit_;
-  Bytes hello;
-  encode_hello(hello_, hello);
-  enqueue(index, hello);
+  say_hello(index, {});
+}
+
+void IvshmemCore::say_hello(std::uint32_t index, const std::string& refusal) {
+  Hello hello = hello_;
+  if (trust_) show(*trust_, hello);
+  hello.refusal = refusal;
+  Bytes bytes;
+  encode_hello(hello, bytes);
+  enqueue(index, bytes);
+}
+
+/// Empty: the peer is trusted.
+std::string IvshmemCore::judge(Hello& hello, const std::string& where) const {
+  if (!trust_) {
+    if (hello.key.is_none()) return {};
+    return "cannot talk to " + where + ": it is of an encrypted cluster, and this node runs with --insecure; start both in the same way";
+  }
+  if (hello.key.is_none()) {
+    return "cannot talk to " + where + ": it shows no key, so it is of an open cluster (--insecure), and this node is not; start both in "
+           "the same way";
+  }
+  std::string why = judge_node(*trust_, hello.self.node, hello.key, where);
+  if (!why.empty()) return why;
+  Verdict verdict = judge_peer(*trust_, shown_by(*trust_, hello), where, unix_seconds());
+  hello.ticket = verdict.ticket;
+  return verdict.refusal;
+}
+
+void IvshmemCore::set_trust(std::shared_ptr<const TrustBook> book) {
+  if (stopped_ || !trust_) return;
+  trust_ = std::move(book);
+  std::vector<NodeId> strange;
+  for (const auto& [node, peer] : peers_) {
+    if (peer.slot && !still_trusted(*trust_, shown_by(*trust_, slots_[*peer.slot].hello))) strange.push_back(node);
+  }
+  for (const NodeId node : strange) disconnect(node);
 }
 
 /// The session is over, whoever ended it.
@@ -120,14 +156,25 @@ bool IvshmemCore::is_gone(const Peer& peer) const {
 
 void IvshmemCore::on_hello(std::uint32_t index, std::span<const std::byte> frame) {
   const std::string where = slot_text(index);
-  const auto hello = decode_hello(frame);
-  if (!hello) return refuse(index, Refusal::kOurs, "cannot talk to " + where + ": it sent what is no handshake of ours; is it an rse-node?");
+  auto hello = decode_hello(frame);
+  if (hello && !hello->refusal.empty()) {
+    on_ended(index, false);
+    if (!stopped_) report_failure(address_text_, told_text(where, hello->refusal));
+    return;
+  }
+  if (!hello || slots_[index].phase == Phase::kUp) {
+    return refuse(index, Refusal::kOurs, "cannot talk to " + where + ": it sent what is no handshake of ours; is it an rse-node?");
+  }
   std::string why;
   switch (judge_hello(hello_, *hello, where, why)) {
     case HelloVerdict::kOurselves: return refuse(index, Refusal::kMutual, {});
     case HelloVerdict::kRefused: return refuse(index, Refusal::kMutual, why);
     case HelloVerdict::kWelcome: break;
   }
+  const bool both_join = hello_.cluster.raw == 0 && hello->cluster.raw == 0;  // neither can vouch for the other yet
+  if (trust_ && both_join) return refuse(index, Refusal::kMutual, {});
+  why = judge(*hello, where);
+  if (!why.empty()) return refuse(index, Refusal::kTold, why);
   const auto known = peers_.find(hello->self.node);
   if (known != peers_.end() && hello->self.incarnation < known->second.incarnation) {
     return refuse(index, Refusal::kOurs, old_life_text(*hello, where, known->second.incarnation));
@@ -170,8 +217,9 @@ void IvshmemCore::bring_up(std::uint32_t index, const Hello& hello) {
   if (!stopped_ && slots_[index].phase == Phase::kUp) callbacks_.on_up(hello);
 }
 
-/// A session that both refuse stays open until the next offer, so that the other side reads our hello and knows why.
+/// A session that both refuse stays open until the next offer, so that the other side reads what we have said and knows why.
 void IvshmemCore::refuse(std::uint32_t index, Refusal refusal, const std::string& why) {
+  if (refusal == Refusal::kTold) say_hello(index, why);
   if (refusal == Refusal::kOurs) self_->close(index);
   slots_[index].phase = Phase::kNone;
   offer_later(index);

@@ -10,7 +10,7 @@ class IvshmemTransport final : public Transport {
   explicit IvshmemTransport(std::shared_ptr<IvshmemCore> core) : core_(std::move(core)) {}
   ~IvshmemTransport() override { core_->stop(); }
   void set_hello(const Hello& hello) override { core_->set_hello(hello); }
-  void set_trust(std::shared_ptr<const TrustBook>) override {}  // it stays inside one machine
+  void set_trust(std::shared_ptr<const TrustBook> book) override { core_->set_trust(std::move(book)); }
   void dial(const std::string& address) override { core_->dial(address); }
   void undial(const std::string& address) override { core_->undial(address); }
   SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override {

@@ -22,6 +22,7 @@ inline constexpr std::size_t kIvshmemQueueBytesMax = 64u << 20;
 struct IvshmemOptions {
   std::string listen;  // taken part in from the start; empty: in what is dialled first
   std::chrono::milliseconds handshake_limit{2000};
+  std::shared_ptr<const TrustBook> trust{};  // null: of an open cluster
 };
 
 /// One memory for each transport: once it takes part in one, dialling another is a failure that is told.

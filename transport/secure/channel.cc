@@ -13,6 +13,11 @@ constexpr std::array<std::uint8_t, 8> kMagic{'R', 'S', 'E', 's', 'e', 'c', '1', 
 constexpr std::size_t kSizeBytes = 2;
 constexpr char kProofText[] = "RSE: I am of this cluster";
 
+void put(Bytes& to, const std::array<std::uint8_t, 8>& magic) {
+  const auto bytes = std::as_bytes(std::span(magic));
+  to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
 void put(ByteWriter& writer, std::span<const std::uint8_t> bytes) { writer.put_bytes(std::as_bytes(bytes)); }
 
 template <std::size_t kSize>
@@ -37,6 +42,10 @@ std::vector<std::uint8_t> proof_text(const NoiseHash& hash, NoiseRole role, cons
 
 }  // namespace
 
+bool begins_channel(std::span<const std::byte> bytes) {
+  return bytes.size() >= sizeof(std::uint32_t) && std::memcmp(bytes.data(), kMagic.data(), std::min(bytes.size(), kMagic.size())) == 0;
+}
+
 SecureChannel::SecureChannel(NoiseRole role, std::shared_ptr<const TrustBook> book, std::string address)
     : role_(role), book_(std::move(book)), address_(std::move(address)), noise_(noise_options(role, *book_)) {}
 
@@ -51,10 +60,7 @@ void SecureChannel::start(Bytes& reply) {
 }
 
 void SecureChannel::send(std::span<const std::uint8_t> payload, Bytes& reply) {
-  if (!std::exchange(said_magic_, true)) {
-    const auto magic = std::as_bytes(std::span(kMagic));
-    reply.insert(reply.end(), magic.begin(), magic.end());
-  }
+  if (!std::exchange(said_magic_, true)) put(reply, kMagic);
   const std::size_t at = reply.size();
   reply.resize(at + kSizeBytes);
   if (!noise_.write(payload, reply)) return fail("its key is none that can be used");
@@ -69,6 +75,7 @@ std::size_t SecureChannel::on_handshake(std::span<const std::byte> in, std::uint
     if (!heard_magic_) {
       const std::size_t some = std::min(rest.size(), kMagic.size());
       if (some > 0 && std::memcmp(rest.data(), kMagic.data(), some) != 0) {
+        if (!std::exchange(said_magic_, true)) put(reply, kMagic);  // a node with --insecure can tell its operator what this one is
         fail("it does not speak RSE's encrypted protocol; is it an rse-node, and not one with --insecure?");
         break;
       }

@@ -22,6 +22,8 @@ namespace rse {
 inline constexpr std::size_t kRecordTextBytes = 16u << 10;
 inline constexpr std::size_t kRecordHeaderBytes = 2;
 inline constexpr std::size_t kRecordTextMax = 65'535 - kRecordTagBytes;
+/// Whether these are the first bytes of a peer that wants a channel: for one that has none, to say so.
+bool begins_channel(std::span<const std::byte> bytes);
 
 //  kHandshake --last message--> kOpen
 //      '------anything wrong-------'---> kBroken

@@ -168,7 +168,8 @@ TEST_CASE("channel: without a ticket, with a revoked key, of another cluster: re
   forgotten.key = NodeKey::generate();
   cluster.book.trust.revoked = {forgotten.key.shared()};
   CHECK(says(refusal(forgotten, cluster.book), "its key has been revoked"));
-  CHECK(is_final_refusal(refusal(forgotten, cluster.book)));
+  CHECK(is_final_refusal(told_text("10.0.0.7:7400", refusal(forgotten, cluster.book))));
+  CHECK_FALSE(is_final_refusal(refusal(forgotten, cluster.book)));  // what this node says of another is not the end of this one
 }
 
 TEST_CASE("channel: who poses as the cluster learns nothing of the ticket") {

@@ -35,6 +35,14 @@ Cipher choose_cipher(std::uint8_t own, std::uint8_t peer) {
   return (own & peer & bit_of(Cipher::kAes256Gcm)) != 0 ? Cipher::kAes256Gcm : Cipher::kChaCha20Poly1305;
 }
 
+const char* cipher_name(Cipher cipher) {
+  switch (cipher) {
+    case Cipher::kChaCha20Poly1305: return "ChaCha20-Poly1305";
+    case Cipher::kAes256Gcm: return "AES-256-GCM";
+  }
+  return "";
+}
+
 RecordKey::RecordKey(Cipher cipher, const SecretKey& key, std::uint64_t generation)
     : cipher_(cipher), generation_(generation), key_(key) {
   if (cipher_ == Cipher::kAes256Gcm) crypto_aead_aes256gcm_beforenm(&aes_, key_.bytes.data());

@@ -21,6 +21,7 @@ enum class Cipher : std::uint8_t { kChaCha20Poly1305 = 1, kAes256Gcm = 2 };
 std::uint8_t usable_ciphers();
 /// The fastest that both can do; ChaCha20-Poly1305 always is one.
 Cipher choose_cipher(std::uint8_t own, std::uint8_t peer);
+const char* cipher_name(Cipher cipher);
 
 inline constexpr std::size_t kRecordTagBytes = 16;
 /// At heartbeat rate (5 ms) a key lasts 22 minutes; at 64 KiB records 16 GiB, far below what either cipher allows.

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kSkewNoticedSeconds = 60;
 constexpr const char* kNewTicket = "; make a new ticket on a member: rse ticket create";
 constexpr const char* kTicketRefused = "the ticket was refused by ";
+constexpr const char* kRevoked = ": its key has been revoked";
 
 std::string skew_text(std::uint64_t peer, std::uint64_t own) {
   const std::uint64_t apart = std::max(peer, own) - std::min(peer, own);
@@ -50,7 +51,7 @@ Verdict judge_peer(const TrustBook& book, const PeerProof& proof, const std::str
             0};
   }
   if (book.trust.is_revoked(proof.key)) {
-    return {"refused " + address + ": its key has been revoked in cluster " + hex_id(book.cluster.raw) +
+    return {"refused " + address + kRevoked + " in cluster " + hex_id(book.cluster.raw) +
                 " (rse forget); to use that machine again, give it an empty --data-dir and a new ticket",
             0};
   }
@@ -92,9 +93,30 @@ bool still_trusted(const TrustBook& book, const PeerProof& proof) {
   return record && !record->revoked && record->uses_left > 0;
 }
 
+void show(const TrustBook& book, Hello& hello) {
+  hello.key = book.key.shared();
+  const bool joins = !book.trust.has_seed() && book.ticket;
+  hello.ticket = joins ? book.ticket->id : 0;
+  hello.ticket_secret = joins ? digest_of_secret(book.ticket->secret) : Digest256{};
+}
+
+PeerProof shown_by(const TrustBook& book, const Hello& hello) {
+  PeerProof proof{.cluster = hello.cluster, .clock = unix_seconds(), .key = hello.key};
+  const ClusterId own = book.cluster.raw == 0 && book.ticket ? book.ticket->cluster : book.cluster;
+  proof.knows_cluster = hello.ticket == 0 && own.raw != 0 && hello.cluster == own;
+  proof.ticket = hello.ticket;
+  proof.ticket_secret = hello.ticket_secret;
+  return proof;
+}
+
+bool is_revocation(const std::string& refusal) {
+  const std::size_t answers = refusal.find(kAnswers);  // and is not what this node has said of another
+  return answers != std::string::npos && refusal.find(kRevoked, answers) != std::string::npos;
+}
+
 bool is_final_refusal(const std::string& refusal) {
-  return refusal.find("it runs cluster") != std::string::npos || refusal.find("its key has been revoked") != std::string::npos ||
-         (refusal.starts_with(kTicketRefused) && refusal.find("not known here") == std::string::npos);
+  return refusal.find("it runs cluster") != std::string::npos || is_revocation(refusal) ||
+         (refusal.find(kTicketRefused) != std::string::npos && refusal.find("not known here") == std::string::npos);
 }
 
 }  // namespace rse

@@ -12,6 +12,8 @@
 
 namespace rse {
 
+struct Hello;  // transport/transport.h
+
 struct TrustBook {
   explicit TrustBook(const NodeKey& own) : key(own) {}
   NodeKey key;
@@ -42,7 +44,13 @@ Verdict judge_peer(const TrustBook& book, const PeerProof& proof, const std::str
 std::string judge_node(const TrustBook& book, NodeId node, const PublicKey& key, const std::string& address);
 /// Whether a link that was trusted with this proof still is, now that `book` is another one.
 bool still_trusted(const TrustBook& book, const PeerProof& proof);
+/// Shared memory, where nothing is proved and nobody but its owner is heard: what our hello says of us ...
+void show(const TrustBook& book, Hello& hello);
+/// ... and what a peer's is taken for. A peer that shows no ticket is of the cluster that it names.
+PeerProof shown_by(const TrustBook& book, const Hello& hello);
 /// A refusal that trying again will not change.
 bool is_final_refusal(const std::string& refusal);
+/// A member that has proved itself says that this node has been forgotten.
+bool is_revocation(const std::string& refusal);
 
 }  // namespace rse

@@ -240,6 +240,10 @@ bool Connection::take_frames() {
   while (end_ - begin_ >= kHeaderBytes) {
     std::uint32_t size = 0;
     std::memcpy(&size, received_.data() + begin_, kHeaderBytes);
+    if (size > frame_bytes_max_ && !channel_ && begins_channel({received_.data() + begin_, end_ - begin_})) {
+      fail(asio::error::invalid_argument, "it is of an encrypted cluster, and this node runs with --insecure; start both in the same way");
+      return false;
+    }
     if (size > frame_bytes_max_) {
       fail(asio::error::message_size, "it announced a frame of " + std::to_string(size) + " bytes and at most " +
                                           std::to_string(frame_bytes_max_) + " are allowed");

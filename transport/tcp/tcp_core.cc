@@ -32,6 +32,11 @@ std::uint64_t system_seed() {
   return (std::uint64_t{device()} << 32) | device();
 }
 
+/// What to do about a handshake that failed, unless `why` says it.
+const char* next_step(const std::string& why) {
+  return why.find("--insecure") == std::string::npos ? "; is it an rse-node?" : "";
+}
+
 }  // namespace
 
 Session::Session(TcpCore& core, tcp::socket socket) : Connection(std::move(socket), kHelloBytesMax), core_(&core) {}
@@ -230,8 +235,13 @@ void TcpCore::on_channel(Session& session) {
   const SecureChannel& channel = *session.channel();
   const std::string refusal = channel.verdict().refusal;
   if (channel.state() != SecureChannel::State::kOpen) return refuse(session, refusal);
+  if (!refusal.empty()) return refuse_and_tell(session, refusal);
+  send_hello(session, {});
+}
+
+/// Of a connection that the other has opened.
+void TcpCore::refuse_and_tell(Session& session, const std::string& refusal) {
   send_hello(session, refusal);
-  if (refusal.empty()) return;
   const auto keep = session.self();
   sessions_.erase(keep);
   session.detach();
@@ -328,12 +338,12 @@ void TcpCore::on_closed(Session& session, const std::error_code& error, const st
   if (stopped_ || (!session.outgoing && why.empty())) return;  // someone looked whether the port is open
   if (session.probe_tries > 0) return;
   if (!session.outgoing) {
-    report_stranger(session.host, address, "cannot talk to " + address + ": " + why + "; is it an rse-node?");
+    report_stranger(session.host, address, "cannot talk to " + address + ": " + why + next_step(why));
   } else if (why.empty()) {
     report_failure(address, "cannot talk to " + address + ": it closed the connection during the handshake (" +
                                 error.message() + "); look at the log of that machine");
   } else {
-    report_failure(address, "cannot talk to " + address + ": " + why + "; is it an rse-node?");
+    report_failure(address, "cannot talk to " + address + ": " + why + next_step(why));
   }
 }
 
@@ -418,9 +428,10 @@ std::vector<LinkStats> TcpCore::stats() const {
   for (const auto& [node, peer] : peers_) {
     LinkStats& stats = all.emplace_back(peer.stats);
     stats.peer = node;
-    stats.transport = trust_ ? "tcp" : "tcp, not encrypted";
+    stats.transport = "tcp";
     stats.connected = peer.link != nullptr;
     if (!peer.link) continue;
+    if (peer.link->channel()) stats.cipher = cipher_name(peer.link->channel()->cipher());
     stats.bytes_sent += peer.link->bytes_sent;
     stats.bytes_received += peer.link->bytes_received;
     stats.queued_bytes = peer.link->queued_bytes();

@@ -122,6 +122,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void learn_endpoints(NodeId node, const Session& session);
   /// Ends a handshake; `why` empty: nothing that a person should know.
   void refuse(Session& session, const std::string& why);
+  void refuse_and_tell(Session& session, const std::string& why);
   void forget(Session& session);
   void after_failed_handshake(Session& session);
   std::uint64_t newest_incarnation(NodeId node) const;

@@ -13,19 +13,13 @@ namespace {
 
 /// Peers remembered, linked or not: forgetting one that is down costs its statistics and the proof of its death.
 constexpr std::size_t kPeersMax = 256;
-/// What another machine has written, fit for a terminal.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  return text;
-}
-
 constexpr const char* kBadBytes = "it sent what is no handshake of ours";
 
 }  // namespace
 
 void TcpCore::on_frame(Session& session, std::span<const std::byte> frame) {
+  // A second hello says why there will be no link.
+  if (session.phase != SessionPhase::kUp && is_hello(frame)) return on_hello(session, frame);
   switch (session.phase) {
     case SessionPhase::kHello: return on_hello(session, frame);
     case SessionPhase::kClaim: return on_claim(session, frame);
@@ -51,14 +45,17 @@ void TcpCore::on_time_limit(Session& session) {
 
 void TcpCore::on_hello(Session& session, std::span<const std::byte> frame) {
   auto hello = decode_hello(frame);
-  if (!hello) return refuse(session, "cannot talk to " + session.address + ": " + kBadBytes + "; is it an rse-node?");
-  if (!hello->refusal.empty()) return refuse(session, printable(hello->refusal));
+  const bool second = session.phase != SessionPhase::kHello && hello && hello->refusal.empty();
+  if (!hello || second) return refuse(session, "cannot talk to " + session.address + ": " + kBadBytes + "; is it an rse-node?");
+  if (!hello->refusal.empty()) return refuse(session, told_text(session.address, hello->refusal));
   std::string why;
+  hello->key = {};
+  hello->ticket = 0;
   if (session.channel()) {
     hello->key = session.channel()->peer().key;
     hello->ticket = session.channel()->verdict().ticket;
     why = judge_node(*trust_, hello->self.node, hello->key, session.address);
-    if (!why.empty()) return refuse(session, why);
+    if (!why.empty()) return session.outgoing ? refuse(session, why) : refuse_and_tell(session, why);
   }
   switch (judge_hello(hello_, *hello, session.address, why)) {
     case HelloVerdict::kWelcome: break;
@@ -135,7 +132,7 @@ void TcpCore::grant(Session& session) {
 void TcpCore::on_grant(Session& session, std::span<const std::byte> frame) {
   const auto grant = decode_link_grant(frame);
   if (!grant) return refuse(session, "cannot talk to " + session.address + ": " + kBadBytes + "; is it an rse-node?");
-  if (grant->link == 0) return refuse(session, printable(grant->refusal));
+  if (grant->link == 0) return refuse(session, told_text(session.address, grant->refusal));
   const NodeId node = session.peer.self.node;
   const std::uint64_t newest = newest_incarnation(node);
   const std::uint64_t incarnation = session.peer.self.incarnation;

@@ -510,9 +510,10 @@ std::vector<LinkStats> UdpCore::stats() const {
   for (const auto& [node, peer] : peers_) {
     LinkStats& stats = all.emplace_back(peer.stats);
     stats.peer = node;
-    stats.transport = trust_ ? "udp" : "udp, not encrypted";
+    stats.transport = "udp";
     stats.connected = peer.link != nullptr;
     if (!peer.link) continue;
+    if (peer.link->channel) stats.cipher = cipher_name(peer.link->channel->cipher());
     stats.bytes_sent += peer.link->bytes_sent;
     stats.bytes_received += peer.link->bytes_received;
     stats.queued_bytes = peer.link->link->queued_bytes();

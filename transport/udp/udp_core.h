@@ -148,6 +148,7 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   void on_finish(const SessionPtr& session, const HandshakeDatagram& finish);
   void open_link(const SessionPtr& session);
   void refuse_with_hello(Session& session, const std::string& refusal);
+  void refuse_and_tell(Session& session, const std::string& refusal);
   void put_frame(Session& session, std::span<const std::byte> frame);
   void on_frame(const SessionPtr& session, std::span<const std::byte> frame, bool at_once);
   void on_hello(const SessionPtr& session, std::span<const std::byte> frame);

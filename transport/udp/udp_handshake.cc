@@ -16,14 +16,6 @@ constexpr Duration kAgainMax = milliseconds(500);
 constexpr const char* kBadBytes = "it sent what is no handshake of ours";
 constexpr const char* kOtherMode = ": it does not speak RSE's encrypted protocol, or only that one; give both nodes --insecure or neither";
 
-/// What another machine has written, fit for a terminal.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  return text;
-}
-
 std::string to_text(const asio::ip::udp::endpoint& endpoint) {
   return "udp:" + rse::to_text(asio::ip::tcp::endpoint(endpoint.address(), endpoint.port()));
 }
@@ -217,12 +209,26 @@ void UdpCore::refuse_with_hello(Session& session, const std::string& refusal) {
 
 // --- The inner handshake: as over TCP. ---
 
+/// The peer, which has opened the session, ends it when it has read why; or the limit does.
+void UdpCore::refuse_and_tell(Session& session, const std::string& refusal) {
+  Hello hello = hello_;
+  hello.refusal = refusal.substr(0, kRefusalBytesMax);
+  Bytes frame;
+  encode_hello(hello, frame);
+  put_frame(session, frame);
+  session.phase = UdpPhase::kRefused;
+  report_stranger(session, refusal);
+}
+
 void UdpCore::put_frame(Session& session, std::span<const std::byte> frame) {
   session.link->push(frame);
   mark(session);
 }
 
 void UdpCore::on_frame(const SessionPtr& session, std::span<const std::byte> frame, bool at_once) {
+  // A second hello says why there will be no link.
+  const bool between = session->phase == UdpPhase::kClaim || session->phase == UdpPhase::kGrant;
+  if (between && is_hello(frame)) return on_hello(session, frame);
   switch (session->phase) {
     case UdpPhase::kInit:
     case UdpPhase::kAccepted:
@@ -243,14 +249,17 @@ void UdpCore::on_frame(const SessionPtr& session, std::span<const std::byte> fra
 
 void UdpCore::on_hello(const SessionPtr& session, std::span<const std::byte> frame) {
   auto hello = decode_hello(frame);
-  if (!hello) return refuse(session, "cannot talk to " + session->address + ": " + kBadBytes + "; is it an rse-node?");
-  if (!hello->refusal.empty()) return refuse(session, printable(hello->refusal));
+  const bool second = session->phase != UdpPhase::kHello && hello && hello->refusal.empty();
+  if (!hello || second) return refuse(session, "cannot talk to " + session->address + ": " + kBadBytes + "; is it an rse-node?");
+  if (!hello->refusal.empty()) return refuse(session, told_text(session->address, hello->refusal));
   std::string why;
+  hello->key = {};
+  hello->ticket = 0;
   if (session->channel) {
     hello->key = session->channel->peer().key;
     hello->ticket = session->channel->verdict().ticket;
     why = judge_node(*trust_, hello->self.node, hello->key, session->address);
-    if (!why.empty()) return refuse(session, why);
+    if (!why.empty()) return session->outgoing ? refuse(session, why) : refuse_and_tell(*session, why);
   }
   switch (judge_hello(hello_, *hello, session->address, why)) {
     case HelloVerdict::kWelcome: break;
@@ -323,7 +332,7 @@ void UdpCore::on_claim(const SessionPtr& session, std::span<const std::byte> fra
 void UdpCore::on_grant(const SessionPtr& session, std::span<const std::byte> frame) {
   const auto grant = decode_link_grant(frame);
   if (!grant) return refuse(session, "cannot talk to " + session->address + ": " + kBadBytes + "; is it an rse-node?");
-  if (grant->link == 0) return refuse(session, printable(grant->refusal));
+  if (grant->link == 0) return refuse(session, told_text(session->address, grant->refusal));
   const NodeId node = session->peer.self.node;
   const std::uint64_t newest = newest_incarnation(node);
   const std::uint64_t incarnation = session->peer.self.incarnation;
