@@ -19,9 +19,10 @@ void first_lines(rse::Story& story) {
   for (std::size_t node = 0; node < cluster.size(); ++node)
     fmt::print(to, "node {}    process {}, listens on {}, log {}\n", cluster.name(node), cluster.process(node),
                cluster.address(node), cluster.log(node));
-  fmt::print(to, "data      {}{}\ncontrol   rse status --control {}\nadd       rse-node --peer {}\nkill one  kill b\n",
+  fmt::print(to, "data      {}{}\ncontrol   rse status --control {}\nadd       RSE_TICKET=$(rse ticket create --control {}) rse-node "
+             "--peer {}\nkill one  kill b\n",
              cluster.directory(), story.options().data_directory.empty() ? " (removed at the end)" : "", cluster.control(0),
-             cluster.address(0));
+             cluster.control(0), cluster.address(0));
   std::fflush(to);
 }
 

@@ -27,6 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::chrono::milliseconds kPollInterval{2};
 constexpr std::chrono::seconds kTerminateLimit{10};
+constexpr std::uint64_t kTicketSeconds = 24 * 3600;
+constexpr std::uint32_t kTicketUses = 32;
 
 bool all_hosted(const v1::StatusReply& status, std::size_t nodes) {
   if (status.view().hosts_size() != 3 || status.tori_size() != 3) return false;
@@ -145,6 +147,8 @@ std::string LocalCluster::start() {
     if (!fresh && i > 0) flags = {"--peer", address(0)};  // their ports are new
     if (std::string failure = launch(nodes_[i], flags); !failure.empty()) return failure;
     if (std::string failure = wait_until_answers(nodes_[i]); !failure.empty()) return failure;
+    if (fresh && i == 0 && nodes_.size() > 1)
+      if (std::string failure = take_ticket(); !failure.empty()) return failure;
   }
   const auto settled = wait_for([&](const v1::StatusReply& status) { return all_hosted(status, nodes_.size()); },
                                 options_.start_limit);
@@ -152,6 +156,19 @@ std::string LocalCluster::start() {
   const auto last = status();
   return fmt::format("the nodes did not become one healthy cluster within {} s: {}; their logs are {}/*.log",
                      options_.start_limit.count(), last ? last->verdict() : "none answers", directory_);
+}
+
+/// For as many nodes as a ticket may let in, so that one whose disk is lost can join again.
+std::string LocalCluster::take_ticket() {
+  if (std::count(options_.flags.begin(), options_.flags.end(), "--insecure") != 0) return {};
+  v1::ControlRequest request;
+  request.mutable_ticket_create()->set_ttl_seconds(kTicketSeconds);
+  request.mutable_ticket_create()->set_uses(kTicketUses);
+  v1::ControlReply reply;
+  ControlFailure failure;
+  if (!nodes_[0].client->ask(request, reply, failure)) return fmt::format("node {} makes no ticket: {}", nodes_[0].name, failure.text);
+  ticket_ = reply.ticket_create().ticket();
+  return {};
 }
 
 /// One for each directory: two clusters on a machine must not meet.
@@ -198,6 +215,7 @@ std::string LocalCluster::launch(Node& node, const std::vector<std::string>& fla
     ::setpgid(0, 0);                          // a Ctrl-C is for the launcher, which ends its children in order
     if (options_.enter && !options_.enter(static_cast<std::size_t>(&node - nodes_.data()))) ::_exit(126);
     ::setenv("RSE_RUNTIME_DIR", directory_.c_str(), 1);
+    if (!ticket_.empty()) ::setenv("RSE_TICKET", ticket_.c_str(), 1);
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(out, STDERR_FILENO);

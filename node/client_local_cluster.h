@@ -23,7 +23,7 @@ class LocalCluster {
     std::string binary{};                   // of rse-node
     std::string directory{};                // empty: a temporary one, removed at the end
     std::vector<std::string> names{"a", "b", "c"};
-    std::vector<std::string> flags{};       // more of them, for every node
+    std::vector<std::string> flags{};       // more of them, for every node; with --insecure nobody needs a ticket
     /// "tcp", "ivshmem", "udp", or "mixed": a and b meet in shared memory, b and c over UDP, c and a over TCP.
     std::string transport = "tcp";
     std::vector<std::string> addresses{};   // HOST:PORT of each node; empty: free ports of 127.0.0.1
@@ -78,6 +78,7 @@ class LocalCluster {
   };
   void choose_addresses(Node& node, std::size_t index) const;
   std::string launch(Node& node, const std::vector<std::string>& flags);
+  std::string take_ticket();
   std::string wait_until_answers(Node& node);
   std::string last_words(const Node& node) const;
   std::string memory_path() const;
@@ -86,6 +87,7 @@ class LocalCluster {
   Options options_;
   std::string directory_;
   bool temporary_ = false;
+  std::string ticket_;  // in the environment of those that join: command lines are for everyone to see
   int guardian_pipe_ = -1;
   pid_t guardian_ = -1;
   std::vector<Node> nodes_;

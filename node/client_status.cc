@@ -38,6 +38,12 @@ const v1::LinkStatus* link_to(const v1::StatusReply& status, std::uint64_t node)
   return nullptr;
 }
 
+std::string link_text(const v1::LinkStatus& link) {
+  std::string text = link.transport() + " " + link.address();
+  if (link.transport() == "ivshmem") return text;
+  return text + (link.cipher().empty() ? ", not encrypted" : ", " + link.cipher());
+}
+
 std::string tori_of(const v1::StatusReply& status, std::uint64_t node) {
   std::string tori;
   for (int torus = 0; torus < status.view().hosts_size(); ++torus)
@@ -57,7 +63,7 @@ void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
     if (peer.node() == self.node()) continue;
     const char* state = peer.suspected() ? "suspected" : !peer.member() ? "gone" : peer.linked() ? "member" : "silent";
     const v1::LinkStatus* link = link_to(status, peer.node());
-    std::string how = link != nullptr && link->connected() ? link->transport() + " " + link->address() : "no link";
+    std::string how = link != nullptr && link->connected() ? link_text(*link) : "no link";
     if (peer.via() != 0) how = "by way of " + node_name(status, peer.via());
     const bool well = peer.member() && !peer.suspected();
     const std::string name = peer.name().empty() ? node_name(status, peer.node()) : peer.name();
@@ -120,8 +126,9 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
   if (verdict.empty()) verdict = health_word(status.health());
   const bool healthy = status.health() == v1::StatusReply::HEALTHY;
   std::string out = painted(verdict, healthy ? "32;1" : "31;1", style.color) + "\n";
-  out += fmt::format("cluster {:016x}  view {}  run {}  seen by {}\n\n", status.view().cluster(), status.view().number(),
+  out += fmt::format("cluster {:016x}  view {}  run {}  seen by {}", status.view().cluster(), status.view().number(),
                      status.view().run(), status.self().name());
+  out += (status.self().encrypted() ? "" : "  " + painted("not encrypted (--insecure)", "31;1", style.color)) + "\n\n";
   render_nodes(status, style.color, out);
   out += "\n";
   render_tori(status, before, seconds, style.color, out);

@@ -29,6 +29,8 @@ struct NodeConfig {
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT; empty: beside the data
   bool found = false;
+  bool insecure = false;
+  std::string ticket;                  // secret; empty: none
   std::string log_level;
   std::string log_format;
   std::uint32_t heartbeat_milliseconds = 0;

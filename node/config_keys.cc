@@ -17,6 +17,10 @@ const std::vector<ConfigKey>& keys() {
        "HOST[:PORT] by which others reach this node (else its addresses); repeatable"},
       {"peer", &NodeConfig::peers, "", "joins the cluster of this node, HOST[:PORT] or ivshmem:NAME; repeatable"},
       {"found", &NodeConfig::found, "false", "makes a new cluster with this node alone"},
+      {"ticket", &NodeConfig::ticket, "",
+       "what `rse ticket create` printed: lets this node join; better given in the environment, where other users do not see it"},
+      {"insecure", &NodeConfig::insecure, "false",
+       "an open cluster: nothing is encrypted and whoever connects may join; only on loopback and in shared memory"},
       {"data-dir", &NodeConfig::data_directory, "",
        "where the node keeps what has to survive; without it, nothing does"},
       {"control", &NodeConfig::control, "",
@@ -195,6 +199,7 @@ std::string set_config_value(NodeConfig& config, const ConfigKey& key,
 }
 
 std::string config_value_text(const NodeConfig& config, const ConfigKey& key) {
+  if (key.name == "ticket" && !config.ticket.empty()) return quoted("(secret)");
   if (const auto* text = std::get_if<ConfigKey::Text>(&key.field)) return quoted(config.**text);
   if (const auto* number = std::get_if<ConfigKey::Number>(&key.field))
     return std::to_string(config.**number);

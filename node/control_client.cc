@@ -128,7 +128,7 @@ std::unique_ptr<ControlClient> connect_to_any(const std::vector<std::string>& gi
   const std::vector<std::string> candidates = control_candidates(given);
   if (candidates.empty()) {
     failure = {kExitUnreachable,
-               "no rse-node of this user runs on this machine; start one (rse-node --found, or --peer HOST), or name "
+               "no rse-node of this user runs on this machine; start one (rse-node --found, or RSE_TICKET=... rse-node), or name "
                "its control address with --control"};
     return nullptr;
   }

@@ -19,6 +19,7 @@ void fill(const LinkStats& stats, v1::LinkStatus& out) {
   out.set_messages_dropped(stats.messages_dropped);
   out.set_reconnects(stats.reconnects);
   out.set_queued_bytes(stats.queued_bytes);
+  out.set_cipher(stats.cipher);
 }
 
 void fill(const View& view, v1::ViewInfo& out) {
@@ -40,6 +41,7 @@ void fill(const View& view, v1::ViewInfo& out) {
   out.set_resumed(view.resumed.raw);
   for (const NodeId holder : view.holders) out.add_holders(holder.raw);
   out.set_holders_needed(view.holders_needed);
+  for (const Admitted& admitted : view.trust.admitted) out.add_admitted(admitted.node.raw);
 }
 
 void fill(TorusId id, const TorusStatus& torus, v1::TorusStatus& out) {

@@ -47,6 +47,7 @@ void ControlServer::status(v1::StatusReply& reply) {
   self.set_name(shell_.self().name);
   for (const std::string& address : shell_.self().addresses) self.add_addresses(address);
   self.set_cluster(shell_.cluster().raw);
+  self.set_encrypted(shell_.encrypted());
   self.set_data_directory(shell_.data_directory());
   self.set_version(version_);
   self.set_uptime_nanoseconds(elapsed(started_, monotonic_now()).raw);

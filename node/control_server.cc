@@ -1,4 +1,4 @@
-// Listening, and which request goes where. What each request does: control_reading.cc, control_changing.cc.
+// Listening, and which request goes where. What each request does: control_reading.cc, control_changing.cc, control_trust.cc.
 #include "node/control_server.h"
 
 #include <fmt/format.h>
@@ -111,6 +111,10 @@ void ControlServer::handle(const std::shared_ptr<Session>& session, const v1::Co
     case Case::kKillNode: kill_node(reply, request.kill_node()); break;
     case Case::kBench: return bench(session, request.id(), request.bench());
     case Case::kOverride: override_majority(reply, request.override()); break;
+    case Case::kTicketCreate: return ticket_create(session, request.id(), request.ticket_create());
+    case Case::kTicketList: ticket_list(reply); break;
+    case Case::kTicketRevoke: return ticket_revoke(session, request.id(), request.ticket_revoke());
+    case Case::kForget: return forget(session, request.id(), request.forget());
     case Case::kStop:
       reply.mutable_done();
       session->reply(reply);

@@ -51,6 +51,10 @@ class ControlServer {
   void kill_node(v1::ControlReply& reply, const v1::KillNodeRequest& request);
   void bench(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::BenchRequest& request);
   void override_majority(v1::ControlReply& reply, const v1::OverrideRequest& request);
+  void ticket_create(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketCreateRequest& request);
+  void ticket_list(v1::ControlReply& reply);
+  void ticket_revoke(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketRevokeRequest& request);
+  void forget(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::ForgetRequest& request);
 
   asio::io_context& loop_;
   NodeShell& shell_;

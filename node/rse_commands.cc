@@ -14,6 +14,7 @@ void add_cluster_commands(CLI::App& app, int& exit_code) {
   add_verify_command(app, exit_code);
   add_override_command(app, exit_code);
   add_bench_command(app, exit_code);
+  add_trust_commands(app, exit_code);
 }
 
 }  // namespace rse

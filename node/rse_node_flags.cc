@@ -55,6 +55,7 @@ NodeFlags from_config(const NodeConfig& config) {
   flags.data_directory = config.data_directory;
   flags.control = config.control;
   flags.found = config.found;
+  flags.insecure = config.insecure;
   flags.log_level = spdlog::level::from_str(config.log_level);
   flags.log_format = config.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   flags.braid.heartbeat = milliseconds(config.heartbeat_milliseconds);
@@ -70,7 +71,34 @@ NodeFlags from_config(const NodeConfig& config) {
   return flags;
 }
 
+/// Whether only processes of this machine can reach what listens there.
+bool stays_here(const std::string& address) {
+  if (is_ivshmem_address(address)) return true;
+  const auto parsed = parse_host_port(address.starts_with("udp:") ? address.substr(4) : address);
+  if (!parsed) return false;
+  const auto endpoint = numeric_endpoint(*parsed);
+  return endpoint ? endpoint->address().is_loopback() : parsed->host == "localhost";
+}
+
+/// Empty, or what is wrong.
+std::string use_ticket(NodeFlags& flags, const std::string& text) {
+  if (text.empty()) return {};
+  if (flags.insecure) return "--ticket is for encrypted clusters and --insecure for open ones: give one of them";
+  std::string wrong;
+  flags.ticket = read_ticket(text, wrong);
+  if (!flags.ticket) return wrong;
+  if (!flags.found && flags.peers.empty()) flags.peers = flags.ticket->addresses;
+  return {};
+}
+
 std::string check(const NodeFlags& flags) {
+  if (flags.insecure) {
+    for (const std::string& address : flags.listen)
+      if (!stays_here(address))
+        return fmt::format("--insecure encrypts nothing and lets everyone join, so {} will not do: listen on 127.0.0.1 or ivshmem:NAME, "
+                           "or leave --insecure out",
+                           address);
+  }
   if (flags.found && !flags.peers.empty())
     return "--found makes a new cluster and --peer joins one: give one of them";
   if (flags.name.empty() || flags.name.size() > kNodeNameBytesMax ||
@@ -171,6 +199,7 @@ std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code) 
     return std::nullopt;
   }
   NodeFlags flags = from_config(*config);
+  if (const std::string wrong = use_ticket(flags, config->ticket); !wrong.empty()) return refuse(wrong);
   if (const std::string wrong = check(flags); !wrong.empty()) return refuse(wrong);
   if (flags.control.empty()) flags.control = default_control(flags);
   return flags;

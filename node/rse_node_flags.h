@@ -10,6 +10,7 @@
 
 #include "node/rse_log.h"
 #include "torus/braid/braid_node.h"
+#include "transport/secure/ticket.h"
 
 namespace rse {
 
@@ -24,6 +25,8 @@ struct NodeFlags {
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT
   bool found = false;
+  bool insecure = false;               // an open cluster
+  std::optional<Ticket> ticket;        // to join with
   spdlog::level::level_enum log_level = spdlog::level::info;
   LogFormat log_format = LogFormat::kText;
   BraidNode::Options braid;            // durations and capacities; who we are is filled in later

@@ -18,6 +18,7 @@
 
 #include "node/control_address.h"
 #include "node/control_server.h"
+#include "node/node_key.h"
 #include "node/rse_node_flags.h"
 #include "node/shell.h"
 #include "transport/ivshmem/ivshmem_address.h"
@@ -67,6 +68,7 @@ class Daemon {
   int run() {
     if (std::string failure = open_directory(); !failure.empty()) return fail(failure);
     if (std::string failure = decide_start(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
+    if (std::string failure = decide_trust(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
     make_self();
     if (flags_.found && directory_)
       if (auto error = directory_->set_cluster(options_.cluster)) return fail(error->text);
@@ -128,6 +130,36 @@ class Daemon {
     return {};
   }
 
+  /// An encrypted cluster, by the key that is in the data directory or is made now; or an open one.
+  std::string decide_trust() {
+    std::string failure;
+    if (directory_) options_.key = read_node_key(flags_.data_directory, failure);
+    if (!failure.empty()) return failure;
+    if (flags_.insecure) {
+      if (!options_.key) return {};
+      return fmt::format("cannot run {} with --insecure: it is of an encrypted cluster (it has a key); leave --insecure out, or use an "
+                         "empty --data-dir",
+                         flags_.data_directory);
+    }
+    if (!options_.key && identity_.cluster) {
+      return fmt::format("cannot go on with {}: it has no key, so its cluster is an open one (or the file key was lost); give --insecure to "
+                         "go on unencrypted, or use an empty --data-dir",
+                         flags_.data_directory);
+    }
+    if (flags_.ticket && identity_.cluster && flags_.ticket->cluster != *identity_.cluster) {
+      return fmt::format("the ticket is of cluster {:016x}, and {} of {:016x}; leave the ticket out, or use an empty --data-dir",
+                         flags_.ticket->cluster.raw, flags_.data_directory, identity_.cluster->raw);
+    }
+    if (!flags_.ticket && !flags_.found && !identity_.cluster) {
+      usage_ = true;
+      return "joining takes a ticket: run `rse ticket create` on a member, then start this node with RSE_TICKET=... in its environment, or "
+             "--ticket; only an open cluster takes none (--insecure)";
+    }
+    if (!options_.key) options_.key = directory_ ? make_node_key(flags_.data_directory, failure) : NodeKey::generate();
+    options_.ticket = flags_.ticket;
+    return failure;
+  }
+
   void make_self() {
     options_.braid = flags_.braid;
     Member& self = options_.braid.self;
@@ -142,13 +174,17 @@ class Daemon {
     if (flags_.found) {
       options_.cluster = ClusterId{random_id()};
       options_.braid.found = options_.cluster;
+      if (options_.key) {
+        options_.braid.found_trust.seed = random_secret().bytes;
+        options_.braid.found_trust.admitted = {{self.node, options_.key->shared()}};
+      }
     }
   }
 
   void make_shell() {
     NodeShell::Hooks hooks;
-    hooks.make_transport = [this](const Hello& hello, TransportCallbacks callbacks) {
-      return open_transport(hello, std::move(callbacks));
+    hooks.make_transport = [this](const Hello& hello, std::shared_ptr<const TrustBook> book, TransportCallbacks callbacks) {
+      return open_transport(hello, std::move(book), std::move(callbacks));
     };
     hooks.on_fatal = [this](const std::string& why) {
       fatal_ = why;
@@ -167,12 +203,13 @@ class Daemon {
     });
   }
 
-  std::unique_ptr<Transport> open_transport(const Hello& hello, TransportCallbacks callbacks) {
+  std::unique_ptr<Transport> open_transport(const Hello& hello, std::shared_ptr<const TrustBook> book, TransportCallbacks callbacks) {
     // The fastest first: it is used where a peer is linked in several ways.
     auto transport = std::make_unique<MuxTransport>(std::move(callbacks));
     TcpOptions tcp;
     UdpOptions udp;
     IvshmemOptions shared;
+    tcp.trust = udp.trust = shared.trust = std::move(book);
     for (const std::string& address : flags_.listen) {
       if (is_ivshmem_address(address)) shared.listen = address;
       else if (scheme_of(address) == kUdpScheme) udp.listen.push_back(address);
@@ -214,12 +251,16 @@ class Daemon {
     const std::string cluster =
         options_.cluster.raw != 0 ? fmt::format("{:016x}{}", options_.cluster.raw, flags_.found ? " (founded now)" : "")
                                   : fmt::format("joining by way of {}", flags_.peers.front());
-    fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}\ncontrol   {}\n"
-               "add       rse-node --peer {}\nlog       stderr\n",
+    const std::string add = options_.key ? "rse ticket create; then, on the new machine, RSE_TICKET=... rse-node --peer " + reached
+                                         : "rse-node --insecure --peer " + reached;
+    fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}\nlinks     {}\ncontrol   {}\n"
+               "add       {}\nlog       stderr\n",
                kNodeVersion, flags_.name, options_.braid.self.node.raw, cluster,
                flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
-               fmt::join(flags_.listen, ", "), flags_.control, reached);
+               fmt::join(flags_.listen, ", "),
+               options_.key ? "encrypted, but in shared memory" : "NOT ENCRYPTED (--insecure): whoever connects may join", flags_.control, add);
     std::fflush(stdout);
+    if (!options_.key) log_.write(spdlog::level::critical, "not_encrypted", {{"text", "--insecure: whoever connects may join"}});
   }
 
   void leave() {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <utility>
 
 #include "transport/codec/codec.h"
@@ -19,6 +20,7 @@ constexpr std::chrono::milliseconds kHousekeepingInterval{200};
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;
 constexpr Duration kReadLimit = milliseconds(5000);
 constexpr Duration kInjectMemory = milliseconds(60'000);
+constexpr Duration kTrustChangeLimit = milliseconds(6000);  // the braid gives up a little earlier
 constexpr std::int64_t kSuspendNoticed = 1'000'000'000;  // nanoseconds
 constexpr const char* kRecordFile = "/record";
 
@@ -106,7 +108,14 @@ void NodeShell::start() {
   Hello hello;
   hello.cluster = cluster_;
   hello.self = options_.braid.self;
-  transport_ = hooks_.make_transport(hello, callbacks());
+  if (view().number.raw != 0 && view().trust.open() == encrypted()) {
+    throw std::runtime_error(fmt::format("cannot go on with {}: {}", options_.data_directory,
+                                         encrypted() ? "it has a key, and its cluster is an open one; start from a backup, or with an empty --data-dir"
+                                                     : "its cluster is encrypted and its file key is missing; restore it, or start with an "
+                                                       "empty --data-dir and a ticket"));
+  }
+  transport_ = hooks_.make_transport(hello, make_book(), callbacks());
+  view_seen_ = view().number;
   update_dials();
   pump();
   keep_house();
@@ -150,15 +159,18 @@ TransportCallbacks NodeShell::callbacks() {
     });
     if (known) return;  // said once; the log folds what repeats
     note({.kind = kIncidentLinkFailure, .at = monotonic_now(), .text = why});
-    if (wrong_cluster(address, why)) hooks_.on_fatal(why);
+    if (is_final(address, why)) hooks_.on_fatal(why);
   };
   return callbacks;
 }
 
-/// Told to join by way of `address`, and it is another cluster's: going on alone would not be what was asked for.
-bool NodeShell::wrong_cluster(const std::string& address, const std::string& why) const {
+/// Trying again will not change it: another cluster than was asked for, a ticket that is no good, a key that was revoked.
+bool NodeShell::is_final(const std::string& address, const std::string& why) const {
+  if (!is_final_refusal(why)) return false;
+  if (is_revocation(why)) return true;
   const bool asked = std::find(options_.peers.begin(), options_.peers.end(), address) != options_.peers.end();
-  return asked && !ever_linked_ && why.find("it runs cluster") != std::string::npos;
+  const bool admitted = !encrypted() || view().trust.key_of(self().node) != nullptr;
+  return asked && (!ever_linked_ || !admitted);
 }
 
 void NodeShell::on_up(const Hello& hello) {
@@ -167,7 +179,7 @@ void NodeShell::on_up(const Hello& hello) {
   log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
   incarnations_[hello.self.node.raw] = hello.self.incarnation;
   life_sign_.watch(hello.self.node, hello.self.incarnation);
-  braid_->on_link_up(monotonic_now(), hello.self);
+  braid_->on_link_up(monotonic_now(), hello.self, hello.key, hello.ticket);
   pump();
 }
 
@@ -247,6 +259,7 @@ void NodeShell::pump() {
     asio::post(loop_, [this] { pump(); });
   }
   notice_cluster();
+  notice_view();
   arm_timer();
 }
 
@@ -340,6 +353,36 @@ void NodeShell::notice_cluster() {
   if (hooks_.on_cluster) hooks_.on_cluster(cluster_);
 }
 
+std::shared_ptr<const TrustBook> NodeShell::make_book() const {
+  if (!options_.key) return nullptr;
+  auto book = std::make_shared<TrustBook>(*options_.key);
+  book->cluster = cluster_;
+  book->trust = view().trust;
+  book->ticket = options_.ticket;
+  return book;
+}
+
+/// Whom the new view trusts, and what was waiting for it.
+void NodeShell::notice_view() {
+  if (view().number == view_seen_) return;
+  view_seen_ = view().number;
+  if (!encrypted()) return;
+  transport_->set_trust(make_book());
+  answer_trust_changes();
+}
+
+void NodeShell::answer_trust_changes() {
+  const Instant now = monotonic_now();
+  std::vector<std::pair<TrustCallback, bool>> answers;
+  std::erase_if(trust_changes_, [&](PendingTrustChange& pending) {
+    const bool done = view().trust.holds(pending.change);
+    if (!done && elapsed(pending.asked, now) < kTrustChangeLimit) return false;
+    answers.emplace_back(std::move(pending.callback), done);
+    return true;
+  });
+  for (const auto& [callback, done] : answers) callback(done);
+}
+
 // --- Housekeeping: nothing here is urgent. ---
 
 void NodeShell::keep_house() {
@@ -347,6 +390,7 @@ void NodeShell::keep_house() {
   const Instant now = monotonic_now();
   update_dials();
   flush_record();
+  answer_trust_changes();
   std::erase_if(injects_, [&](const auto& entry) { return elapsed(entry.second.asked, now) > kInjectMemory; });
   const auto expire = [&](auto& waiting) {
     auto kept = std::exchange(waiting, {});
@@ -427,6 +471,19 @@ Result<void> NodeShell::override_majority() {
   log_.write(spdlog::level::critical, "override", {{"accepted", result ? "yes" : "no"}});
   pump();
   return result;
+}
+
+PublicKey NodeShell::cluster_key() const {
+  const auto book = make_book();
+  return book && book->trust.has_seed() ? book->cluster_key() : PublicKey{};
+}
+
+Result<void> NodeShell::change_trust(const TrustChange& change, TrustCallback callback) {
+  Result<void> asked = braid_->on_trust_change(monotonic_now(), change);
+  if (asked) trust_changes_.push_back({change, std::move(callback), monotonic_now()});
+  pump();
+  answer_trust_changes();
+  return asked;
 }
 
 void NodeShell::read_machine(TorusId torus, std::function<void(const TorusMachine*)> read) {

@@ -22,6 +22,7 @@
 #include "node/rse_log.h"
 #include "node/shell_life_sign.h"
 #include "node/workers.h"
+#include "transport/secure/trust_book.h"
 #include "transport/transport.h"
 
 namespace rse {
@@ -54,9 +55,12 @@ class NodeShell {
     std::vector<std::string> peers;      // dialled whatever the view says
     ClusterId cluster;                   // 0: none yet
     std::string data_directory;          // empty: none
+    std::optional<NodeKey> key;          // none: of an open cluster
+    std::optional<Ticket> ticket;        // to join with
   };
   struct Hooks {
-    std::function<std::unique_ptr<Transport>(const Hello&, TransportCallbacks)> make_transport;
+    /// `book` is null in an open cluster.
+    std::function<std::unique_ptr<Transport>(const Hello&, std::shared_ptr<const TrustBook> book, TransportCallbacks)> make_transport;
     /// The node cannot go on; called at most once. `why` names thing, cause and next step.
     std::function<void(const std::string& why)> on_fatal;
     std::function<void(const Incident&)> on_incident;
@@ -81,6 +85,9 @@ class NodeShell {
   const Capacity& capacity() const { return options_.braid.capacity; }
   const std::string& data_directory() const { return options_.data_directory; }
   ClusterId cluster() const { return cluster_; }
+  bool encrypted() const { return options_.key.has_value(); }
+  /// Of the present view; none: this node is not admitted, or the cluster is open.
+  PublicKey cluster_key() const;
   std::vector<LinkStats> links() const { return transport_->stats(); }
   const std::deque<Incident>& incidents() const { return incidents_; }
   const SealRecord& record() const { return record_; }
@@ -93,6 +100,9 @@ class NodeShell {
   bool inject(TorusId torus, Injection injection, InjectCallback callback);
   Result<void> load(std::span<const std::byte> scenario);
   Result<void> override_majority();
+  /// Asks for a view with `change`, see BraidNode. The callback comes once, with whether there is one.
+  using TrustCallback = std::function<void(bool done)>;
+  Result<void> change_trust(const TrustChange& change, TrustCallback callback);
   /// Calls `read` with the machine of a torus hosted here at its next epoch boundary, perhaps at once; nullptr when it is
   /// not hosted here or reaches no boundary within kReadLimit.
   void read_machine(TorusId torus, std::function<void(const TorusMachine*)> read);
@@ -100,6 +110,11 @@ class NodeShell {
   void read_state(TorusId torus, std::function<void(const StateDigest*)> read);
 
  private:
+  struct PendingTrustChange {
+    TrustChange change;
+    TrustCallback callback;
+    Instant asked;
+  };
   struct PendingInject {
     InjectCallback callback;
     Instant asked;
@@ -112,7 +127,7 @@ class NodeShell {
 
   TransportCallbacks callbacks();
   void on_up(const Hello& hello);
-  bool wrong_cluster(const std::string& address, const std::string& why) const;
+  bool is_final(const std::string& address, const std::string& why) const;
   void on_death(NodeId peer, std::uint64_t incarnation);
   void on_message(NodeId from, std::span<const std::byte> bytes);
   void on_done(const Workers::Done& done);
@@ -126,6 +141,9 @@ class NodeShell {
   void note(Incident incident);
   void arm_timer();
   void notice_cluster();
+  std::shared_ptr<const TrustBook> make_book() const;
+  void notice_view();
+  void answer_trust_changes();
   void flush_record();
   void update_dials();
   void keep_house();
@@ -146,6 +164,8 @@ class NodeShell {
   asio::steady_timer house_timer_;
   std::optional<Instant> armed_;
   ClusterId cluster_;
+  ViewNumber view_seen_;  // by the transport
+  std::vector<PendingTrustChange> trust_changes_;
   bool stopped_ = false;
   bool pumping_ = false;
   std::size_t sent_in_turn_ = 0;  // bytes

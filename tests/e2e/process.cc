@@ -14,7 +14,7 @@
 
 namespace rse {
 
-Finished run_program(const std::vector<std::string>& words, std::chrono::seconds limit) {
+Finished run_program(const std::vector<std::string>& words, std::chrono::seconds limit, const std::string& until) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {};
   std::vector<char*> arguments;
@@ -30,6 +30,7 @@ Finished run_program(const std::vector<std::string>& words, std::chrono::seconds
   }
   ::close(ends[1]);
   Finished finished;
+  bool told = until.empty();
   const auto end = std::chrono::steady_clock::now() + limit;
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
@@ -45,6 +46,9 @@ Finished run_program(const std::vector<std::string>& words, std::chrono::seconds
     const ssize_t got = ::read(ends[0], bytes, sizeof bytes);
     if (got <= 0) break;
     finished.output.append(bytes, static_cast<std::size_t>(got));
+    if (told || finished.output.find(until) == std::string::npos) continue;
+    told = true;
+    ::kill(child, SIGTERM);
   }
   ::close(ends[0]);
   int status = 0;

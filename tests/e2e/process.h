@@ -13,8 +13,10 @@ struct Finished {
   std::string output;  // stdout and stderr
 };
 
-/// `words`: the program's path and its arguments. It dies with this process.
-Finished run_program(const std::vector<std::string>& words, std::chrono::seconds limit = std::chrono::seconds(30));
+/// `words`: the program's path and its arguments. It dies with this process. `until`: as soon as it has printed that, it is told to
+/// end (SIGTERM).
+Finished run_program(const std::vector<std::string>& words, std::chrono::seconds limit = std::chrono::seconds(30),
+                     const std::string& until = {});
 
 /// A folder of this test, removed with the object.
 class TemporaryFolder {

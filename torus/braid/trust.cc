@@ -70,10 +70,6 @@ std::array<std::uint8_t, 32> next_seed(const std::array<std::uint8_t, 32>& prese
   return digest_of(both).bytes;
 }
 
-bool is_over(const TicketRecord& ticket, std::uint64_t now) {
-  return now > ticket.expires && now - ticket.expires > kTicketMemorySeconds;
-}
-
 }  // namespace
 
 bool Trust::has_seed() const {
@@ -138,7 +134,7 @@ bool Trust::apply(const TrustChange& change) {
   if (open() || holds(change)) return false;
   switch (change.kind) {
     case TrustChange::Kind::kAddTicket:
-      std::erase_if(tickets, [&](const TicketRecord& ticket) { return is_over(ticket, change.now); });
+      std::erase_if(tickets, [&](const TicketRecord& ticket) { return ticket.is_over(change.now); });
       if (tickets.size() >= kTicketsMax) return false;
       tickets.push_back(change.ticket);
       return true;

@@ -40,6 +40,8 @@ struct TicketRecord {
   std::uint32_t uses = 0;
   std::uint32_t uses_left = 0;
   bool revoked = false;
+  /// Of no use to anyone, not even to say why.
+  bool is_over(std::uint64_t now) const { return now > expires && now - expires > kTicketMemorySeconds; }
   friend bool operator==(const TicketRecord&, const TicketRecord&) = default;
 };
 

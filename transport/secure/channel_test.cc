@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "torus/base/random.h"
+#include "transport/handshake.h"
 
 using namespace rse;
 
