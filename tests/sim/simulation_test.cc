@@ -155,6 +155,34 @@ TEST_CASE("simulation: a link that goes silent, one way or both, while it still 
   }
 }
 
+TEST_CASE("simulation: a node that dies while its link with another is cut comes back by way of the third") {
+  for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    REQUIRE(sim.run_until([&] { return sim.healthy(); }, kPatience));
+    Random random(seed);
+    for (std::uint64_t steps = random.below(3000); steps > 0; --steps) sim.step();
+    const std::size_t a = seed % 3, b = (seed + 1) % 3;
+    sim.block(a, b);
+    sim.block(b, a);
+    REQUIRE_MESSAGE(reaches(sim, 20), sim.story());
+    sim.kill(b);
+    REQUIRE_MESSAGE(reaches(sim, 20), sim.story());
+    sim.start(b);
+    const std::string wanted = "reach each other only by way of " + std::string(1, static_cast<char>('a' + (seed + 2) % 3));
+    const auto hangs_on_the_third = [&] {
+      return sim.node(a).view().host_count() == 3 && sim.status(a).verdict.find(wanted) != std::string::npos &&
+             sim.status(b).verdict.find(wanted) != std::string::npos && sim.status((seed + 2) % 3).verdict.find(wanted) != std::string::npos;
+    };
+    REQUIRE_MESSAGE(sim.run_until(hangs_on_the_third, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 50), sim.story());
+    sim.heal(a, b);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
 TEST_CASE("simulation: a node cut off from both others is replaced, cannot go on alone, and comes back") {
   for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
     CAPTURE(seed);

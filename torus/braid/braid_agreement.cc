@@ -135,6 +135,8 @@ void BraidNode::Impl::on_accept(NodeId from, const Accept& accept) {
                                            proposed->cluster != view.cluster) {
     ++messages_refused;
     return;
+  } else if (proposed->resumed == proposed->number && proposed->run == view.run && proposed->resume_cut < durable_cut) {
+    return;  // proposed before the run went on after all: the seals between are gone here
   }
   auto reply = agreement.on_accept(accept);
   persist_vote([this, from, message = std::move(reply.message)] { send(from, message); });

@@ -292,6 +292,8 @@ void BraidNode::Impl::update_durable() {
   }
   const CutNumber durable = *std::min_element(cut_complete.begin(), cut_complete.end());
   if (durable <= durable_cut) return;
+  // A resumption that this voter has accepted goes back to its own cut, and needs the seals since then.
+  if (const auto next = undecided_view(); next && next->resumed == next->number) return;
   durable_cut = durable;
   event(BraidEvent::Kind::kCutDurable, "cut " + std::to_string(durable) + " is durable", self.node, {}, Epoch{durable});
   // What a machine that catches up here still needs stays, whatever the others may forget.

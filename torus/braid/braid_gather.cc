@@ -188,9 +188,8 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   for (NodeId host : view.hosts) {
     // What a host lacks of the torus it will want from whoever is its host then, however new the cut.
     const auto found = peers.find(host);
-    if (found == peers.end() || !found->second.heartbeat || found->second.heartbeat->run != view.run) continue;
-    const Epoch lacks = found->second.heartbeat->wanted[t];
-    if (lacks.raw != 0) oldest = std::min(oldest, lacks);
+    if (host == from || found == peers.end() || !found->second.heartbeat || found->second.heartbeat->run != view.run) continue;
+    oldest = std::min(oldest, found->second.heartbeat->wanted[t]);
   }
   const bool resumption = gather.view.raw != 0 && view.resumed == view.hosted_since[t];
   const bool seals_too = gather.view.raw != 0 && view.resumed.raw != 0;

@@ -196,6 +196,7 @@ void BraidNode::Impl::on_link_down(NodeId node, bool proof_of_death) {
   const auto found = peers.find(node);
   if (found == peers.end()) return;
   found->second.linked = false;
+  found->second.closed_at = now;
   if (proof_of_death) found->second.dead = true;
 }
 

@@ -32,6 +32,7 @@ struct PeerState {
   bool said_suspected = false, said_lost = false;
   Instant heard;              // last message of any kind, relayed ones too
   Instant heard_directly;
+  Instant closed_at;          // its link, last
   std::uint64_t gap_max = 0;  // ns; the longest recent silence on the link, decaying
   std::optional<Heartbeat> heartbeat;
   Instant decided_sent;
@@ -343,6 +344,7 @@ struct BraidNode::Impl {
 
   // --- braid_status.cc ---
   BraidStatus status(Instant at) const;
+  std::string hanging_on_one() const;
 
   const Options options;
   Member self;

@@ -3,6 +3,35 @@
 
 namespace rse {
 
+/// Two nodes that count and reach each other by way of one third alone, that may fail too; empty: there are none.
+std::string BraidNode::Impl::hanging_on_one() const {
+  const auto hears = [&](NodeId a, NodeId b) {
+    const auto found = peers.find(a == self.node ? b : a);
+    if (found == peers.end()) return false;
+    if (a == self.node) return link_works(found->second);
+    if (!found->second.heartbeat || found->second.heartbeat->view != view.number) return true;  // it has not said yet
+    const auto& heard = found->second.heartbeat->hears;
+    return std::find(heard.begin(), heard.end(), b) != heard.end();
+  };
+  const auto linked = [&](NodeId a, NodeId b) { return hears(a, b) && hears(b, a); };
+  std::vector<NodeId> count;
+  for (const Member& member : view.members) {
+    if (is_host(member.node) || view.is_voter(member.node)) count.push_back(member.node);
+  }
+  for (const NodeId a : count) {
+    for (const NodeId b : count) {
+      if (!(a < b) || linked(a, b)) continue;
+      std::vector<const Member*> relays;
+      for (const Member& member : view.members) {
+        if (member.node != a && member.node != b && linked(a, member.node) && linked(member.node, b)) relays.push_back(&member);
+      }
+      if (relays.size() != 1 || relays.front()->role != Role::kHost) continue;
+      return name_of(a) + " and " + name_of(b) + " reach each other only by way of " + name_of(relays.front()->node);
+    }
+  }
+  return {};
+}
+
 BraidStatus BraidNode::Impl::status(Instant at) const {
   BraidStatus out;
   out.view = view;
@@ -86,6 +115,9 @@ BraidStatus BraidNode::Impl::status(Instant at) const {
       out.verdict = "degraded: one failure already used; " +
                     (silent.empty() ? std::to_string(view.host_count()) + " of 3 nodes hold the tori" : silent);
     }
+  } else if (const std::string hanging = hanging_on_one(); !hanging.empty()) {
+    out.health = Health::kUnprotected;
+    out.verdict = "degraded: one failure already used; " + hanging + ": mend the link between them";
   } else {
     out.health = Health::kHealthy;
     out.verdict = "healthy: " + std::to_string(alive) + " of " + std::to_string(view.host_count()) +

@@ -14,8 +14,10 @@ Duration BraidNode::Impl::silence_limit(const PeerState& state) const {
 bool BraidNode::Impl::suspected_early(const Member& member) const {
   const auto found = peers.find(member.node);
   if (member.node == self.node || found == peers.end()) return false;
-  return lost(member) || !found->second.linked ||
-         elapsed(found->second.heard, now) > options.early_silence;
+  const PeerState& state = found->second;
+  // A link that has closed says something, until its end is heard by way of another.
+  const bool closed = !state.linked && state.heard <= state.closed_at;
+  return lost(member) || closed || elapsed(state.heard, now) > options.early_silence;
 }
 
 bool BraidNode::Impl::lost(const Member& member) const {
