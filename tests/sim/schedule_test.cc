@@ -22,10 +22,11 @@ TEST_CASE("schedules: what once broke a promise does not any more") {
   // 1259: a request answered "accepted" that the torus passed over, since its client had gone on. 2124: a gather that needed older
   // packets than our own log of another torus here. 5881, 6284: a new host whose log began behind what another host wanted.
   // 12812, 17507: a run ended before it had said again what a resumption took back (an error of the judge). 15036: a cut beyond
-  // the packets that another torus of the same host still waited for.
-  for (const std::uint64_t seed : {2, 12, 28, 34, 52, 66, 93, 155, 163, 412, 456, 543, 557, 564, 715, 1151, 1259, 1764,
+  // the packets that another torus of the same host still waited for. 1735: a resumption proposed in a silence, decided after the
+  // run had gone on to a durable cut. 4976: a new host without the first epoch of a run, which another host still lacked.
+  for (const std::uint64_t seed : {2, 12, 28, 34, 52, 66, 93, 155, 163, 412, 456, 543, 557, 564, 715, 1151, 1259, 1735, 1764,
                                    1877, 1916, 1943, 1955, 1957, 2124, 2125, 2420, 2623, 2714, 3089, 3126, 3948, 3994,
-                                   4734, 4773, 5193, 5881, 5977, 6284, 12812, 15036, 17507}) {
+                                   4734, 4773, 4976, 5193, 5881, 5977, 6284, 12812, 15036, 17507}) {
     CAPTURE(seed);
     const Schedule schedule = make_schedule(seed);
     CHECK(run_apart(schedule, all_steps(schedule)) == "");
