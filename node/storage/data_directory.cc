@@ -275,7 +275,9 @@ std::optional<StorageError> DataDirectory::Impl::write_scenario(const PersistSce
   if (auto error = replace_file(*files, path, bytes)) return error;
   bool removed = false;
   for (const std::string& other : scenario_paths()) {
-    if (other == path || other == scenario_path(work.keep)) continue;
+    const bool kept = std::any_of(work.keep.begin(), work.keep.end(),
+                                  [&](const Digest256& hash) { return other == scenario_path(hash); });
+    if (other == path || kept) continue;
     if (!files->remove(other)) return file_error(*files, "remove", other);
     removed = true;
   }

@@ -37,7 +37,10 @@ void History::note_view(NodeId node, const View& view) {
   const Digest256 digest = digest_of(bytes);
   const auto [known, fresh] = views_.emplace(view.number.raw, digest);
   if (!fresh && known->second != digest) fail("two different views have number " + std::to_string(view.number.raw));
-  if (runs_.contains(view.run.raw)) return;
+  if (const auto known_run = runs_.find(view.run.raw); known_run != runs_.end()) {
+    if (view.resumed.raw != 0) known_run->second.resumed_at[view.resumed] = view.resume_cut;
+    return;
+  }
   const auto scenario = offered_.find(view.scenario);
   if (scenario == offered_.end()) {
     fail("view " + std::to_string(view.number.raw) + " starts a run of a scenario that nobody offered");
@@ -126,7 +129,11 @@ bool History::step(Run& run, TorusId torus) {
       // What was published is an input only once the reference has come to the same.
       if (run.tori[from.raw].reference->next_epoch() <= machine.input_epoch()) return nullptr;
       const auto at = entries.find(machine.input_epoch().raw);
-      return at == entries.end() ? nullptr : at->second.packet.get();
+      if (at == entries.end()) return nullptr;
+      // What a resumption takes back may not have been said again yet.
+      const auto resumption = run.resumed_at.find(found->second.resumed);
+      const bool taken_back = resumption != run.resumed_at.end() && at->first >= resumption->second;
+      return taken_back && at->second.resumed < resumption->first ? nullptr : at->second.packet.get();
     };
     next = input(next_torus(torus));
     previous = input(previous_torus(torus));

@@ -73,6 +73,7 @@ class History {
     Scenario scenario;
     std::array<OfTorus, kTorusCount> tori;
     ViewNumber rewound;  // the newest resumption that changed history
+    std::map<ViewNumber, CutNumber> resumed_at;
   };
   struct Request {
     Injection injection;

@@ -24,9 +24,14 @@ TEST_CASE("schedules: what once broke a promise does not any more") {
   // 12812, 17507: a run ended before it had said again what a resumption took back (an error of the judge). 15036: a cut beyond
   // the packets that another torus of the same host still waited for. 1735: a resumption proposed in a silence, decided after the
   // run had gone on to a durable cut. 4976: a new host without the first epoch of a run, which another host still lacked.
+  // 26893: the newest cut was with one holder only, and the older whole one was not asked for. 25449, 3794: a resumption that counted
+  // on a node which had died since. 20610, 4163: a run began with a scenario that its holders had put away for a newer offer. 6515: a
+  // gather that took the silence of a host it had not asked for proof that there was nothing. 11758: logs replaced for one torus by
+  // later packets, while another here waited for earlier ones. 7538: inputs that a resumption had taken back (an error of the judge).
   for (const std::uint64_t seed : {2, 12, 28, 34, 52, 66, 93, 155, 163, 412, 456, 543, 557, 564, 715, 1151, 1259, 1735, 1764,
-                                   1877, 1916, 1943, 1955, 1957, 2124, 2125, 2420, 2623, 2714, 3089, 3126, 3948, 3994,
-                                   4734, 4773, 4976, 5193, 5881, 5977, 6284, 12812, 15036, 17507}) {
+                                   1877, 1916, 1943, 1955, 1957, 2124, 2125, 2420, 2623, 2714, 3089, 3126, 3794, 3948, 3994, 4163,
+                                   4734, 4773, 4976, 5193, 5881, 5977, 6284, 6515, 7538, 11758, 12812, 15036, 17507, 20610, 25449,
+                                   26893}) {
     CAPTURE(seed);
     const Schedule schedule = make_schedule(seed);
     CHECK(run_apart(schedule, all_steps(schedule)) == "");

@@ -267,6 +267,7 @@ void BraidNode::Impl::install(View next) {
     std::erase_if(scenarios, [&](const auto& entry) {
       return entry.first != view.scenario && (!offered || entry.first != *offered);
     });
+    for (auto& [hash, blob] : scenarios) blob.holders.clear();  // others have put away what they held, too
     // What a node was asked before it knew of any run is for the one that it now learns of: that has not ended.
     if (before.number.raw != 0) {
       for (auto& [key, request] : requests) answers_out.push_back({key.first, key.second, InjectStatus::kRunEnded, {}});

@@ -95,6 +95,14 @@ GatherState* BraidNode::Impl::find_gather(TorusId torus, std::uint64_t request) 
   return nullptr;
 }
 
+/// The newest cuts of which this node has a part, oldest first.
+std::vector<HeldCut> BraidNode::Impl::cuts_held_here(TorusId torus) const {
+  std::vector<HeldCut> held;
+  for (const auto& [cut, regions] : cuts[torus.raw]) held.push_back({cut, regions.halves});
+  if (held.size() > kHoldingsMax) held.erase(held.begin(), held.end() - kHoldingsMax);
+  return held;
+}
+
 void BraidNode::Impl::send_gather(TorusId torus, const GatherState& state, NodeId to) {
   const HostedTorus& mine = *hosted[torus.raw];
   Gather gather;
@@ -109,8 +117,7 @@ void BraidNode::Impl::send_gather(TorusId torus, const GatherState& state, NodeI
     for (TorusId each : kTori) gather.have[each.raw] = logs[each.raw].wanted();
   }
   if (state.with_cut && state.cut_wanted == 0 && !state.everything) {
-    for (const auto& [cut, regions] : cuts[torus.raw]) gather.held.push_back({cut, regions.halves});
-    if (gather.held.size() > kHoldingsMax) gather.held.erase(gather.held.begin(), gather.held.end() - kHoldingsMax);
+    gather.held = cuts_held_here(torus);
   }
   if (!state.with_cut) {
     gather.from_epoch = mine.restored && !mine.working ? mine.machine->next_epoch() : mine.last_sealed;
@@ -169,6 +176,7 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   CutNumber base = gather.from_epoch.raw;
   GatherAnswer answer{.to = from, .with_cut = gather.with_cut};
   if (gather.with_cut) {
+    done.held = cuts_held_here(gather.torus);
     base = gather.cut_wanted == kScenarioCut ? 0 : gather.cut_wanted;
     if (const auto found = cut_for(cuts[t], gather); found != cuts[t].end()) {
       base = answer.cut = found->first;
@@ -269,7 +277,6 @@ void BraidNode::Impl::on_gather_regions(NodeId from, const GatherRegions& messag
   if (source == gather->sources.end()) return;
   ++source->second.region_messages;
   if (message.cut == 0) return;
-  gather->cuts_named.insert(message.cut);
   if (!message.digests.empty()) {
     if (message.digests.size() != kRegionCount || gather->cuts.size() > 16) return;
     CutRegions fresh;
@@ -346,6 +353,7 @@ void BraidNode::Impl::on_gather_done(NodeId from, const GatherDone& done) {
   source.refused = done.refused || done.view > view.number || done.view < view.resumed || (gather->view.raw != 0 && done.view != gather->view) ||
                    source.region_messages < done.region_messages || source.packet_messages < done.packet_messages ||
                    source.seal_messages < done.seal_messages;
+  for (const HeldCut& held : done.held) gather->cuts_held[held.cut] |= held.halves;
   HostedTorus& mine = *hosted[done.torus.raw];
   if (mine.gather && gather == &*mine.gather && gather->complete()) gather_complete(done.torus);
 }

@@ -80,7 +80,7 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
   scenarios[empty_hash] = std::move(blob);
   for (Bytes& scenario : recovered.scenarios) {
     const Digest256 hash = digest_of(scenario);
-    scenarios[hash] = {.bytes = std::move(scenario), .hash = hash, .whole = true, .held = true};
+    scenarios[hash] = {.bytes = std::move(scenario), .hash = hash, .whole = true, .held = true, .order = ++offers_seen};
   }
   if (recovered.vote) {
     ByteReader reader(*recovered.vote);

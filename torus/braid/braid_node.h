@@ -51,7 +51,8 @@ struct PersistCut {                                         // adds a cut; DropC
 struct PersistSeals { std::vector<RecoveredSeal> seals; };  // appends to the journal
 struct PersistScenario {                                    // adds a scenario; all others but `keep` may go
   Bytes scenario;
-  Digest256 hash, keep;
+  Digest256 hash;
+  std::vector<Digest256> keep;
 };
 /// Cuts of other runs, or of this run and older than `keep_from`, may go, with the seals before `keep_from` - 3.
 struct DropCuts { RunId run; CutNumber keep_from; };

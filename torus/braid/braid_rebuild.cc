@@ -40,8 +40,9 @@ bool BraidNode::Impl::logs_reach(TorusId torus) const {
   const TorusMachine& machine = *hosted[torus.raw]->machine;
   const PacketLog& own = logs[torus.raw];
   if (own.wanted() != machine.next_epoch() && !own.find(machine.next_epoch())) return false;
-  if (machine.awaiting_seal() || !machine.needs_inputs()) return true;
-  const Epoch input = machine.input_epoch();
+  // What it needs next: of an epoch that waits for its seal the inputs are in, those of the one that follows are not.
+  const Epoch input = machine.awaiting_seal() ? machine.input_epoch() + 1 : machine.input_epoch();
+  if (machine.awaiting_seal() ? !machine.own_packet(input) : !machine.needs_inputs()) return true;
   return std::all_of(kTori.begin(), kTori.end(), [&](TorusId other) {
     return other == torus || logs[other.raw].wanted() <= input || logs[other.raw].find(input);
   });
@@ -162,6 +163,18 @@ void BraidNode::Impl::on_take_over(NodeId from, const TakeOver& take_over) {
 
 // --- From an answer to a machine. ---
 
+/// What to ask for when the cut that was asked for was not enough: the newest before it of which the sources and we have both
+/// halves. The newest of all may still be on its way from its host to those that hold it.
+CutNumber BraidNode::Impl::older_cut(TorusId torus, const GatherState& gather) const {
+  std::map<CutNumber, Halves> held = gather.cuts_held;
+  for (const auto& [cut, regions] : cuts[torus.raw]) held[cut] |= regions.halves;
+  for (auto each = held.rbegin(); each != held.rend(); ++each) {
+    const bool asked_for = gather.cut_wanted == 0 ? each->first == held.rbegin()->first : each->first >= gather.cut_wanted;
+    if (!asked_for && each->first != 0 && each->second == kBothHalves) return each->first;
+  }
+  return kScenarioCut;
+}
+
 /// The newest cut of which every region is here, our own shard included; 0: the scenario.
 std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherState& gather,
                                                    const GatheredChains& chains, CutRegions& out) const {
@@ -192,8 +205,9 @@ std::optional<CutNumber> BraidNode::Impl::best_cut(TorusId torus, const GatherSt
       const auto& chain = chains[each.raw];
       const PacketLog& log = logs[each.raw];
       // Nobody has any: what each torus sent last is in its own cut. But of a torus that is being rebuilt too, its host cannot
-      // tell: whoever else has its packets is asked before we do without.
-      if (chain.empty() && log.empty()) return gather.everything || gather.cut_wanted != 0;
+      // tell: whoever else has its packets is asked before we do without. And a host that nobody has asked has some, most likely.
+      const bool host_asked = view.hosts[each.raw] == self.node || gather.sources.contains(view.hosts[each.raw]);
+      if (chain.empty() && log.empty()) return host_asked && (gather.everything || gather.cut_wanted != 0);
       const bool replaces = !chain.empty() && (log.empty() || chain.front()->epoch > log.wanted());
       const bool apart = !chain.empty() && !log.empty() && chain.back()->next_epoch < log.first()->epoch;
       Epoch begin = replaces ? chain.front()->epoch : log.first()->epoch;
@@ -292,10 +306,6 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   CutRegions whole;
   const auto best = best_cut(torus, gather, chains, whole);
   if (!best) {
-    // The sources' newest cuts may differ by one: ask for an older one that some of them named.
-    CutNumber older = 0;
-    const auto oldest = gather.cuts_named.upper_bound(0);  // 0: from a source that has none
-    if (oldest != gather.cuts_named.end() && *oldest != *gather.cuts_named.rbegin()) older = *oldest;
     const std::string key = std::string("gather ") + letter_of(torus);
     if (elapsed(alarms_said[key], now) > milliseconds(2000)) {
       alarms_said[key] = now;
@@ -305,10 +315,11 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
     if (!gather.everything) {
       // Our own logs may begin too late for the cut that there is.
       start_gather(torus, gather.view.raw == 0, gather.cut_wanted, GatherScope::kEverything);
-    } else if (gather.cut_wanted == 0) {
-      start_gather(torus, gather.view.raw == 0, older != 0 ? older : kScenarioCut);
+    } else if (const CutNumber fixed = gather.view.raw != 0 ? resumption_cut(torus) : 0;
+               fixed == 0 && gather.cut_wanted != kScenarioCut) {
+      start_gather(torus, gather.view.raw == 0, older_cut(torus, gather));
     } else {
-      gather.cut_wanted = gather.view.raw != 0 ? resumption_cut(torus) : 0;
+      gather.cut_wanted = fixed;
       gather.retry_at = now + milliseconds(200);
     }
     return;

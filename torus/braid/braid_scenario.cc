@@ -8,18 +8,33 @@ Result<void> BraidNode::Impl::on_load(std::span<const std::byte> bytes) {
   if (!am_member()) return Error::kNotFound;
   const Digest256 hash = digest_of(bytes);
   ScenarioBlob blob{.bytes = {bytes.begin(), bytes.end()}, .hash = hash};
-  auto& stored = scenarios[hash] = std::move(blob);
+  ScenarioBlob& stored = new_offer(std::move(blob));
   offered = hash;
   scenario_whole(stored);
   for (const Member& member : view.members) {
-    if (member.node != self.node) offer_scenario(member.node);
+    if (member.node != self.node) send_scenario(member.node, hash);
   }
   return {};
 }
 
-void BraidNode::Impl::offer_scenario(NodeId to) {
-  // The current run's when nothing is offered: the answer to ScenarioWanted.
-  const auto found = scenarios.find(offered ? *offered : view.scenario);
+/// Puts an offer beside the others. The oldest goes when there are too many; not sooner, as the next run may begin with any of them.
+ScenarioBlob& BraidNode::Impl::new_offer(ScenarioBlob blob) {
+  blob.order = ++offers_seen;
+  scenarios.erase(blob.hash);
+  const auto is_offer = [&](const auto& entry) { return entry.first != view.scenario; };
+  while (blob.hash != view.scenario && static_cast<std::size_t>(std::count_if(scenarios.begin(), scenarios.end(), is_offer)) >= kOffersMax) {
+    auto oldest = scenarios.end();
+    for (auto it = scenarios.begin(); it != scenarios.end(); ++it) {
+      if (is_offer(*it) && (oldest == scenarios.end() || it->second.order < oldest->second.order)) oldest = it;
+    }
+    if (offered && *offered == oldest->first) offered.reset();
+    scenarios.erase(oldest);
+  }
+  return scenarios[blob.hash] = std::move(blob);
+}
+
+void BraidNode::Impl::send_scenario(NodeId to, const Digest256& hash) {
+  const auto found = scenarios.find(hash);
   if (found == scenarios.end() || !found->second.whole || bulk_waits(to, std::nullopt)) return;
   const ScenarioBlob& blob = found->second;
   for (std::size_t offset = 0; offset < blob.bytes.size(); offset += kPartBytes) {
@@ -36,16 +51,13 @@ void BraidNode::Impl::on_scenario_part(NodeId from, const ScenarioPart& part) {
   auto known = scenarios.find(part.hash);
   if (known != scenarios.end() && known->second.whole) {
     if (part.hash != view.scenario) offered = part.hash;
-    if (known->second.held) send(from, ScenarioHeld{part.hash});
+    if (known->second.held) send(from, ScenarioHeld{part.hash, view.run});
     return;
   }
   if (part.offset == 0) {
-    if (part.hash != view.scenario) {
-      // A newer offer takes the place of one that never started.
-      if (offered && *offered != part.hash) scenarios.erase(*offered);
-      offered = part.hash;
-    }
-    known = scenarios.insert_or_assign(part.hash, ScenarioBlob{.hash = part.hash}).first;
+    new_offer(ScenarioBlob{.hash = part.hash});
+    if (part.hash != view.scenario) offered = part.hash;
+    known = scenarios.find(part.hash);
   }
   if (known == scenarios.end()) return;
   ScenarioBlob& blob = known->second;
@@ -65,12 +77,16 @@ void BraidNode::Impl::scenario_whole(ScenarioBlob& blob) {
   blob.whole = true;
   const Digest256 hash = blob.hash;
   // The present run's stays until a view has started the next: all may die before that.
-  persist(PersistScenario{blob.bytes, hash, view.scenario}, [this, hash] {
+  std::vector<Digest256> others;
+  for (const auto& [other, kept] : scenarios) {
+    if (kept.whole) others.push_back(other);
+  }
+  persist(PersistScenario{blob.bytes, hash, std::move(others)}, [this, hash] {
     const auto found = scenarios.find(hash);
     if (found == scenarios.end()) return;
     found->second.held = true;
     for (const Member& member : view.members) {
-      if (member.node != self.node) send(member.node, ScenarioHeld{hash});
+      if (member.node != self.node) send(member.node, ScenarioHeld{hash, view.run});
     }
   });
   if (hash != view.scenario) return;
@@ -82,11 +98,11 @@ void BraidNode::Impl::scenario_whole(ScenarioBlob& blob) {
 
 void BraidNode::Impl::on_scenario_held(NodeId from, const ScenarioHeld& held) {
   const auto found = scenarios.find(held.hash);
-  if (found != scenarios.end()) found->second.holders.insert(from);
+  if (found != scenarios.end() && held.run == view.run) found->second.holders.insert(from);
 }
 
 void BraidNode::Impl::on_scenario_wanted(NodeId from, const ScenarioWanted& wanted) {
-  if (wanted.hash == view.scenario && !offered) offer_scenario(from);
+  if (wanted.hash == view.scenario) send_scenario(from, wanted.hash);
 }
 
 /// A member that came after the run began asks for its scenario; an offer that the voters have not heard of is repeated.
@@ -95,8 +111,8 @@ void BraidNode::Impl::want_scenario() {
   scenario_asked = now;
   const auto found = scenarios.find(view.scenario);
   if (found == scenarios.end() || !found->second.whole) {
-    for (NodeId host : view.hosts) {
-      if (host != self.node) send(host, ScenarioWanted{view.scenario});
+    for (const Member& member : view.members) {
+      if (member.node != self.node) send(member.node, ScenarioWanted{view.scenario});
     }
   }
   if (!offered) return;
@@ -104,8 +120,8 @@ void BraidNode::Impl::want_scenario() {
   if (!blob.held) return;
   for (const Member& member : view.members) {
     if (member.node == self.node) continue;
-    send(member.node, ScenarioHeld{*offered});
-    if (!blob.holders.contains(member.node)) offer_scenario(member.node);
+    send(member.node, ScenarioHeld{*offered, view.run});
+    if (!blob.holders.contains(member.node)) send_scenario(member.node, *offered);
   }
 }
 

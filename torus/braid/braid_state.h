@@ -72,8 +72,8 @@ struct GatherState {
   CutNumber cut_wanted = 0;
   std::map<NodeId, GatherSource> sources;
   std::vector<std::pair<CutNumber, CutRegions>> cuts;
-  std::set<CutNumber> cuts_named;  // that some source has at least a part of
-  std::size_t region_bytes = 0;    // received
+  std::map<CutNumber, Halves> cuts_held;  // what the sources have, between them
+  std::size_t region_bytes = 0;           // received
   std::map<Epoch, SealedEpoch> seals;
   Instant started;
   Instant retry_at;
@@ -172,7 +172,9 @@ struct ScenarioBlob {
   bool whole = false;
   bool held = false;  // whole, and on disk where there is one
   std::set<NodeId> holders;
+  std::uint64_t order = 0;  // of those offered to this node, the later the larger
 };
+inline constexpr std::size_t kOffersMax = 4;  // kept besides the present run's scenario: any of them may be in a view under way
 
 /// What an operator asked for here, repeated to the voters until a view fulfils it.
 struct OwnWish {
@@ -307,6 +309,7 @@ struct BraidNode::Impl {
   void gather_officially(TorusId torus);
   GatherState make_gather(TorusId torus, bool speculative, CutNumber cut_wanted);
   GatherState* find_gather(TorusId torus, std::uint64_t request);
+  std::vector<HeldCut> cuts_held_here(TorusId torus) const;
   void send_gather(TorusId torus, const GatherState& state, NodeId to);
   void on_gather(NodeId from, const Gather& gather);
   void continue_gather_answer();
@@ -317,6 +320,7 @@ struct BraidNode::Impl {
   void retry_gather(TorusId torus);
   void ask_again(TorusId torus, GatherState& gather);
   void gather_complete(TorusId torus);
+  CutNumber older_cut(TorusId torus, const GatherState& gather) const;
   std::optional<CutNumber> best_cut(TorusId torus, const GatherState& gather, const GatheredChains& chains,
                                     CutRegions& out) const;
   bool packet_counts(TorusId gathered, TorusId torus, ViewNumber answered_in) const;
@@ -334,7 +338,8 @@ struct BraidNode::Impl {
 
   // --- braid_scenario.cc ---
   Result<void> on_load(std::span<const std::byte> bytes);
-  void offer_scenario(NodeId to);
+  ScenarioBlob& new_offer(ScenarioBlob blob);
+  void send_scenario(NodeId to, const Digest256& hash);
   void on_scenario_part(NodeId from, const ScenarioPart& part);
   void on_scenario_held(NodeId from, const ScenarioHeld& held);
   void on_scenario_wanted(NodeId from, const ScenarioWanted& wanted);
@@ -388,6 +393,7 @@ struct BraidNode::Impl {
   std::map<std::pair<ClientId, std::uint64_t>, ClientRequest> requests;
 
   std::map<Digest256, ScenarioBlob> scenarios;  // the current run's, and offered ones
+  std::uint64_t offers_seen = 0;
   std::optional<Digest256> offered;             // newest offer, not started yet
   std::shared_ptr<const Scenario> scenario_parsed;
   Instant scenario_asked;

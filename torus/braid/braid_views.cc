@@ -263,7 +263,7 @@ std::uint32_t halves_of(const Holdings& held, CutNumber cut) {
 }  // namespace
 
 /// The newest cut that the holders named in `next` still have when as many of them are missing as may be. If there is none, the
-/// newest that can be put together from those present; then those who have it become holders too, and all are needed.
+/// newest that can be put together from those present; then the fewest that have all of it between them are the holders.
 std::optional<CutNumber> BraidNode::Impl::cut_to_resume_from(const std::vector<Holdings>& present, View& next) const {
   if (planted(Fault::kResumedFromScenario)) return 0;
   constexpr std::uint32_t kAll = (1u << 2 * kTorusCount) - 1;
@@ -291,13 +291,25 @@ std::optional<CutNumber> BraidNode::Impl::cut_to_resume_from(const std::vector<H
     (enough ? best : barely) = cut;
   }
   if (best || !barely) return best;
+  // So many of the holders as know every seal, and whoever has what is missing then. All of them are needed: no more than that, and
+  // rather those that run than those that have come back, and these rather than those that the view has given up.
+  std::vector<const Holdings*> order;
+  for (const Holdings& held : present) order.push_back(&held);
+  std::stable_sort(order.begin(), order.end(), [&](const Holdings* a, const Holdings* b) {
+    return std::pair(!a->running, !view.find(a->self.node)) < std::pair(!b->running, !view.find(b->self.node));
+  });
+  std::vector<NodeId> chosen;
   std::uint32_t have = 0;
-  for (const Holdings& held : present) have |= holds(held.self.node) ? halves_of(held, *barely) : 0;
-  for (const Holdings& held : present) {
-    if ((halves_of(held, *barely) & ~have) == 0) continue;
-    have |= halves_of(held, *barely);
-    next.holders.push_back(held.self.node);
+  for (const bool for_seals : {true, false}) {
+    for (const Holdings* held : order) {
+      const std::uint32_t halves = halves_of(*held, *barely);
+      const bool wanted = for_seals ? holds(held->self.node) && chosen.size() < next.holders_needed : (halves & ~have) != 0;
+      if (!wanted) continue;
+      have |= halves;
+      chosen.push_back(held->self.node);
+    }
   }
+  next.holders = std::move(chosen);
   next.holders_needed = static_cast<std::uint32_t>(next.holders.size());
   return barely;
 }
@@ -305,7 +317,9 @@ std::optional<CutNumber> BraidNode::Impl::cut_to_resume_from(const std::vector<H
 std::optional<View> BraidNode::Impl::resumption_view() {
   std::vector<Holdings> present = {make_holdings()};
   for (const auto& [node, state] : peers) {
-    if (state.holdings && elapsed(state.holdings_at, now) < milliseconds(300) &&
+    // One that has fallen silent since may have lost what it told of: it is waited for, as one that is back or as one that is not.
+    if (state.holdings && elapsed(state.holdings_at, now) < milliseconds(300) && !lost(state.holdings->self) &&
+        elapsed(state.heard, now) <= options.early_silence &&
         state.holdings->view == view.number && state.holdings->run == view.run &&
         state.holdings->self.node == node && state.holdings->self.role == Role::kHost &&
         (view.trust.open() || view.trust.key_of(node))) {

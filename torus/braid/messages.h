@@ -134,6 +134,8 @@ struct GatherDone {
   std::uint32_t region_messages = 0;
   std::uint32_t packet_messages = 0;
   std::uint32_t seal_messages = 0;
+  /// with_cut: every cut that the answering node has a part of, the newest kHoldingsMax, oldest first.
+  std::vector<HeldCut> held;
 };
 
 /// Single-decree Paxos for one view number. `ballot` = round << 16 | rank of the proposer among the voters.
@@ -190,7 +192,7 @@ struct ScenarioPart {
   std::uint32_t offset = 0;
   Bytes bytes;
 };
-struct ScenarioHeld { Digest256 hash; };
+struct ScenarioHeld { Digest256 hash; RunId run; };  // during that run: with the next one offers are put away
 /// Asks for the scenario of that hash.
 struct ScenarioWanted { Digest256 hash; };
 

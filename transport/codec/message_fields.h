@@ -221,6 +221,7 @@ void fields(V& v, Of<V, GatherDone>& m) {
   v.varint(5, m.region_messages);
   v.varint(6, m.packet_messages);
   v.varint(8, m.seal_messages);
+  v.messages(9, m.held, kHoldingsMax);
 }
 template <class V>
 void fields(V& v, Of<V, SealedEpoch>& m) {
@@ -327,6 +328,7 @@ void fields(V& v, Of<V, ScenarioPart>& m) {
 template <class V>
 void fields(V& v, Of<V, ScenarioHeld>& m) {
   v.digest(1, m.hash);
+  v.varint(2, m.run);
 }
 template <class V>
 void fields(V& v, Of<V, ScenarioWanted>& m) {
