@@ -25,12 +25,8 @@ constexpr Tables make_tables() {
 }
 
 constexpr Tables kTables = make_tables();
-}  // namespace
 
-std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
-  std::uint32_t crc = ~seed;
-  const std::byte* at = bytes.data();
-  std::size_t left = bytes.size();
+std::uint32_t by_tables(std::uint32_t crc, const std::byte* at, std::size_t left) {
   for (; left >= 8; left -= 8, at += 8) {  // slicing-by-8 (Kounavis, Berry 2005)
     std::uint64_t word;
     std::memcpy(&word, at, 8);
@@ -41,7 +37,27 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
   }
   for (; left > 0; --left, ++at)
     crc = (crc >> 8) ^ kTables[0][(crc ^ static_cast<std::uint8_t>(*at)) & 0xFF];
-  return ~crc;
+  return crc;
+}
+
+__attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::uint32_t crc, const std::byte* at, std::size_t left) {
+  for (; left >= 8; left -= 8, at += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, at, 8);
+    crc = static_cast<std::uint32_t>(__builtin_ia32_crc32di(crc, word));
+  }
+  for (; left > 0; --left, ++at) crc = __builtin_ia32_crc32qi(crc, static_cast<std::uint8_t>(*at));
+  return crc;
+}
+}  // namespace
+
+std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed) {
+  static const bool has_instruction = __builtin_cpu_supports("sse4.2") != 0;
+  return has_instruction ? ~by_instruction(~seed, bytes.data(), bytes.size()) : crc32c_by_tables(bytes, seed);
+}
+
+std::uint32_t crc32c_by_tables(std::span<const std::byte> bytes, std::uint32_t seed) {
+  return ~by_tables(~seed, bytes.data(), bytes.size());
 }
 
 }  // namespace rse

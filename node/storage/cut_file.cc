@@ -52,6 +52,7 @@ std::optional<CutName> parse_cut_name(const std::string& name) {
 
 Bytes encode_cut_header(const CutFile& file) {
   Bytes checked;
+  checked.reserve(kCutHeaderBytes);
   ByteWriter writer(checked);
   writer.put(file.serial);
   writer.put(file.run);
@@ -74,6 +75,7 @@ Bytes encode_cut_header(const CutFile& file) {
              "the header has room for every region");
   checked.resize(kCutHeaderBytes - kPrefixBytes);
   Bytes bytes;
+  bytes.reserve(kCutHeaderBytes);
   ByteWriter out(bytes);
   out.put(kMagic);
   out.put(kVersion);

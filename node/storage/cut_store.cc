@@ -215,13 +215,13 @@ std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut
     if (!file.consists_of(region) || written.contains(digest)) continue;
     const auto place = find(digest);
     if (place && (given[region] == nullptr || !mostly_dead(place->serial))) continue;
-    const std::string what =
-        "region " + std::to_string(region) + " of " + describe(file.run, file.torus, file.cut);
-    if (given[region] == nullptr)
-      return StorageError{"cannot store " + what + ": its bytes were not given; this is a bug"};
+    const auto failed = [&](const char* why) {
+      return StorageError{"cannot store region " + std::to_string(region) + " of " + describe(file.run, file.torus, file.cut) +
+                          ": " + why};
+    };
+    if (given[region] == nullptr) return failed("its bytes were not given; this is a bug");
     if (digest_of(given[region]->bytes) != digest) {
-      return StorageError{"cannot store " + what +
-                          ": it does not match its digest; test this machine's memory"};
+      return failed("it does not match its digest; test this machine's memory");
     }
     const auto size = static_cast<std::uint32_t>(given[region]->bytes.size());
     file.blobs.push_back({static_cast<std::uint8_t>(region), size, offset});

@@ -32,11 +32,8 @@ void History::note_view(NodeId node, const View& view) {
   if (view.trust.has_seed() != (view.trust.key_of(node) != nullptr)) fail("a node has the cluster key and is not admitted, or the other way round");
   View told = view;
   told.trust.seed = {};  // the others do not have it
-  Bytes bytes;
-  encode_view(told, bytes);
-  const Digest256 digest = digest_of(bytes);
-  const auto [known, fresh] = views_.emplace(view.number.raw, digest);
-  if (!fresh && known->second != digest) fail("two different views have number " + std::to_string(view.number.raw));
+  const auto [known, fresh] = views_.try_emplace(view.number.raw, std::move(told));
+  if (!fresh && known->second != told) fail("two different views have number " + std::to_string(view.number.raw));
   if (const auto known_run = runs_.find(view.run.raw); known_run != runs_.end()) {
     if (view.resumed.raw != 0) known_run->second.resumed_at[view.resumed] = view.resume_cut;
     return;

@@ -92,7 +92,7 @@ class History {
   const Capacity capacity_;
   std::map<Digest256, Scenario> offered_;
   std::map<std::uint64_t, Run> runs_;
-  std::map<std::uint64_t, Digest256> views_;
+  std::map<std::uint64_t, View> views_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, Request> requests_;
   std::size_t acknowledged_ = 0;
   std::uint64_t epochs_checked_ = 0;

@@ -34,7 +34,7 @@ struct Shared {
   std::atomic<std::uint32_t> failures{0};
   std::atomic<std::uint64_t> seeds[kJobsMax];  // being run, by worker; 0: none
   struct Found {
-    std::uint64_t seed;
+    std::atomic<std::uint64_t> seed{0};  // last: the rest is there
     char what[400];
   };
   Found found[kFailuresMax];
@@ -45,8 +45,8 @@ struct Shared {
   void fail(std::uint64_t seed, const std::string& text) {
     const std::uint32_t place = failures.fetch_add(1);
     if (place >= kFailuresMax) return;
-    found[place].seed = seed;
     std::snprintf(found[place].what, sizeof found[place].what, "%s", text.c_str());
+    found[place].seed = seed;
   }
 };
 
@@ -164,8 +164,12 @@ ManyRuns run_many(const ManyOptions& given) {
     if (workers[job] == 0) work(shared, options, job);
   };
   for (std::uint32_t job = 0; job < options.jobs; ++job) begin(job);
+  std::uint32_t told = 0;
   for (std::uint32_t running = options.jobs; running > 0;) {
     ::sigtimedwait(&child, nullptr, &kRedraw);
+    for (; told < kFailuresMax && shared.found[told].seed != 0; ++told) {  // a long run is not waited for to hear of it
+      std::fprintf(stderr, "\nseed %llu: %s\n", static_cast<unsigned long long>(shared.found[told].seed.load()), shared.found[told].what);
+    }
     for (std::uint32_t job = 0; job < options.jobs; ++job) {
       int status = 0;
       if (workers[job] == 0 || ::waitpid(workers[job], &status, WNOHANG) != workers[job]) continue;

@@ -65,7 +65,7 @@ void BraidNode::Impl::consider_views() {
       state.member = member;
       state.heard = now;
     }
-    const bool early = suspected_early(member), gone = lost(member);
+    const bool early = suspected_early(member, state), gone = lost(member, state);
     if (gone && !state.said_lost) {
       event(BraidEvent::Kind::kPeerLost, name_of(member.node) + (state.dead ? " has died" : " is silent beyond its limit"), member.node);
     } else if (early && !state.said_suspected) {

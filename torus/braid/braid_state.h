@@ -215,7 +215,9 @@ struct BraidNode::Impl {
   // --- braid_views.cc ---
   Duration silence_limit(const PeerState& state) const;
   bool suspected_early(const Member& member) const;
+  bool suspected_early(const Member& member, const PeerState& state) const;
   bool lost(const Member& member) const;
+  bool lost(const Member& member, const PeerState& state) const;
   bool majority_agrees_lost(const Member& member) const;
   bool majority_of_voters_heard() const;
   std::optional<View> desired_view();

@@ -14,17 +14,22 @@ Duration BraidNode::Impl::silence_limit(const PeerState& state) const {
 bool BraidNode::Impl::suspected_early(const Member& member) const {
   const auto found = peers.find(member.node);
   if (member.node == self.node || found == peers.end()) return false;
-  const PeerState& state = found->second;
+  return suspected_early(member, found->second);
+}
+
+bool BraidNode::Impl::suspected_early(const Member& member, const PeerState& state) const {
   // A link that has closed says something, until its end is heard by way of another.
   const bool closed = !state.linked && state.heard <= state.closed_at;
-  return lost(member) || closed || elapsed(state.heard, now) > options.early_silence;
+  return lost(member, state) || closed || elapsed(state.heard, now) > options.early_silence;
 }
 
 bool BraidNode::Impl::lost(const Member& member) const {
   if (member.node == self.node) return false;
   const auto found = peers.find(member.node);
-  if (found == peers.end()) return false;
-  const PeerState& state = found->second;
+  return found != peers.end() && lost(member, found->second);
+}
+
+bool BraidNode::Impl::lost(const Member& member, const PeerState& state) const {
   if (state.member.incarnation > member.incarnation) return true;  // a new life: the old one is over
   if (state.dead) return true;
   return elapsed(state.heard, now) > silence_limit(state);
@@ -105,7 +110,7 @@ void BraidNode::Impl::settle_voters(View& next) const {
   std::vector<NodeId> free;
   for (TorusId torus : kTori) {  // hosts first, then spares
     const NodeId host = next.hosts[torus.raw];
-    if (heard_here(host) && !next.is_voter(host) && std::find(free.begin(), free.end(), host) == free.end()) {
+    if (!next.is_voter(host) && heard_here(host) && std::find(free.begin(), free.end(), host) == free.end()) {
       free.push_back(host);
     }
   }
@@ -118,7 +123,7 @@ void BraidNode::Impl::settle_voters(View& next) const {
     return;
   }
   for (const Member& member : next.members) {
-    if (heard_here(member.node) && !next.is_voter(member.node) && member.role == Role::kHost &&
+    if (!next.is_voter(member.node) && heard_here(member.node) && member.role == Role::kHost &&
         std::find(free.begin(), free.end(), member.node) == free.end()) {
       free.push_back(member.node);
     }
@@ -207,12 +212,8 @@ std::optional<View> BraidNode::Impl::desired_view() {
       changed = true;
     }
   }
-  if (!changed) {
-    View same = next;
-    settle_voters(same);
-    if (same.voters == view.voters) return {};
-  }
   settle_voters(next);
+  if (!changed && next.voters == view.voters) return {};
   return next;
 }
 
