@@ -168,6 +168,7 @@ TransportCallbacks NodeShell::callbacks() {
 bool NodeShell::is_final(const std::string& address, const std::string& why) const {
   if (!is_final_refusal(why)) return false;
   if (is_revocation(why)) return true;
+  if (is_other_cluster(why) && options_.peers.size() > 1) return false;  // one of several addresses may be another machine's by now
   const bool asked = std::find(options_.peers.begin(), options_.peers.end(), address) != options_.peers.end();
   const bool admitted = !encrypted() || view().trust.key_of(self().node) != nullptr;
   return asked && (!ever_linked_ || !admitted);

@@ -260,6 +260,12 @@ TEST_CASE("open and encrypted clusters never mix: whoever knocks hears that it h
     const auto status = cluster.status();
     REQUIRE(status);
     CHECK(status->view().members_size() == 1);
+    if (!encrypted_first) continue;
+    const Finished joined = join(ticket, memory, folder.path("joins"));  // where nothing is proved, tickets count all the same
+    CHECK_MESSAGE(says(joined, "this node is a member"), joined.output);
+    const Finished used = join(ticket, memory, folder.path("late"), "");
+    CHECK(used.exit_code == 1);
+    CHECK_MESSAGE(says(used, "it has been used"), used.output);
   }
   const Finished wide = run_program({node_binary(), "--insecure", "--found", "--listen", "0.0.0.0:0"}, kLimit);
   CHECK(wide.exit_code == 2);

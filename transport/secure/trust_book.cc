@@ -114,8 +114,10 @@ bool is_revocation(const std::string& refusal) {
   return answers != std::string::npos && refusal.find(kRevoked, answers) != std::string::npos;
 }
 
+bool is_other_cluster(const std::string& refusal) { return refusal.find("it runs cluster") != std::string::npos; }
+
 bool is_final_refusal(const std::string& refusal) {
-  return refusal.find("it runs cluster") != std::string::npos || is_revocation(refusal) ||
+  return is_other_cluster(refusal) || is_revocation(refusal) ||
          (refusal.find(kTicketRefused) != std::string::npos && refusal.find("not known here") == std::string::npos);
 }
 

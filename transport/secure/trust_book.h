@@ -50,6 +50,7 @@ void show(const TrustBook& book, Hello& hello);
 PeerProof shown_by(const TrustBook& book, const Hello& hello);
 /// A refusal that trying again will not change.
 bool is_final_refusal(const std::string& refusal);
+bool is_other_cluster(const std::string& refusal);
 /// A member that has proved itself says that this node has been forgotten.
 bool is_revocation(const std::string& refusal);
 
