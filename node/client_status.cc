@@ -38,17 +38,17 @@ const v1::LinkStatus* link_to(const v1::StatusReply& status, std::uint64_t node)
   return nullptr;
 }
 
-std::string link_text(const v1::LinkStatus& link) {
-  std::string text = link.transport() + " " + link.address();
-  if (link.transport() == "ivshmem") return text;
-  return text + (link.cipher().empty() ? ", not encrypted" : ", " + link.cipher());
-}
-
 std::string tori_of(const v1::StatusReply& status, std::uint64_t node) {
   std::string tori;
   for (int torus = 0; torus < status.view().hosts_size(); ++torus)
     if (status.view().hosts(torus) == node) tori += static_cast<char>('A' + torus);
   return tori.empty() ? "-" : tori;
+}
+
+/// It once knocked, and was not let in or has been forgotten.
+bool is_stranger(const v1::StatusReply& status, std::uint64_t node) {
+  const auto& admitted = status.view().admitted();
+  return !admitted.empty() && std::find(admitted.begin(), admitted.end(), node) == admitted.end();
 }
 
 void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
@@ -60,7 +60,7 @@ void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
                      tori_of(status, self.node()), "this node",
                      self.addresses_size() > 0 ? "listens on " + self.addresses(0) : "");
   for (const v1::PeerStatus& peer : status.peers()) {
-    if (peer.node() == self.node()) continue;
+    if (peer.node() == self.node() || (!peer.linked() && is_stranger(status, peer.node()))) continue;
     const char* state = peer.suspected() ? "suspected" : !peer.member() ? "gone" : peer.linked() ? "member" : "silent";
     const v1::LinkStatus* link = link_to(status, peer.node());
     std::string how = link != nullptr && link->connected() ? link_text(*link) : "no link";
@@ -94,6 +94,12 @@ void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, d
 }
 
 }  // namespace
+
+std::string link_text(const v1::LinkStatus& link) {
+  std::string text = link.transport() + " " + link.address();
+  if (link.transport() == "ivshmem") return text;
+  return text + (link.cipher().empty() ? ", not encrypted" : ", " + link.cipher());
+}
 
 std::string short_number(double value) {
   if (value < 10'000) return fmt::format("{:.0f}", value);

@@ -234,6 +234,35 @@ TEST_CASE("a copied data directory without its key, with another key, or with a 
   CHECK_MESSAGE(says(insecure, "it is of an encrypted cluster"), insecure.output);
 }
 
+TEST_CASE("doctor says of each way whether it works and why not, and spends nothing of a ticket") {
+  const std::string port = std::to_string(free_port());
+  LocalCluster cluster({.names = {"solo"}, .flags = {"--listen", "udp:127.0.0.1:" + port}});
+  REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
+  const auto doctor = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {rse_binary(), "doctor"});
+    return run_program(words, kLimit);
+  };
+  for (const std::string& way : {cluster.address(0), "udp:127.0.0.1:" + port}) {
+    CAPTURE(way);
+    const Finished answers = doctor({way});
+    CHECK(answers.exit_code == 0);
+    CHECK_MESSAGE(says(answers, "an encrypted node of cluster"), answers.output);
+  }
+  const Finished nobody = doctor({"127.0.0.1:" + std::to_string(free_port())});
+  CHECK(nobody.exit_code == 1);
+  CHECK_MESSAGE(says(nobody, "nothing listens there"), nobody.output);
+  CHECK(doctor({"a:b:c:"}).exit_code != 0);
+  const std::string ticket = new_ticket(cluster, 0);
+  const Finished good = doctor({"--ticket", ticket});
+  CHECK(good.exit_code == 0);
+  CHECK_MESSAGE(says(good, "answers and takes the ticket"), good.output);
+  CHECK_MESSAGE(!says(good, ticket.substr(5, 60)), good.output);
+  const Finished list = rse(cluster, 0, {"ticket", "list"});
+  CHECK_MESSAGE(says(list, "1/1    good"), list.output);
+  CHECK(doctor({"--control", cluster.control(0)}).exit_code == 0);  // alone: there is nobody to reach
+  CHECK(doctor({"--control", cluster.directory() + "/nobody.sock"}).exit_code == 3);
+}
+
 TEST_CASE("open and encrypted clusters never mix: whoever knocks hears that it has to be the same on both sides") {
   const std::string memory = fmt::format("ivshmem:rse-test-{}", free_port());
   const std::string tcp = free_address(), udp = "udp:" + free_address();

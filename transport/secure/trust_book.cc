@@ -64,6 +64,11 @@ Verdict judge_peer(const TrustBook& book, const PeerProof& proof, const std::str
                   hex_id(book.ticket->cluster.raw) + "; dial a node of that cluster",
               0};
     }
+    if (!book.ticket) {
+      return {"an encrypted node of cluster " + hex_id(proof.cluster.raw) + " answers at " + address + "; " + kTakesTicket +
+                  " (on a member: rse ticket create)",
+              0};
+    }
     return {"cannot join " + address + ": it does not prove the cluster key of the ticket; dial a member of the cluster, and "
             "if it is one, make a new ticket (rse ticket create): a node may have been forgotten since",
             0};

@@ -48,6 +48,8 @@ bool still_trusted(const TrustBook& book, const PeerProof& proof);
 void show(const TrustBook& book, Hello& hello);
 /// ... and what a peer's is taken for. A peer that shows no ticket is of the cluster that it names.
 PeerProof shown_by(const TrustBook& book, const Hello& hello);
+/// What a node without a ticket says of an encrypted one that it does not know.
+inline constexpr const char* kTakesTicket = "joining takes a ticket";
 /// A refusal that trying again will not change.
 bool is_final_refusal(const std::string& refusal);
 bool is_other_cluster(const std::string& refusal);

@@ -1,0 +1,184 @@
+// rse doctor: each address and transport is tried from this machine, as a newcomer would, and what comes of it is said. Nothing joins:
+// a handshake is made, at most up to the point where a ticket is accepted, and then the connection is closed.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <asio/io_context.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+
+#include "node/client_cluster_access.h"
+#include "node/client_status.h"
+#include "node/client_words.h"
+#include "node/rse_commands.h"
+#include "transport/handshake.h"
+#include "transport/ivshmem/ivshmem_address.h"
+#include "transport/ivshmem/ivshmem_transport.h"
+#include "transport/mux/mux_transport.h"
+#include "transport/tcp/address.h"
+#include "transport/tcp/tcp_transport.h"
+#include "transport/udp/udp_transport.h"
+
+namespace rse {
+namespace {
+
+constexpr std::chrono::seconds kTryLimit{4};
+
+struct DoctorFlags {
+  std::vector<std::string> control;
+  std::string host;
+  std::string ticket;
+};
+
+struct Attempt {
+  bool answers = false;  // an RSE node is there, whether it would let us in or not
+  double milliseconds = 0;
+  std::string text;
+};
+
+/// Whether a refusal came from a node that works, rather than from the network.
+bool is_answer(const std::string& why) {
+  return why.find(kTakesTicket) != std::string::npos || why.find(kAnswers) != std::string::npos || is_other_cluster(why);
+}
+
+std::unique_ptr<Transport> make_transport(asio::io_context& loop, const std::string& scheme, std::shared_ptr<const TrustBook> book,
+                                          TransportCallbacks callbacks, std::string& error) {
+  if (scheme == kUdpScheme) return make_udp_transport(loop, {.trust = std::move(book)}, std::move(callbacks), error);
+  if (!scheme.empty()) return make_ivshmem_transport(loop, {.trust = std::move(book)}, std::move(callbacks), error);
+  return make_tcp_transport(loop, {.trust = std::move(book)}, std::move(callbacks), error);
+}
+
+Attempt try_address(const std::string& address, const std::optional<Ticket>& ticket) {
+  asio::io_context loop;
+  Attempt attempt;
+  const auto started = std::chrono::steady_clock::now();
+  const auto end = [&](bool answers, std::string text) {
+    if (!attempt.text.empty()) return;
+    attempt.answers = answers;
+    attempt.text = std::move(text);
+    attempt.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count();
+    loop.stop();
+  };
+  TransportCallbacks callbacks;
+  callbacks.on_up = [&](const Hello& peer) {
+    end(true, fmt::format("node {} of cluster {} answers{}", peer.self.name, hex_id(peer.cluster.raw),
+                          ticket ? " and takes the ticket" : ""));
+  };
+  callbacks.on_down = [](NodeId, bool) {};
+  callbacks.on_message = [](NodeId, std::span<const std::byte>) {};
+  callbacks.on_failure = [&](const std::string&, const std::string& why) { end(is_answer(why), why); };
+  auto book = std::make_shared<TrustBook>(NodeKey::generate());
+  book->ticket = ticket;
+  std::string error;
+  const auto transport = make_transport(loop, scheme_of(address), std::move(book), std::move(callbacks), error);
+  if (!transport) return {false, 0, error};
+  Hello hello;
+  hello.self = {.node = {random_id()}, .incarnation = 1, .name = "rse-doctor", .addresses = {}};
+  transport->set_hello(hello);
+  transport->dial(address);
+  loop.run_for(kTryLimit);
+  end(false, fmt::format("no answer from {} within {} s: that machine is off, another one has the address, or a firewall drops {}; let {} "
+                         "through, or listen on another port",
+                         address, kTryLimit.count(), scheme_of(address) == kUdpScheme ? "UDP" : "TCP", address));
+  transport->stop();
+  return attempt;
+}
+
+/// True: it answers.
+bool show_attempt(const std::string& address, const std::optional<Ticket>& ticket) {
+  const Attempt attempt = try_address(address, ticket);
+  fmt::print("  {:<28} {:<4} {}\n", address, attempt.answers ? fmt::format("{:.1f} ms", attempt.milliseconds) : "no", attempt.text);
+  std::fflush(stdout);
+  return attempt.answers;
+}
+
+/// What was typed, over every transport that it may mean.
+std::vector<std::string> ways_to(const std::string& host) {
+  if (!scheme_of(host).empty() && !host.starts_with("udp:")) return {host};
+  const bool udp_only = host.starts_with("udp:"), tcp_only = host.starts_with("tcp:");
+  const auto parsed = parse_host_port(udp_only || tcp_only ? host.substr(4) : host);
+  if (!parsed || parsed->host.empty()) return {};
+  const std::string address = parsed->host.find(':') == std::string::npos ? fmt::format("{}:{}", parsed->host, parsed->port)
+                                                                          : fmt::format("[{}]:{}", parsed->host, parsed->port);
+  std::vector<std::string> ways;
+  if (!udp_only) ways.push_back(address);
+  if (!tcp_only) ways.push_back("udp:" + address);
+  return ways;
+}
+
+int examine_host(const DoctorFlags& flags, const std::optional<Ticket>& ticket) {
+  const std::vector<std::string> ways = ways_to(flags.host);
+  if (ways.empty()) {
+    fmt::print(stderr, "rse: {} is no HOST[:PORT]; write for example 10.0.0.7:7400 or ivshmem:rse\n", flags.host);
+    return kExitUsage;
+  }
+  bool any = false;
+  for (const std::string& way : ways) any |= show_attempt(way, ticket);
+  return any ? kExitDone : kExitFailed;
+}
+
+/// The addresses of a ticket.
+int examine_ticket(const Ticket& ticket) {
+  const std::uint64_t now = unix_seconds();
+  fmt::print("ticket of cluster {}, {} {} by this machine's clock\n", hex_id(ticket.cluster.raw), now > ticket.expires ? "expired at" : "good until",
+             time_text(ticket.expires));
+  bool any = false;
+  for (const std::string& address : ticket.addresses) any |= show_attempt(address, ticket);
+  return any ? kExitDone : kExitFailed;
+}
+
+/// All members, as the daemon of this machine knows them.
+int examine_cluster(const DoctorFlags& flags) {
+  ControlFailure failure;
+  const auto client = connect_to_any(flags.control, failure);
+  const auto status = client ? ask_status(*client, failure) : std::nullopt;
+  if (!status) return report(failure);
+  fmt::print("{} (cluster {}, {})\n", status->verdict(), hex16(status->self().cluster()),
+             status->self().encrypted() ? "encrypted" : "not encrypted: --insecure");
+  bool well = true;
+  for (const v1::ViewMember& member : status->view().members()) {
+    if (member.node() == status->self().node()) continue;
+    std::string link = "NOT LINKED with this node";
+    for (const v1::PeerStatus& peer : status->peers())
+      if (peer.node() == member.node() && peer.via() != 0) link = "reached by way of " + node_name(*status, peer.via());
+    bool linked = false;
+    for (const v1::LinkStatus& known : status->links())
+      if (known.peer() == member.node() && known.connected() && !std::exchange(linked, true)) link = "linked by " + link_text(known);
+    fmt::print("{}: {}\n", member.name(), link);
+    bool any = false;
+    for (const std::string& address : member.addresses()) any |= show_attempt(address, std::nullopt);
+    well = well && linked && any;
+  }
+  return well ? kExitDone : kExitFailed;
+}
+
+int examine(const DoctorFlags& flags) {
+  std::optional<Ticket> ticket;
+  const char* from_environment = std::getenv("RSE_TICKET");
+  const std::string text = !flags.ticket.empty() || from_environment == nullptr ? flags.ticket : from_environment;
+  if (!text.empty()) {
+    std::string wrong;
+    ticket = read_ticket(text, wrong);
+    if (!ticket) {
+      fmt::print(stderr, "rse: {}\n", wrong);
+      return kExitUsage;
+    }
+  }
+  if (!flags.host.empty()) return examine_host(flags, ticket);
+  return ticket ? examine_ticket(*ticket) : examine_cluster(flags);
+}
+
+}  // namespace
+
+void add_doctor_command(CLI::App& app, int& exit_code) {
+  auto flags = std::make_shared<DoctorFlags>();
+  CLI::App* command = app.add_subcommand(
+      "doctor", "tries each address and transport from here: of HOST, of a ticket, or of all members of this machine's cluster");
+  command->add_option("host", flags->host, "HOST[:PORT], udp:HOST[:PORT] or ivshmem:NAME");
+  command->add_option("--ticket", flags->ticket, "whether it would be taken; no use of it is spent (or RSE_TICKET in the environment)");
+  command->add_option("--control", flags->control, "control address of a daemon");
+  command->callback([flags, &exit_code] { exit_code = examine(*flags); });
+}
+
+}  // namespace rse
