@@ -399,10 +399,14 @@ void BraidNode::Impl::on_heartbeat(NodeId from, const Heartbeat& beat) {
 }
 
 void BraidNode::Impl::on_deadline() {
-  if (elapsed(last_deadline, now) > milliseconds(100) && last_deadline.raw != 0) {
-    // We were paused, not they: give everyone the time to be heard again.
+  // Silence counts while we are awake: while this process, or the whole machine, stood still, nobody could be heard.
+  const Duration awaited{2 * options.heartbeat.raw};
+  if (const Duration since = elapsed(last_deadline, now); last_deadline.raw != 0 && since > awaited) {
+    const Duration asleep{since.raw - options.heartbeat.raw};
     for (auto& [node, state] : peers) {
-      if (!state.dead) state.heard = state.heard_directly = now;
+      if (state.dead) continue;
+      state.heard = std::min(now, state.heard + asleep);
+      state.heard_directly = std::min(now, state.heard_directly + asleep);
     }
   }
   last_deadline = now;

@@ -307,7 +307,7 @@ void BraidNode::Impl::gather_complete(TorusId torus) {
   const auto best = best_cut(torus, gather, chains, whole);
   if (!best) {
     const std::string key = std::string("gather ") + letter_of(torus);
-    if (elapsed(alarms_said[key], now) > milliseconds(2000)) {
+    if (gather.view.raw != 0 && elapsed(alarms_said[key], now) > milliseconds(2000)) {
       alarms_said[key] = now;
       event(BraidEvent::Kind::kStopped,
             std::string("torus ") + letter_of(torus) + " cannot be put together from what the members hold", self.node, torus);

@@ -7,6 +7,7 @@ namespace rse {
 namespace {
 
 constexpr Duration kResendAfter = milliseconds(20);
+constexpr Duration kResendAfterMax = milliseconds(320);  // over a link that is slower than what is published
 constexpr Duration kSealFlushEvery = milliseconds(100);
 constexpr std::size_t kResendPacketsMax = 16;
 constexpr std::size_t kUnreadSealedMax = 8192;
@@ -294,8 +295,13 @@ void BraidNode::Impl::resend(NodeId to) {
     if (!mine || !mine->official) continue;
     const Epoch wanted = state.heartbeat->wanted[torus.raw];
     const Epoch end = observer ? sealed_recorded[torus.raw] : logs[torus.raw].wanted();
+    Duration& patience = state.resend_after[torus.raw];
+    patience = std::max(kResendAfter, wanted >= end ? Duration{patience.raw / 2} : patience);
     if (wanted >= end) continue;
-    if (wanted < state.sent_through[torus.raw] && elapsed(state.sent_at[torus.raw], now) < kResendAfter) continue;
+    if (wanted < state.sent_through[torus.raw]) {
+      if (elapsed(state.sent_at[torus.raw], now) < patience) continue;
+      patience = std::min(kResendAfterMax, Duration{2 * patience.raw});  // it may only be on its way for longer
+    }
     std::size_t sent = 0;
     for (const PacketPtr& packet : logs[torus.raw].from(wanted)) {
       if (sent == 0 && packet->epoch != wanted && wanted.raw != 0 && !observer) break;

@@ -42,6 +42,7 @@ struct PeerState {
   std::uint64_t ticket = 0;   // that it showed
   std::array<Epoch, kTorusCount> sent_through{};  // first epoch of each hosted torus not yet sent to it
   std::array<Instant, kTorusCount> sent_at{};
+  std::array<Duration, kTorusCount> resend_after{};
 };
 
 /// Where a shard of a hosted torus's cuts has to be.
