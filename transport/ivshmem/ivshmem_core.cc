@@ -1,4 +1,4 @@
-// The loop around the participant: when to look, when to sleep, who is dead, what waits for room.
+// The loop around the links: when to look, when to sleep, who is dead, whom to trust.
 #include "transport/ivshmem/ivshmem_core.h"
 
 #include <sys/syscall.h>
@@ -9,23 +9,19 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 
 #include "torus/braid/messages.h"
 
 namespace rse {
 namespace {
 
-static_assert(kMessageBytesMax == kRingMessageBytesMax);
-
 /// Also how long a bell that was lost with its ringer is missed.
 constexpr std::chrono::milliseconds kHouseInterval{20};
-constexpr std::size_t kEventsPerTurn = 512;
-constexpr std::size_t kBytesPerTurn = 2u << 20;
 constexpr std::chrono::microseconds kSpinTurn{20};  // then the loop's other handlers have theirs
 constexpr int kLooksPerClock = 16;                  // the clock costs as much as a few looks
 constexpr std::chrono::seconds kAttachPause{1};     // after a failure that is no absence
-constexpr std::size_t kQueueReserveBytes = 1u << 20;  // for small messages: heartbeats get through a flood of regions
-constexpr std::size_t kSmallMessageBytes = 4096;
 
 }  // namespace
 
@@ -40,7 +36,6 @@ std::string IvshmemCore::listen(const std::string& address) {
   address_ = parse_ivshmem_address(address, why);
   if (!address_) return why;
   address_text_ = address;
-  creates_ = true;
   file_ = RegionFile::open(*address_, RegionOpen::kCreate, RegionClaim::kSlot, why);
   return why;
 }
@@ -48,6 +43,7 @@ std::string IvshmemCore::listen(const std::string& address) {
 void IvshmemCore::set_hello(const Hello& hello) {
   if (stopped_) return;
   hello_ = hello;
+  if (links_) links_->set_hello(hello);
   if (!std::exchange(started_, true)) keep_house();
   start_if_ready();
 }
@@ -58,7 +54,7 @@ void IvshmemCore::dial(const std::string& address) {
   const auto parsed = parse_ivshmem_address(address, why);
   if (parsed && parsed->machine != 0 && parsed->machine != this_machine()) return;  // a view names other machines' too
   if (parsed && address_ && parsed->path == address_->path) {
-    if (parsed->machine == 0) address_text_ = address;  // what somebody typed: failures name it
+    if (parsed->machine == 0) name_address(address);  // what somebody typed: failures name it
     return;
   }
   if (parsed && address_) {
@@ -69,7 +65,7 @@ void IvshmemCore::dial(const std::string& address) {
     return;
   }
   address_ = parsed;
-  address_text_ = address;
+  name_address(address);
   absence_reported_ = false;
   asio::post(loop_, [self = shared_from_this()] { self->attach(); });
 }
@@ -107,10 +103,20 @@ void IvshmemCore::start_if_ready() {
   self_.emplace(file_->region(), Participant::Options{.slot = file_->slot(),
                                                       .bell = BellKind::kNamedPipe,
                                                       .process = static_cast<std::uint32_t>(::getpid())});
+  IvshmemLinks::Surroundings& surroundings = *this;
+  const IvshmemLinks::Options options{.handshake_limit = milliseconds(static_cast<std::uint64_t>(handshake_limit_.count()))};
+  links_.emplace(*self_, surroundings, options, callbacks_);
+  links_->set_hello(hello_);
+  links_->set_address(address_text_);
   spin_ = address_->spin;
   wait_for_bell();
-  ring_bells();
-  run_soon();
+  links_->ring_bells();
+  turn_soon();
+}
+
+void IvshmemCore::name_address(const std::string& text) {
+  address_text_ = text;
+  if (links_) links_->set_address(text);
 }
 
 void IvshmemCore::wait_for_bell() {
@@ -129,23 +135,13 @@ void IvshmemCore::wait_for_bell() {
 void IvshmemCore::keep_house() {
   if (stopped_) return;
   if (!file_) attach();
-  if (self_) offer_again();
-  if (self_) check_lives();
+  if (links_) links_->look_after();
+  if (links_ && !stopped_) check_lives();
   if (stopped_) return;
   house_timer_.expires_after(kHouseInterval);
   house_timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
     if (!error) self->keep_house();
   });
-}
-
-/// Nobody joined, or said hello; or the last session has ended.
-void IvshmemCore::offer_again() {
-  const auto now = Clock::now();
-  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
-    const Slot& slot = slots_[index];
-    if (slot.phase != Phase::kUp && now >= slot.next_offer && self_->opens(index) && self_->present(index)) offer(index);
-  }
-  ring_bells();
 }
 
 void IvshmemCore::check_lives() {
@@ -154,26 +150,70 @@ void IvshmemCore::check_lives() {
     if (self_->process_of(index) != 0 && !file_->held(index)) file_->declare_dead(index);
   }
   run();
-  if (!stopped_) report_deaths();
+  if (!stopped_) links_->report_deaths();
+}
+
+// --- What the links are told. ---
+
+Instant IvshmemCore::now() const {
+  return {static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count())};
 }
 
 /// The lock tells for certain; this tells when to look at it.
-void IvshmemCore::watch_process(std::uint32_t index) {
-  slots_[index].process.reset();
-  const std::uint32_t process = self_->process_of(index);
+void IvshmemCore::on_appeared(std::uint32_t slot) {
+  processes_[slot].reset();
+  const std::uint32_t process = self_->process_of(slot);
   if (process == 0 || process > 0x7fffffff) return;
   const int fd = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(process), 0));
   if (fd < 0) return;
-  slots_[index].process = std::make_unique<asio::posix::stream_descriptor>(loop_, fd);
-  slots_[index].process->async_wait(asio::posix::descriptor_base::wait_read,
-                                    [self = shared_from_this()](const std::error_code& error) {
-                                      if (!error && !self->stopped_) self->check_lives();
-                                    });
+  processes_[slot] = std::make_unique<asio::posix::stream_descriptor>(loop_, fd);
+  processes_[slot]->async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](const std::error_code& error) {
+    if (!error && !self->stopped_) self->check_lives();
+  });
 }
 
-// --- Receiving. ---
+/// A presence that has changed is no proof: memory can be damaged. The lock is with the kernel. A guest has only its word.
+bool IvshmemCore::is_gone(std::uint32_t slot, std::uint32_t process) const {
+  if (process == 0) return !self_->present(slot);
+  if (!file_->held(slot)) return true;
+  const bool taken_over = self_->process_of(slot) != process;
+  return taken_over && ::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH;
+}
 
-void IvshmemCore::run_soon() {
+std::string IvshmemCore::place(std::uint32_t slot) const { return address_->path + " slot " + std::to_string(slot); }
+
+void IvshmemCore::show(Hello& own) const {
+  if (trust_) rse::show(*trust_, own);
+}
+
+/// Empty: the peer is trusted.
+std::string IvshmemCore::judge(Hello& hello, const std::string& where) const {
+  if (!trust_) {
+    if (hello.key.is_none()) return {};
+    return "cannot talk to " + where + ": it is of an encrypted cluster, and this node runs with --insecure; start both in the same way";
+  }
+  if (hello.key.is_none()) {
+    return "cannot talk to " + where + ": it shows no key, so it is of an open cluster (--insecure), and this node is not; start both in "
+           "the same way";
+  }
+  std::string why = judge_node(*trust_, hello.self.node, hello.key, where);
+  if (!why.empty()) return why;
+  Verdict verdict = judge_peer(*trust_, shown_by(*trust_, hello), where, unix_seconds());
+  hello.ticket = verdict.ticket;
+  return verdict.refusal;
+}
+
+void IvshmemCore::set_trust(std::shared_ptr<const TrustBook> book) {
+  if (stopped_ || !trust_) return;
+  trust_ = std::move(book);
+  if (!links_) return;
+  const auto trusted = [&](const Hello& hello) { return still_trusted(*trust_, shown_by(*trust_, hello)); };
+  for (const NodeId node : links_->strangers(trusted)) links_->disconnect(node);
+}
+
+// --- Turns of the loop. ---
+
+void IvshmemCore::turn_soon() {
   if (std::exchange(run_posted_, true)) return;
   asio::post(loop_, [self = shared_from_this()] {
     self->run_posted_ = false;
@@ -182,40 +222,21 @@ void IvshmemCore::run_soon() {
 }
 
 void IvshmemCore::run() {
-  if (stopped_ || running_ || !self_) return;
+  if (stopped_ || running_ || !links_) return;
   const auto keep = shared_from_this();  // a callback may destroy the transport
   running_ = true;
   self_->wake();
   const auto turn_end = spins() ? Clock::now() + kSpinTurn : Clock::time_point();
   Look look = Look::kNews;
   while (look == Look::kNews) {
-    if (!take_events()) look = Look::kTurnOver;
+    if (links_->turn() == IvshmemLinks::Turn::kMore) look = Look::kTurnOver;
     if (stopped_) break;
-    for (std::uint32_t writable = self_->take_writable(); writable != 0; writable &= writable - 1) {
-      flush(static_cast<std::uint32_t>(__builtin_ctz(writable)));
-      if (stopped_) break;
-    }
-    if (stopped_) break;
-    ring_bells();
+    if (links_->took_message() && spins()) last_taken_ = Clock::now();
     if (look == Look::kNews) look = look_around(turn_end);
   }
   running_ = false;
   if (stopped_) return;
-  if (look == Look::kTurnOver || !self_->try_sleep()) run_soon();
-}
-
-/// False: there is more than fits one turn of the loop.
-bool IvshmemCore::take_events() {
-  std::size_t bytes = 0;
-  for (std::size_t count = 0; count < kEventsPerTurn && bytes < kBytesPerTurn; ++count) {
-    const Participant::Event event = self_->poll();
-    if (event.kind == Participant::Event::Kind::kNothing) return true;
-    bytes += event.kind == Participant::Event::Kind::kWorked ? kFramePayloadBytesMax : event.message.size();
-    on_event(event);
-    if (stopped_) return true;
-    if (event.kind == Participant::Event::Kind::kMessage && spins()) last_taken_ = Clock::now();
-  }
-  return false;
+  if (look == Look::kTurnOver || !self_->try_sleep()) turn_soon();
 }
 
 /// Looks for a while instead of sleeping, where that has paid off lately, but not beyond this turn of the loop.
@@ -239,73 +260,31 @@ IvshmemCore::Look IvshmemCore::look_around(Clock::time_point turn_end) {
   return Look::kQuiet;
 }
 
-// --- Sending. ---
+// --- What the transport is asked. ---
 
 SendResult IvshmemCore::send(NodeId node, std::span<const std::byte> message) {
-  if (message.size() > kMessageBytesMax) return SendResult::kTooLarge;
-  const auto found = peers_.find(node);
-  if (stopped_ || found == peers_.end() || !found->second.slot) return SendResult::kNoLink;
-  if (message.empty()) return SendResult::kQueued;  // as with the other transports, nothing to receive
-  if (!enqueue(*found->second.slot, message)) {
-    ++found->second.stats.messages_dropped;
-    return SendResult::kQueueFull;
-  }
-  ++found->second.stats.messages_sent;
-  found->second.stats.bytes_sent += message.size();
-  return SendResult::kQueued;
+  if (links_) return links_->send(node, message);
+  return message.size() > kMessageBytesMax ? SendResult::kTooLarge : SendResult::kNoLink;
 }
 
-bool IvshmemCore::enqueue(std::uint32_t index, std::span<const std::byte> message) {
-  Slot& slot = slots_[index];
-  const std::size_t bound =
-      message.size() <= kSmallMessageBytes ? kIvshmemQueueBytesMax : kIvshmemQueueBytesMax - kQueueReserveBytes;
-  if (slot.queued_bytes + message.size() > bound) return false;
-  std::size_t done = 0;
-  if (slot.queue.empty()) done = self_->put(index, message, 0);
-  if (done < message.size()) {
-    if (slot.queue.empty()) slot.done = done;
-    slot.queue.emplace_back(message.begin(), message.end());
-    slot.queued_bytes += message.size();
-  }
-  ring_bells();
-  return true;
+void IvshmemCore::disconnect(NodeId node) {
+  if (links_) links_->disconnect(node);
 }
 
-bool IvshmemCore::has_room(NodeId node) const {
-  const auto found = peers_.find(node);
-  return found == peers_.end() || !found->second.slot || slots_[*found->second.slot].queued_bytes < kQueueShortBytes;
-}
+std::vector<LinkStats> IvshmemCore::stats() const { return links_ ? links_->stats() : std::vector<LinkStats>(); }
 
-void IvshmemCore::flush(std::uint32_t index) {
-  Slot& slot = slots_[index];
-  const bool was_long = slot.queued_bytes >= kQueueShortBytes;
-  while (!slot.queue.empty()) {
-    const Bytes& message = slot.queue.front();
-    slot.done = self_->put(index, message, slot.done);
-    if (slot.done < message.size()) break;
-    slot.queued_bytes -= message.size();
-    slot.queue.pop_front();
-    slot.done = 0;
-  }
-  if (was_long && slot.queued_bytes < kQueueShortBytes && slot.phase == Phase::kUp && callbacks_.on_room) callbacks_.on_room(slot.hello.self.node);
-}
-
-void IvshmemCore::ring_bells() {
-  for (std::uint32_t bells = self_->take_bells(); bells != 0; bells &= bells - 1) {
-    const auto index = static_cast<std::uint32_t>(__builtin_ctz(bells));
-    if (self_->bell_of(index) != BellKind::kNone) file_->ring(index);  // a guest's: the doorbell server reads the pipe
-  }
+void IvshmemCore::report_failure(const std::string& address, const std::string& why) {
+  if (!stopped_) callbacks_.on_failure(address, why);
 }
 
 void IvshmemCore::stop() {
   if (std::exchange(stopped_, true)) return;
   house_timer_.cancel();
-  for (Slot& slot : slots_) slot.process.reset();
-  for (auto& [node, peer] : peers_) peer.slot.reset();
-  if (self_) {
-    self_->leave();
+  for (auto& process : processes_) process.reset();
+  if (links_) {
+    links_->stop();
     file_->release_slot();
-    ring_bells();
+    links_->ring_bells();
   }
   std::error_code ignored;
   if (bell_) bell_->close(ignored);

@@ -3,7 +3,7 @@
 // Address: ivshmem_address.h. Spec of the memory: ring.md. After a session begins each side sends its Hello
 // (transport/handshake.h); one ring a pair and one opener of sessions, so there is nothing to claim or grant.
 // Threads: all calls and callbacks on the io_context's single thread; callbacks come from its handlers, never from inside
-// a call. Memory: kIvshmemQueueBytesMax each peer beside the rings. Errors: see transport.h.
+// a call. Memory: kIvshmemQueueBytesMax (links.h) each peer beside the rings. Errors: see transport.h.
 // Proof of death: the kernel has released the lock of the peer's slot, or the peer has said that it leaves.
 #pragma once
 
@@ -16,8 +16,6 @@
 #include "transport/transport.h"
 
 namespace rse {
-
-inline constexpr std::size_t kIvshmemQueueBytesMax = 64u << 20;
 
 struct IvshmemOptions {
   std::string listen;  // taken part in from the start; empty: in what is dialled first
