@@ -137,6 +137,8 @@ void BraidNode::Impl::consider_staging() {
   if (!wanted) return;
   auto& mine = hosted[wanted->raw];
   if (!mine) {
+    // Suspicion that comes and goes must not fill the memory with machines that a busy worker has not given back yet.
+    if (!dropped[wanted->raw].empty()) return;
     mine = std::make_unique<HostedTorus>();
     start_gather(*wanted, true, 0);
     return;
