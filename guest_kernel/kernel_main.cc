@@ -2,6 +2,7 @@
 
 #include "guest_kernel/drivers/framebuffer_console.h"
 #include "guest_kernel/memory/kernel_memory.h"
+#include "guest_kernel/node/node.h"
 #include "guest_kernel/runtime/print.h"
 #include "guest_kernel/torus/simulate.h"
 
@@ -12,8 +13,9 @@ ExitCode kernel_main(const BootInfo& info, const Options& options) {
     if (const char* const wrong = start_framebuffer(info.framebuffer)) print_line("rse kernel: no picture: ", wrong);
     print_line("rse kernel: screen width=", info.framebuffer.width, " height=", info.framebuffer.height);
   }
+  if (!options.node.empty()) return run_node(options);
   if (options.simulate == 0) {
-    print_line("rse kernel: nothing to do; give a scenario module (qemu -initrd) and the kernel option simulate=EPOCHS");
+    print_line("rse kernel: nothing to do; give node=NAME to take part in a braid, or a scenario module (qemu -initrd) and simulate=EPOCHS");
     return ExitCode::kDone;
   }
   if (info.module_count == 0) {

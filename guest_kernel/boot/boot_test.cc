@@ -38,7 +38,7 @@ Memory pvh_memory() {
   memory.put(0x1030, std::uint32_t{2});
   memory.put(0x1100, std::uint64_t{0x800000});
   memory.put(0x1108, std::uint64_t{0x1234});
-  memory.put_text(0x1200, "torus=B");
+  memory.put_text(0x1200, "node=b");
   memory.put(0x1300, std::uint64_t{0x100000});
   memory.put(0x1308, std::uint64_t{0x7f00000});
   memory.put(0x1310, std::uint32_t{1});
@@ -70,7 +70,7 @@ TEST_CASE("boot: PVH start information gives memory, modules and the command lin
   CHECK(info.usable[0] == PhysicalRange{0x100000, 0x8000000});
   REQUIRE(info.module_count == 1);
   CHECK(info.modules[0] == PhysicalRange{0x800000, 0x801234});
-  CHECK(info.command_line() == "torus=B");
+  CHECK(info.command_line() == "node=b");
   CHECK(info.acpi_root == 0x2000);
 }
 
@@ -155,15 +155,16 @@ TEST_CASE("boot: ACPI's MADT gives the IO-APIC, the processors and where ISA int
 TEST_CASE("boot: options are read, and a wrong one is named with what would be right") {
   Options options;
   OptionsFailure failure{};
-  REQUIRE(parse_options("  torus=C memory=256M\tcluster=77 simulate=10 ", options, failure));
-  CHECK(options.torus == TorusId{2});
+  REQUIRE(parse_options("  node=b id=1f memory=256M\tcluster=00000000000000ab simulate=10 ", options, failure));
+  CHECK(options.node == "b");
+  CHECK(options.id == 0x1f);
   CHECK(options.memory_bytes == 256ull << 20);
-  CHECK(options.cluster == 77);
+  CHECK(options.cluster == 0xab);
   CHECK(options.simulate == 10);
   REQUIRE(parse_options("", options, failure));
 
-  for (const char* wrong : {"torus=D", "torus=", "torus", "memory=0", "memory=1T", "memory=99999999999G",
-                            "cluster=18446744073709551616", "simulate=-1", "tours=A", "=", "quiet", "test="}) {
+  for (const char* wrong : {"node=", "node", "id=0", "id=x", "id=", "found=2", "slot=", "incarnation=0", "cluster=0", "memory=0", "memory=1T", "memory=99999999999G",
+                            "cluster=0123456789abcdef0", "simulate=-1", "nide=a", "=", "quiet", "test="}) {
     CAPTURE(wrong);
     CHECK_FALSE(parse_options(wrong, options, failure));
     CHECK(std::string_view(failure.data()).find(wrong[0] == 't' && wrong[2] == 'u' ? "unknown" : "option") !=

@@ -6,8 +6,10 @@ namespace rse::kernel {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
+constexpr std::size_t kNodeNameLettersMax = 64;
 constexpr std::string_view kKnown =
-    "torus=A|B|C, cluster=NUMBER, memory=SIZE (with K, M or G), simulate=EPOCHS, test=WORD";
+    "node=NAME, id=HEX, incarnation=NUMBER, cluster=HEX, found=0|1, slot=NUMBER, memory=SIZE (with K, M or G), simulate=EPOCHS, "
+    "test=WORD";
 
 bool parse_number(std::string_view text, std::uint64_t& out) {
   if (text.empty()) return false;
@@ -32,9 +34,15 @@ bool parse_size(std::string_view text, std::uint64_t& out) {
   return parse_number(text, out) && !__builtin_mul_overflow(out, unit, &out) && out != 0;
 }
 
-bool parse_torus(std::string_view text, std::optional<TorusId>& out) {
-  if (text.size() != 1 || text[0] < 'A' || text[0] > 'C') return false;
-  out = TorusId{static_cast<std::uint8_t>(text[0] - 'A')};
+/// 1 to 16 digits.
+bool parse_hex(std::string_view text, std::uint64_t& out) {
+  if (text.empty() || text.size() > 16) return false;
+  out = 0;
+  for (const char letter : text) {
+    const std::size_t digit = std::string_view("0123456789abcdef").find(letter);
+    if (digit == std::string_view::npos) return false;
+    out = out << 4 | digit;
+  }
   return true;
 }
 
@@ -54,10 +62,21 @@ bool parse_word(std::string_view word, Options& out, OptionsFailure& failure) {
   const std::string_view name = word.substr(0, equals);
   const std::string_view value = word.substr(std::min(equals + 1, word.size()));
   std::string_view wanted;
-  if (name == "torus") {
-    if (!parse_torus(value, out.torus)) wanted = "A, B or C";
+  if (name == "node") {
+    out.node = value;
+    if (value.empty() || value.size() > kNodeNameLettersMax) wanted = "a name of 1 to 64 letters";
+  } else if (name == "id") {
+    if (!parse_hex(value, out.id) || out.id == 0) wanted = "1 to 16 hexadecimal digits, not 0";
+  } else if (name == "incarnation") {
+    if (!parse_number(value, out.incarnation) || out.incarnation == 0) wanted = "a number from 1 on";
   } else if (name == "cluster") {
-    if (!parse_number(value, out.cluster)) wanted = "a decimal number below 2^64";
+    if (!parse_hex(value, out.cluster) || out.cluster == 0) wanted = "1 to 16 hexadecimal digits, not 0";
+  } else if (name == "found") {
+    if (!parse_number(value, out.found) || out.found > 1) wanted = "0 or 1";
+  } else if (name == "slot") {
+    std::uint64_t slot = 0;
+    if (!parse_number(value, slot)) wanted = "a number";
+    out.slot = slot;
   } else if (name == "memory") {
     if (!parse_size(value, out.memory_bytes)) wanted = "a size such as 256M or 1G";
   } else if (name == "simulate") {

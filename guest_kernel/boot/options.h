@@ -12,8 +12,12 @@
 namespace rse::kernel {
 
 struct Options {
-  std::optional<TorusId> torus;    // torus=A|B|C: which one this guest is meant to host
-  std::uint64_t cluster = 0;       // cluster=NUMBER: which braid it belongs to; 0: not given
+  std::string_view node;           // node=NAME: takes part in a braid under this name
+  std::uint64_t id = 0;            // id=HEX: the node's, never used before
+  std::uint64_t incarnation = 1;   // incarnation=NUMBER: of the node's lives
+  std::uint64_t cluster = 0;       // cluster=HEX: which braid it belongs to
+  std::uint64_t found = 0;         // found=1: makes that braid, with this node alone
+  std::optional<std::uint64_t> slot;  // slot=NUMBER: its place in a shared memory whose device does not say it
   std::uint64_t memory_bytes = 0;  // memory=SIZE[K|M|G]: use no more than this; 0: all there is
   std::uint64_t simulate = 0;      // simulate=EPOCHS: run the scenario module's three tori alone, print digests, end
   std::string_view test;           // test=WORD: of an image of tests, only those with WORD in their names

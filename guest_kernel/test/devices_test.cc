@@ -1,14 +1,12 @@
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <unistd.h>
 
-#include <fstream>
-#include <iterator>
+#include <asio/io_context.hpp>
 #include <string>
+#include <thread>
 
-#include "deploy/doorbell_server.h"
 #include "guest_kernel/test/guest.h"
 #include "tests/e2e/process.h"
+#include "transport/ivshmem/doorbell_server.h"
 
 using namespace rse;
 
@@ -16,11 +14,6 @@ namespace {
 
 GuestRun run_device_case(const std::string& name, const std::vector<std::string>& devices) {
   return run_guest({.image = "guest_kernel/test/tests", .command_line = "test=device-" + name, .devices = devices});
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 /// QEMU's words for a device that has only this interface.
@@ -76,18 +69,18 @@ TEST_CASE("devices: memory shared by ivshmem has the same bytes on the host and 
 
 TEST_CASE("devices: ivshmem's doorbells, by a server of ours, wake the guest through MSI-X") {
   const TemporaryFolder folder;
-  write_file(folder.path("shared"), std::string(1u << 20, '\0'));
-  const int memory = ::open(folder.path("shared").c_str(), O_RDWR | O_CLOEXEC);
-  REQUIRE(memory >= 0);
-  {
-    const DoorbellServer server(folder.path("doorbells"), memory, 2);
-    REQUIRE(server.failure() == "");
-    const GuestRun run = run_device_case("ring", {"-chardev", "socket,id=b,path=" + folder.path("doorbells"),
-                                                  "-device", "ivshmem-doorbell,vectors=2,chardev=b"});
-    INFO(run.serial);
-    CHECK(run.exit_code == kGuestDone);
-  }
-  ::close(memory);
+  asio::io_context loop(1);
+  std::string failure;
+  const auto server = DoorbellServer::start(
+      loop, {.memory = "ivshmem:" + folder.path("shared") + "?size-mb=1", .socket = folder.path("doorbells")}, failure);
+  REQUIRE_MESSAGE(server != nullptr, failure);
+  std::thread serving([&loop] { loop.run(); });
+  const GuestRun run = run_device_case("ring", {"-chardev", "socket,id=b,path=" + folder.path("doorbells"),
+                                                "-device", "ivshmem-doorbell,vectors=1,chardev=b"});
+  loop.stop();
+  serving.join();
+  INFO(run.serial);
+  CHECK(run.exit_code == kGuestDone);
 }
 
 TEST_CASE("devices: a device that is not there is named, with what to do") {

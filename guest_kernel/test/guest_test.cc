@@ -5,7 +5,7 @@
 using namespace rse;
 
 TEST_CASE("guest: the kernel's own tests pass inside the guest") {
-  const GuestRun run = run_guest({.image = "guest_kernel/test/tests"});
+  const GuestRun run = run_guest({.image = "guest_kernel/test/tests", .memory_megabytes = 512});
   INFO(run.serial);
   CHECK(run.exit_code == kGuestDone);
   CHECK(run.serial.find("failed=0") != std::string::npos);
@@ -19,10 +19,10 @@ TEST_CASE("guest: the kernel boots through PVH and says what it found") {
 }
 
 TEST_CASE("guest: an unknown option is named and ends the run") {
-  const GuestRun run = run_guest({.image = "guest_kernel/kernel", .command_line = "torus=A colour=red"});
+  const GuestRun run = run_guest({.image = "guest_kernel/kernel", .command_line = "memory=1G colour=red"});
   INFO(run.serial);
   CHECK(run.exit_code == kGuestFailed);
-  CHECK(run.serial.find("kernel option \"colour=red\" is unknown; there are torus=A|B|C") != std::string::npos);
+  CHECK(run.serial.find("kernel option \"colour=red\" is unknown; there are node=NAME") != std::string::npos);
 }
 
 TEST_CASE("guest: each kind of crash is reported with its cause and the names of the callers, and ends the run") {
@@ -48,5 +48,25 @@ TEST_CASE("guest: each kind of crash is reported with its cause and the names of
     CHECK(run.exit_code == kGuestPanic);
     CHECK(run.serial.find(crash.cause) != std::string::npos);
     CHECK(run.serial.find(crash.caller) != std::string::npos);
+  }
+}
+
+TEST_CASE("guest: a node that cannot take part says what is missing") {
+  struct Case {
+    std::string options;
+    std::vector<std::string> devices;
+    std::string said;
+  };
+  const std::vector<std::string> memory = {"-object", "memory-backend-ram,id=m,share=on,size=1M", "-device", "ivshmem-plain,memdev=m"};
+  for (const Case& wrong : {Case{"node=a", {}, "node= needs id=HEX"},
+                            {"node=a id=1 cluster=2", {}, "there is no ivshmem device; start the machine with -device"},
+                            {"node=a id=1 cluster=2", memory, "give slot=NUMBER"},
+                            {"node=a id=1 cluster=2 slot=8", memory, "8 places"},
+                            {"node=a id=1 cluster=2 slot=7", memory, "the shared memory is none of this version"}}) {
+    CAPTURE(wrong.options);
+    const GuestRun run = run_guest({.image = "guest_kernel/kernel", .command_line = wrong.options, .devices = wrong.devices});
+    INFO(run.serial);
+    CHECK(run.exit_code == kGuestFailed);
+    CHECK(run.serial.find(wrong.said) != std::string::npos);
   }
 }

@@ -132,7 +132,7 @@ void set_interrupt(unsigned vector, InterruptHandler handler, void* context) {
 }
 
 unsigned add_interrupt(InterruptHandler handler, void* context) {
-  if (next_vector >= kTimerVector) return 0;
+  if (next_vector >= kSwitchVector) return 0;
   set_interrupt(next_vector, handler, context);
   return next_vector++;
 }

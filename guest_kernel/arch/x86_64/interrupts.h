@@ -23,6 +23,7 @@ static_assert(sizeof(Frame) == 512 + 22 * 8);
 inline constexpr unsigned kExceptionVectors = 32;
 inline constexpr unsigned kFirstDeviceVector = 48;  // 32..47: the old controllers' spurious interrupts
 inline constexpr unsigned kSpuriousVector = 255;
+inline constexpr unsigned kSwitchVector = 253;  // raised by code: the handler exchanges the frame for another thread's
 
 /// Called with interrupts off; what it leaves in `frame` is what goes on. The local APIC is told afterwards.
 using InterruptHandler = void (*)(Frame& frame, void* context);
