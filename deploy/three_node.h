@@ -1,10 +1,11 @@
-// bazel run //deploy:three_node: three rse-node processes on this machine as one computer, shown live, to be killed.
-// The pieces: StoryOptions is the command line, Story the cluster with its load and injections, play_script() the version for scripts and
-// tests, play_live() the one for people.
+// Three nodes on this machine as one computer, shown live, to be killed: what `three_node` (daemons) and `three_vm` (virtual
+// machines) share. StoryOptions is the command line, Story the cluster with its load and injections, play_script() the
+// version for scripts and tests, play_live() the one for people, run_story() a whole program.
 // Threads: one, plus the one of Injector. Memory: small. Errors: sentences; the exit code is the verdict.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,11 +16,26 @@
 #include "node/client_local_cluster.h"
 #include "node/client_verify.h"
 #include "node/client_words.h"
+#include "torus/braid/scenario.h"
+
+namespace CLI {
+class App;
+}
 
 namespace rse {
 
 struct StoryOptions {
+  std::string program;                // its name, in messages
+  LocalCluster::Options cluster;
+  /// What runs without --scenario; names: of cells, a file in `directory`, may stay empty. nullopt: `failure` says why.
+  std::function<std::optional<Scenario>(const std::string& directory, std::string& names, std::string& failure)>
+      default_scenario;
+  std::string introduction;           // lines of the program's own, said when the nodes run
+
   std::vector<std::string> kill;      // names, killed one after the other
+  std::uint64_t kills = 0;            // or so many, at random
+  std::vector<std::string> pause;     // names, stopped for pause_milliseconds and let go again
+  std::uint64_t pause_milliseconds = 1000;
   std::uint64_t after_epochs = 200;   // between two of them
   std::uint64_t epochs = 1000;        // at the end
   bool restart = false;
@@ -27,10 +43,8 @@ struct StoryOptions {
   bool verify = false;
   bool json = false;
   bool script = false;                // no display, no commands
-  std::string scenario;               // file; empty: packages of this machine
+  std::string scenario;               // file; empty: default_scenario
   std::string names;
-  std::string data_directory;         // kept; empty: temporary
-  std::string transport = "tcp";      // or "udp", "ivshmem", "mixed"
   double injections_per_second = 20;  // in scripts
   int limit_seconds = 300;            // of a script
 };
@@ -60,12 +74,18 @@ class Story {
   const StoryOptions& options() const { return options_; }
   const CellNames& names() const { return names_; }
   const std::vector<CellId>& cells() const { return cells_; }
+  /// Each of these returns what the person should read.
   std::string kill(const std::string& name);
   std::string restart(const std::string& name);
-  /// Injects a wave at a package and returns what the person should read.
-  std::string inject(const std::string& package);
+  std::string pause(const std::string& name);
+  std::string resume(const std::string& name);
+  std::string log(const std::string& name, std::size_t lines) const;
+  /// A wave at a named cell.
+  std::string inject(const std::string& cell);
   std::string reached();
   std::optional<VerifyReport> verify(std::string& failure);
+  /// "there is no node "x": they are a, b and c"
+  std::string unknown(const std::string& name) const;
 
  private:
   StoryOptions options_;
@@ -78,7 +98,12 @@ class Story {
 
 int play_script(Story& story);
 int play_live(Story& story);
-/// SIGINT or SIGTERM came.
+/// SIGINT, SIGTERM or SIGHUP came.
 bool interrupted();
+
+/// The flags that all stories have.
+void add_story_flags(CLI::App& app, StoryOptions& options);
+/// The rest of main(), after `app` has parsed: signals, nodes, display or script. The exit code.
+int run_story(const CLI::App& app, StoryOptions options);
 
 }  // namespace rse

@@ -4,6 +4,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <sstream>
 
@@ -15,9 +16,9 @@ namespace {
 
 constexpr int kRefreshMilliseconds = 250;
 constexpr int kPlainMilliseconds = 2000;
-constexpr std::size_t kMessageLines = 8;
+constexpr std::size_t kMessageLines = 12;
 constexpr const char* kHelp =
-    "kill NAME  restart NAME  inject PACKAGE  reached  verify  status  help  quit   (nodes are a, b, c)";
+    "kill|restart|pause|resume|log NAME  inject CELL  reached  verify  status  quit";
 
 /// Single keys instead of lines, so that the display can be redrawn above what is being typed; undone at the end.
 class Keyboard {
@@ -75,6 +76,30 @@ class Keyboard {
   std::deque<std::string> lines_;
 };
 
+struct ScreenSize {
+  int columns = 100, rows = 40;
+};
+
+ScreenSize screen_size() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {};
+  return {size.ws_col, size.ws_row};
+}
+
+/// The first `columns` characters; colours take no room.
+std::string clipped(const std::string& line, int columns) {
+  std::string out;
+  bool escape = false;
+  for (const char c : line) {
+    escape = escape || c == '\x1b';
+    const bool takes_room = !escape && (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    if (takes_room && --columns < 0) return out + "\x1b[0m";
+    out += c;
+    if (escape && c == 'm') escape = false;
+  }
+  return out;
+}
+
 class Live {
  public:
   explicit Live(Story& story)
@@ -112,6 +137,12 @@ class Live {
       say(story_.kill(object));
     } else if (verb == "restart") {
       say(story_.restart(object));
+    } else if (verb == "pause") {
+      say(story_.pause(object));
+    } else if (verb == "resume") {
+      say(story_.resume(object));
+    } else if (verb == "log") {
+      say(story_.log(object, kMessageLines));
     } else if (verb == "inject") {
       say(story_.inject(object));
     } else if (verb == "reached") {
@@ -153,22 +184,31 @@ class Live {
     if (!terminal_) {
       if (status && seconds * 1000 >= kPlainMilliseconds) plain(*status, seconds);
     } else {
-      std::string screen = "\x1b[H";
-      screen += status ? render_status(*status, before_ ? &*before_ : nullptr, seconds, {wants_color(STDOUT_FILENO)})
-                       : "no node answers\n";
-      screen += "\n";
-      for (const std::string& message : messages_) screen += message + "\n";
-      screen += "\nthree_node> " + keyboard_.typed();
-      // Clear behind each line instead of the whole screen first: no flicker.
-      std::string cleared;
-      for (const char c : screen) cleared += c == '\n' ? std::string("\x1b[K\n") : std::string(1, c);
-      fmt::print("{}\x1b[K\x1b[J", cleared);
-      std::fflush(stdout);
+      const ScreenSize size = screen_size();
+      paint(status ? render_status(*status, before_ ? &*before_ : nullptr, seconds, {wants_color(STDOUT_FILENO), size.columns})
+                   : "no node answers\n",
+            size);
     }
     if (terminal_ || seconds * 1000 >= kPlainMilliseconds) {
       before_ = status;
       last_ = now;
     }
+  }
+
+  void paint(const std::string& table, const ScreenSize& size) const {
+    std::vector<std::string> lines;
+    std::istringstream rows(table);
+    for (std::string line; std::getline(rows, line);) lines.push_back(line);
+    lines.emplace_back();
+    const auto room = static_cast<std::size_t>(std::max(1, size.rows - static_cast<int>(lines.size()) - 2));
+    const std::size_t shown = std::min(room, messages_.size());
+    lines.insert(lines.end(), messages_.end() - static_cast<std::ptrdiff_t>(shown), messages_.end());
+    lines.emplace_back();
+    // Clear behind each line instead of the whole screen first: no flicker.
+    std::string screen = "\x1b[H";
+    for (const std::string& line : lines) screen += clipped(line, size.columns) + "\x1b[K\n";
+    fmt::print("{}{}> {}\x1b[K\x1b[J", screen, story_.options().program, keyboard_.typed());
+    std::fflush(stdout);
   }
 
   void plain(const v1::StatusReply& status, double seconds) {

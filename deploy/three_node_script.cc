@@ -1,15 +1,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "deploy/three_node.h"
 #include "node/client_status.h"
 #include "node/rse_text.h"
+#include "torus/base/random.h"
 
 namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kLineInterval{1000};
+constexpr std::size_t kLastWords = 25;
 
 std::uint64_t slowest_epoch(const v1::StatusReply& status) {
   if (status.tori_size() < 3) return 0;
@@ -34,7 +37,10 @@ class Script {
     const bool good = failure.empty() && (!options.verify || identical);
     if (report) say(report->sentence);
     if (options.json) print_json(report, failure, injector);
-    if (!failure.empty()) fmt::print(stderr, "three_node: {}\n", failure);
+    if (!failure.empty()) {
+      if (!interrupted()) say_last_words();
+      fmt::print(stderr, "{}: {}\n", story_.options().program, failure);
+    }
     return interrupted() ? 130 : good ? 0 : 1;
   }
 
@@ -46,37 +52,89 @@ class Script {
       if (std::string failure = reach(due); !failure.empty()) return failure;
       if (std::string failure = kill_all(); !failure.empty()) return failure;
     }
-    for (const std::string& name : options.kill) {
+    for (const std::string& name : options.pause) {
+      if (std::string failure = reach(due); !failure.empty()) return failure;
+      if (std::string failure = pause_one(name); !failure.empty()) return failure;
+      due = reached_ + options.after_epochs;
+    }
+    Random random(random_id());
+    std::vector<std::string> names = options.kill;
+    while (names.size() < options.kills) names.push_back(host_name(random.below(static_cast<std::uint32_t>(story_.cluster().host_count()))));
+    if (!names.empty()) say_memory("before the first kill");
+    for (const std::string& name : names) {
       if (std::string failure = reach(due); !failure.empty()) return failure;
       if (std::string failure = kill_one(name); !failure.empty()) return failure;
       due = reached_ + options.after_epochs;
     }
+    if (!names.empty()) say_memory("after the last kill");
+    say_failover();
     return reach(std::max(options.epochs, reached_));
   }
 
   std::string kill_one(const std::string& name) {
-    if (!story_.cluster().find(name)) return fmt::format("there is no node \"{}\": they are a, b and c", name);
+    const auto killed = std::chrono::steady_clock::now();
     say(story_.kill(name));
-    if (std::string failure = wait("the torus to run on a survivor", [](const v1::StatusReply& status) {
-          return status.tori_size() == 3 && std::all_of(status.tori().begin(), status.tori().end(),
-                                                        [](const v1::TorusStatus& torus) { return torus.running(); }) &&
-                 status.view().members_size() == 2;
-        });
-        !failure.empty())
-      return failure;
-    say(fmt::format("rebuilt: {} tori run on the survivors", 3));
-    if (!story_.options().restart) return {};
+    const bool observer = story_.cluster().plan(*story_.cluster().find(name)).observer;
+    const int left = static_cast<int>(story_.cluster().host_count()) - (observer ? 0 : 1);
+    if (std::string failure = wait_for_tori(left); !failure.empty()) return failure;
+    rebuilt_in_.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - killed).count());
+    say(fmt::format("rebuilt after {:.0f} ms: 3 tori run on the survivors", rebuilt_in_.back()));
+    if (!story_.options().restart && story_.options().kills == 0) return {};
     say(story_.restart(name));
     return wait("the node to be a member with its torus again", healthy_on_three);
+  }
+
+  std::string pause_one(const std::string& name) {
+    say(story_.pause(name));
+    std::this_thread::sleep_for(std::chrono::milliseconds(story_.options().pause_milliseconds));
+    // Whether it was away for longer than silence may last or not: once it is back, all is as before.
+    say(story_.resume(name));
+    return wait("the node to be a member with a torus again", healthy_on_three);
+  }
+
+  std::string wait_for_tori(int hosts) {
+    return wait("the torus to run on a survivor", [hosts](const v1::StatusReply& status) {
+      return status.tori_size() == 3 && host_count(status) == hosts &&
+             std::all_of(status.tori().begin(), status.tori().end(), [](const v1::TorusStatus& torus) { return torus.running(); });
+    });
+  }
+
+  std::string host_name(std::uint32_t number) const {
+    LocalCluster& cluster = story_.cluster();
+    for (std::size_t node = 0; node < cluster.size(); ++node)
+      if (!cluster.plan(node).observer && number-- == 0) return cluster.name(node);
+    return {};
+  }
+
+  void say_memory(const char* when) {
+    std::string text = fmt::format("memory {}:", when);
+    LocalCluster& cluster = story_.cluster();
+    for (std::size_t node = 0; node < cluster.size(); ++node)
+      text += fmt::format(" {} {:.0f} MB", cluster.name(node), static_cast<double>(cluster.resident_bytes(node)) / 1e6);
+    say(text);
+  }
+
+  /// What a guest that stopped has said is nowhere else.
+  void say_last_words() {
+    for (std::size_t node = 0; node < story_.cluster().size(); ++node)
+      fmt::print(stderr, "the last of {}:\n{}\n", story_.cluster().log(node), fmt::join(story_.cluster().last_words(node, kLastWords), "\n"));
+  }
+
+  void say_failover() {
+    if (rebuilt_in_.size() < 2) return;
+    std::vector<double> sorted = rebuilt_in_;
+    std::sort(sorted.begin(), sorted.end());
+    say(fmt::format("from SIGKILL to all tori running: {} kills, median {:.0f} ms, at least {:.0f}, at most {:.0f}", sorted.size(),
+                    sorted[sorted.size() / 2], sorted.front(), sorted.back()));
   }
 
   std::string kill_all() {
     LocalCluster& cluster = story_.cluster();
     for (std::size_t node = 0; node < cluster.size(); ++node) cluster.kill(node);
-    say("SIGKILL to all three nodes");
+    say("SIGKILL to all nodes");
     for (std::size_t node = 0; node < cluster.size(); ++node)
       if (std::string failure = cluster.restart(node); !failure.empty()) return failure;
-    say("all three run again");
+    say("all run again");
     return wait("the cluster to resume", healthy_on_three);
   }
 
@@ -113,8 +171,7 @@ class Script {
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
-    return fmt::format("gave up after {} s waiting for {}: {}; logs: {}/*.log (kept with --data-dir)",
-                       story_.options().limit_seconds, what, last, story_.cluster().directory());
+    return fmt::format("gave up after {} s waiting for {}: {}", story_.options().limit_seconds, what, last);
   }
 
   void line(const v1::StatusReply& status) {
@@ -131,15 +188,17 @@ class Script {
   }
 
   void print_json(const std::optional<VerifyReport>& report, const std::string& failure, const Injector& injector) {
-    fmt::print(R"({{"epochs":{},"accepted":{},"repeated":{},"failed":{},"failure":"{}","verify":{}}})"
+    fmt::print(R"({{"epochs":{},"kills":{},"rebuilt_ms_max":{:.0f},"accepted":{},"repeated":{},"failed":{},"failure":"{}","verify":{}}})"
                "\n",
-               reached_, injector.accepted(), injector.repeated(), injector.failed(), json_escaped(failure),
+               reached_, rebuilt_in_.size(),
+               rebuilt_in_.empty() ? 0.0 : *std::max_element(rebuilt_in_.begin(), rebuilt_in_.end()), injector.accepted(), injector.repeated(), injector.failed(), json_escaped(failure),
                report ? to_json(*report) : "null");
   }
 
   Story& story_;
   std::chrono::steady_clock::time_point end_;
   std::uint64_t reached_ = 0;
+  std::vector<double> rebuilt_in_;  // milliseconds from each kill
 };
 
 }  // namespace

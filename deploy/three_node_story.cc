@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "deploy/three_node.h"
-#include "deploy/three_node_scenario.h"
 #include "node/client_status.h"
 #include "node/scenario_text.h"
 #include "torus/base/random.h"
@@ -14,10 +13,6 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::seconds kLoadLimit{60};
-
-LocalCluster::Options cluster_options(const StoryOptions& options) {
-  return {.directory = options.data_directory, .transport = options.transport};
-}
 
 }  // namespace
 
@@ -51,17 +46,18 @@ void Injector::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-Story::Story(StoryOptions options) : options_(std::move(options)), cluster_(cluster_options(options_)) {}
+Story::Story(StoryOptions options) : options_(std::move(options)), cluster_(options_.cluster) {}
 
 std::string Story::begin() {
   std::error_code ignored;
-  const bool kept = !options_.data_directory.empty() && std::filesystem::exists(options_.data_directory + "/a", ignored);
+  const std::string& directory = options_.cluster.directory;
+  const bool kept = !directory.empty() && std::filesystem::exists(directory + "/a", ignored);
   if (std::string failure = cluster_.start(); !failure.empty()) return failure;
   requester_ = std::make_unique<Requester>(cluster_.controls());
   std::string failure;
   std::optional<Scenario> scenario;
   if (options_.scenario.empty()) {
-    scenario = package_scenario(cluster_.directory(), options_.names, failure);
+    scenario = options_.default_scenario(cluster_.directory(), options_.names, failure);
   } else {
     scenario = read_scenario(options_.scenario, failure);
   }
@@ -76,7 +72,6 @@ std::string Story::begin() {
     const auto status = cluster_.status();
     if (status && status->view().run() > 0) return {};
   }
-  if (options_.scenario.empty()) add_load(*scenario, {});
   ControlFailure refused;
   std::uint64_t run = 0;
   if (!load_scenario(cluster_.controls(), encode_scenario(*scenario), kLoadLimit, run, refused)) return refused.text;
@@ -85,7 +80,7 @@ std::string Story::begin() {
 
 std::string Story::kill(const std::string& name) {
   const auto node = cluster_.find(name);
-  if (!node) return fmt::format("there is no node \"{}\": they are a, b and c", name);
+  if (!node) return unknown(name);
   if (!cluster_.running(*node)) return fmt::format("node {} does not run; `restart {}` starts it", name, name);
   const pid_t process = cluster_.process(*node);
   cluster_.kill(*node);
@@ -94,20 +89,53 @@ std::string Story::kill(const std::string& name) {
 
 std::string Story::restart(const std::string& name) {
   const auto node = cluster_.find(name);
-  if (!node) return fmt::format("there is no node \"{}\": they are a, b and c", name);
+  if (!node) return unknown(name);
   if (std::string failure = cluster_.restart(*node); !failure.empty()) return failure;
   return fmt::format("node {} runs again (process {})", name, cluster_.process(*node));
 }
 
-std::string Story::inject(const std::string& package) {
-  std::optional<CellId> cell = parse_cell(package);
-  if (!cell) cell = names_.cell_of(package);
-  if (!cell) return fmt::format("no package is named \"{}\" ({} are known)", package, names_.size());
+std::string Story::pause(const std::string& name) {
+  const auto node = cluster_.find(name);
+  if (!node) return unknown(name);
+  if (!cluster_.running(*node)) return fmt::format("node {} does not run; `restart {}` starts it", name, name);
+  cluster_.pause(*node);
+  return fmt::format("SIGSTOP to node {} (process {}); `resume {}` lets it go", name, cluster_.process(*node), name);
+}
+
+std::string Story::resume(const std::string& name) {
+  const auto node = cluster_.find(name);
+  if (!node) return unknown(name);
+  if (!cluster_.paused(*node)) return fmt::format("node {} is not paused", name);
+  cluster_.resume(*node);
+  return fmt::format("SIGCONT to node {} (process {})", name, cluster_.process(*node));
+}
+
+std::string Story::log(const std::string& name, std::size_t lines) const {
+  const auto node = cluster_.find(name);
+  if (!node) return unknown(name);
+  const std::vector<std::string> last = cluster_.last_words(*node, lines);
+  if (last.empty()) return fmt::format("{} is empty", cluster_.log(*node));
+  return fmt::format("{}", fmt::join(last, "\n"));
+}
+
+std::string Story::unknown(const std::string& name) const {
+  std::string known;
+  for (std::size_t i = 0; i < options_.cluster.nodes.size(); ++i) {
+    known += i == 0 ? "" : i + 1 == options_.cluster.nodes.size() ? " and " : ", ";
+    known += options_.cluster.nodes[i].name;
+  }
+  return fmt::format("there is no node \"{}\": they are {}", name, known);
+}
+
+std::string Story::inject(const std::string& name) {
+  std::optional<CellId> cell = parse_cell(name);
+  if (!cell) cell = names_.cell_of(name);
+  if (!cell) return fmt::format("no cell is named \"{}\": give A:1,2,3, or one of {} names", name, names_.size());
   ControlFailure failure;
   const auto answer = requester_->inject(*cell, std::nullopt, wave_++, failure);
   if (!answer) return failure.text;
   if (answer->reply.status() != v1::ControlInjectReply::ACCEPTED) return "not accepted: the run has ended";
-  return fmt::format("wave {} starts at {} ({}), sealed in epoch {}; `reached` lists how far it got", wave_ - 1, package,
+  return fmt::format("wave {} starts at {} ({}), sealed in epoch {}; `reached` lists how far it got", wave_ - 1, name,
                      cell_text(*cell), answer->reply.sealed_in());
 }
 

@@ -11,6 +11,8 @@
 namespace rse {
 namespace {
 
+constexpr int kWideColumns = 100;
+
 const char* health_word(v1::StatusReply::Health health) {
   switch (health) {
     case v1::StatusReply::HEALTHY: return "healthy";
@@ -51,17 +53,28 @@ bool is_stranger(const v1::StatusReply& status, std::uint64_t node) {
   return !admitted.empty() && std::find(admitted.begin(), admitted.end(), node) == admitted.end();
 }
 
+const v1::ViewMember* member_of(const v1::StatusReply& status, std::uint64_t node) {
+  const auto& members = status.view().members();
+  const auto found = std::find_if(members.begin(), members.end(), [&](const v1::ViewMember& m) { return m.node() == node; });
+  return found == members.end() ? nullptr : &*found;
+}
+
+const char* member_word(const v1::ViewMember& member) { return member.observer() ? "observer" : "member"; }
+
 void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
   out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", "NODE", "STATE", "TORI", "LAST HEARD", "LINK");
   const v1::NodeInfo& self = status.self();
-  const bool member = std::any_of(status.view().members().begin(), status.view().members().end(),
-                                  [&](const v1::ViewMember& m) { return m.node() == self.node(); });
-  out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", self.name(), member ? "member" : "joining",
+  const v1::ViewMember* own = member_of(status, self.node());
+  out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", self.name(), own != nullptr ? member_word(*own) : "joining",
                      tori_of(status, self.node()), "this node",
                      self.addresses_size() > 0 ? "listens on " + self.addresses(0) : "");
   for (const v1::PeerStatus& peer : status.peers()) {
     if (peer.node() == self.node() || (!peer.linked() && is_stranger(status, peer.node()))) continue;
-    const char* state = peer.suspected() ? "suspected" : !peer.member() ? "gone" : peer.linked() ? "member" : "silent";
+    const v1::ViewMember* member = member_of(status, peer.node());
+    const char* state = peer.suspected()                      ? "suspected"
+                        : !peer.member() || member == nullptr ? "gone"
+                        : peer.linked() || peer.via() != 0    ? member_word(*member)
+                                                              : "silent";
     const v1::LinkStatus* link = link_to(status, peer.node());
     std::string how = link != nullptr && link->connected() ? link_text(*link) : "no link";
     if (peer.via() != 0) how = "by way of " + node_name(status, peer.via());
@@ -73,10 +86,15 @@ void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
   }
 }
 
-void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, double seconds, bool color,
+/// A narrow screen does without ticks, refusals and cuts.
+void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, double seconds, const StatusStyle& style,
                  std::string& out) {
-  out += fmt::format("{:<5} {:<12} {:>9} {:>12} {:>10} {:>9} {:>8} {:>7}  {:<16}  {}\n", "TORUS", "HOST", "EPOCH", "TICK",
-                     before != nullptr ? "EVENTS/S" : "EVENTS", "PENDING", "REFUSED", "CUT", "DIGEST", "HEALTH");
+  const bool wide = style.columns >= kWideColumns;
+  out += fmt::format("{:<5} {:<12} {:>9} ", "TORUS", "HOST", "EPOCH");
+  if (wide) out += fmt::format("{:>12} ", "TICK");
+  out += fmt::format("{:>9} {:>8} ", before != nullptr ? "EVENTS/S" : "EVENTS", "PENDING");
+  if (wide) out += fmt::format("{:>8} {:>8} ", "REFUSED", "CUT");
+  out += fmt::format(" {:<16}  {}\n", "DIGEST", "HEALTH");
   for (int i = 0; i < status.tori_size(); ++i) {
     const v1::TorusStatus& torus = status.tori(i);
     std::string events = short_number(static_cast<double>(torus.events()));
@@ -85,11 +103,12 @@ void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, d
       events = short_number(static_cast<double>(torus.events() > old ? torus.events() - old : 0) / seconds);
     }
     const std::string host = torus.host() == 0 ? "-" : node_name(status, torus.host());
-    out += fmt::format("{:<5} {:<12} {:>9} {:>12} {:>10} {:>9} {:>8} {:>7}  {:016x}  {}\n",
-                       static_cast<char>('A' + i), host, torus.epoch(), torus.end_tick(), events,
-                       short_number(static_cast<double>(torus.pending())), torus.refused(), torus.cut_durable(),
-                       torus.event_digest(),
-                       torus.running() ? painted("running", "32", color) : painted("not running", "31", color));
+    out += fmt::format("{:<5} {:<12} {:>9} ", static_cast<char>('A' + i), host, torus.epoch());
+    if (wide) out += fmt::format("{:>12} ", torus.end_tick());
+    out += fmt::format("{:>9} {:>8} ", events, short_number(static_cast<double>(torus.pending())));
+    if (wide) out += fmt::format("{:>8} {:>8} ", torus.refused(), torus.cut_durable());
+    out += fmt::format(" {:016x}  {}\n", torus.event_digest(),
+                       torus.running() ? painted("running", "32", style.color) : painted("stopped", "31", style.color));
   }
 }
 
@@ -117,6 +136,11 @@ std::string node_name(const v1::StatusReply& status, std::uint64_t node) {
   return fmt::format("{:016x}", node);
 }
 
+int host_count(const v1::StatusReply& status) {
+  const auto& members = status.view().members();
+  return static_cast<int>(std::count_if(members.begin(), members.end(), [](const v1::ViewMember& m) { return !m.observer(); }));
+}
+
 int exit_code_of(const v1::StatusReply& status) {
   return status.health() == v1::StatusReply::HEALTHY ? kExitDone : kExitDegraded;
 }
@@ -137,7 +161,7 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
   out += (status.self().encrypted() ? "" : "  " + painted("not encrypted (--insecure)", "31;1", style.color)) + "\n\n";
   render_nodes(status, style.color, out);
   out += "\n";
-  render_tori(status, before, seconds, style.color, out);
+  render_tori(status, before, seconds, style, out);
   return out;
 }
 

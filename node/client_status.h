@@ -21,6 +21,8 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
 std::string node_name(const v1::StatusReply& status, std::uint64_t node);
 /// "tcp 10.0.0.7:7400, AES-256-GCM".
 std::string link_text(const v1::LinkStatus& link);
+/// Members that may host: all but observers.
+int host_count(const v1::StatusReply& status);
 /// kExitDone or kExitDegraded.
 int exit_code_of(const v1::StatusReply& status);
 /// Colours: a terminal and no NO_COLOR.

@@ -31,6 +31,7 @@ struct NodeConfig {
   bool found = false;
   bool insecure = false;
   std::string ticket;                  // secret; empty: none
+  bool observer = false;
   std::string log_level;
   std::string log_format;
   std::uint32_t heartbeat_milliseconds = 0;

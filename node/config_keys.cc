@@ -21,6 +21,7 @@ const std::vector<ConfigKey>& keys() {
        "what `rse ticket create` printed: lets this node join; better given in the environment, where other users do not see it"},
       {"insecure", &NodeConfig::insecure, "false",
        "an open cluster: nothing is encrypted and whoever connects may join; only on loopback and in shared memory"},
+      {"observer", &NodeConfig::observer, "false", "joins without hosting, holding or voting: for commands, and to relay"},
       {"data-dir", &NodeConfig::data_directory, "",
        "where the node keeps what has to survive; without it, nothing does"},
       {"control", &NodeConfig::control, "",

@@ -32,6 +32,7 @@ void fill(const View& view, v1::ViewInfo& out) {
     to.set_incarnation(member.incarnation);
     to.set_name(member.name);
     for (const std::string& address : member.addresses) to.add_addresses(address);
+    to.set_observer(member.role == Role::kObserver);
   }
   for (const NodeId voter : view.voters) out.add_voters(voter.raw);
   for (const NodeId host : view.hosts) out.add_hosts(host.raw);

@@ -56,6 +56,7 @@ NodeFlags from_config(const NodeConfig& config) {
   flags.control = config.control;
   flags.found = config.found;
   flags.insecure = config.insecure;
+  flags.braid.self.role = config.observer ? Role::kObserver : Role::kHost;
   flags.log_level = spdlog::level::from_str(config.log_level);
   flags.log_format = config.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
   flags.braid.heartbeat = milliseconds(config.heartbeat_milliseconds);
@@ -101,6 +102,8 @@ std::string check(const NodeFlags& flags) {
   }
   if (flags.found && !flags.peers.empty())
     return "--found makes a new cluster and --peer joins one: give one of them";
+  if (flags.braid.self.role == Role::kObserver && (flags.found || !flags.data_directory.empty()))
+    return fmt::format("--observer joins a cluster and keeps nothing: leave {} out", flags.found ? "--found" : "--data-dir");
   if (flags.name.empty() || flags.name.size() > kNodeNameBytesMax ||
       flags.name.find_first_of("/ \t\n") != std::string::npos)
     return fmt::format("the name \"{}\" will not do: 1 to {} bytes without slashes and spaces", flags.name, kNodeNameBytesMax);

@@ -19,7 +19,7 @@ bool says(const Finished& finished, const std::string& words) { return finished.
 
 /// One founded node that runs until the object goes.
 struct OneNode {
-  explicit OneNode(const std::string& name) : cluster({.names = {name}}) {}
+  explicit OneNode(const std::string& name) : cluster({.nodes = {{.name = name}}}) {}
   LocalCluster cluster;
 };
 

@@ -33,5 +33,7 @@ class TemporaryFolder {
 };
 
 void write_file(const std::string& path, const std::string& text);
+/// Empty where it cannot be read.
+std::string read_file(const std::string& path);
 
 }  // namespace rse

@@ -1,0 +1,105 @@
+#include "deploy/virtual_machines.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "node/client_cluster_access.h"
+#include "node/client_local_cluster.h"
+#include "transport/ivshmem/doorbell_server.h"
+
+namespace rse {
+namespace {
+
+constexpr std::chrono::milliseconds kProbeLimit{1500};
+constexpr int kKernelDone = 33;       // QEMU's exit status for ExitCode::kDone of the kernel
+constexpr int kGuestMegabytes = 1536;  // three tori, and as many being made or let go; what is not touched costs nothing
+constexpr const char* kQemu = "qemu-system-x86_64";
+
+std::string find_in_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::string folders = path != nullptr ? path : "/usr/bin:/bin";
+  for (std::size_t begin = 0; begin <= folders.size();) {
+    const std::size_t end = std::min(folders.find(':', begin), folders.size());
+    const std::string candidate = folders.substr(begin, end - begin) + "/" + program;
+    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+    begin = end + 1;
+  }
+  return {};
+}
+
+}  // namespace
+
+struct VirtualMachines::Bells {
+  asio::io_context loop{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{loop.get_executor()};
+  std::unique_ptr<DoorbellServer> server;
+  std::thread thread;
+  ~Bells() {
+    loop.stop();
+    if (thread.joinable()) thread.join();
+  }
+};
+
+VirtualMachines::VirtualMachines() = default;
+VirtualMachines::~VirtualMachines() = default;
+
+std::string VirtualMachines::find() {
+  qemu_ = find_in_path(kQemu);
+  if (qemu_.empty()) return fmt::format("cannot find {} in PATH; deploy/setup installs it", kQemu);
+  kernel_ = find_runfile("guest_kernel/kernel");
+  if (kernel_.empty()) return "cannot find the guest kernel; start this with `bazel run //deploy:three_vm`, which builds it";
+  return {};
+}
+
+const Accelerator& VirtualMachines::choose_accelerator() {
+  accelerator_ = {"tcg", "emulated: there is no /dev/kvm"};
+  if (::access("/dev/kvm", F_OK) != 0) return accelerator_;
+  accelerator_.why = "emulated: /dev/kvm is there, but may not be opened by this user";
+  if (::access("/dev/kvm", R_OK | W_OK) != 0) return accelerator_;
+  Machine probe;
+  std::vector<std::string> words = machine("kvm", 64);
+  words.insert(words.end(), {"-serial", "none"});
+  const std::string started = probe.start({.words = std::move(words), .log = "/dev/null"});
+  const int exit_code = started.empty() ? probe.wait_for_end(kProbeLimit) : -1;
+  if (exit_code == kKernelDone) {
+    accelerator_ = {"kvm", "KVM: a guest that was tried ran to its end"};
+  } else if (exit_code < 0) {
+    accelerator_.why = fmt::format("emulated: with /dev/kvm a guest that was tried did not end within {} ms", kProbeLimit.count());
+  } else {
+    accelerator_.why = fmt::format("emulated: with /dev/kvm QEMU ended with status {}", exit_code);
+  }
+  return accelerator_;
+}
+
+std::string VirtualMachines::serve(const std::string& memory_path, const std::string& socket_path) {
+  socket_ = socket_path;
+  bells_ = std::make_unique<Bells>();
+  std::string failure;
+  bells_->server = DoorbellServer::start(bells_->loop, {.memory = "ivshmem:" + memory_path, .socket = socket_path}, failure);
+  if (!bells_->server) return failure;
+  bells_->thread = std::thread([loop = &bells_->loop] { loop->run(); });
+  return {};
+}
+
+std::vector<std::string> VirtualMachines::command(const std::string& name, std::uint64_t cluster, bool founds) const {
+  std::vector<std::string> words = machine(accelerator_.name, kGuestMegabytes);
+  words.insert(words.end(), {"-name", name, "-serial", "stdio", "-chardev", "socket,id=bells,path=" + socket_, "-device",
+                             "ivshmem-doorbell,chardev=bells,vectors=1", "-append",
+                             fmt::format("node={} id={:016x} incarnation=1 cluster={:016x}{}", name, random_id(), cluster,
+                                         founds ? " found=1" : "")});
+  return words;
+}
+
+std::vector<std::string> VirtualMachines::machine(const std::string& accelerator, int megabytes) const {
+  return {qemu_, "-machine", "q35", "-accel", accelerator, "-cpu", "qemu64", "-m", std::to_string(megabytes), "-display", "none",
+          "-nodefaults", "-monitor", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", kernel_};
+}
+
+}  // namespace rse

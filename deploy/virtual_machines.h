@@ -1,0 +1,43 @@
+// QEMU guests with our kernel that share memory with each other and with daemons of this machine: the command that starts one,
+// which accelerator really works, and the doorbells between them.
+// Threads: one of its own for the doorbells. Memory: small. Errors: a sentence that names thing, cause and next step.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace rse {
+
+struct Accelerator {
+  std::string name;  // "kvm" or "tcg"
+  std::string why;   // for people
+};
+
+class VirtualMachines {
+ public:
+  VirtualMachines();
+  ~VirtualMachines();
+  VirtualMachines(const VirtualMachines&) = delete;
+  VirtualMachines& operator=(const VirtualMachines&) = delete;
+
+  /// Looks for QEMU and the kernel. Empty: both are there.
+  std::string find();
+  /// Whether KVM runs a guest on this machine, tried with our kernel that has nothing to do and ends at once: /dev/kvm may be
+  /// there, and hang. Takes at most kProbeLimit.
+  const Accelerator& choose_accelerator();
+  /// Makes the shared memory and answers at the Unix socket of its doorbells until the object goes.
+  std::string serve(const std::string& memory_path, const std::string& socket_path);
+  /// The command of a guest: a node that is new each time, since it has no disk.
+  std::vector<std::string> command(const std::string& name, std::uint64_t cluster, bool founds) const;
+
+ private:
+  struct Bells;
+  std::vector<std::string> machine(const std::string& accelerator, int megabytes) const;
+  std::string qemu_, kernel_, socket_;
+  Accelerator accelerator_;
+  std::unique_ptr<Bells> bells_;
+};
+
+}  // namespace rse

@@ -1,0 +1,104 @@
+// bazel run //deploy:three_vm with real guests: three emulated machines with our kernel, killed, paused, started again, and with
+// memory that somebody writes over. `--verify` compares every epoch's digest with a run in which nothing of this happened.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <random>
+
+#include "node/client_local_cluster.h"
+#include "node/client_machine.h"
+#include "tests/e2e/process.h"
+#include "transport/ivshmem/layout.h"
+
+namespace rse {
+namespace {
+
+/// A loaded machine takes its time to emulate three others.
+constexpr std::chrono::seconds kStoryLimit{280};
+
+std::vector<std::string> words_of(std::vector<std::string> flags) {
+  flags.insert(flags.begin(), find_runfile("deploy/three_vm"));
+  flags.insert(flags.end(), {"--limit", "240", "--verify", "--json"});
+  return flags;
+}
+
+void check_identical(const std::vector<std::string>& flags) {
+  const Finished done = run_program(words_of(flags), kStoryLimit);
+  CHECK_MESSAGE(done.exit_code == 0, done.output);  // with the last lines of each guest's serial line
+  CHECK_MESSAGE(done.output.find(R"("verdict":"identical")") != std::string::npos, done.output);
+}
+
+TEST_CASE("three guests: each is killed and started again, and all that they compute is what a run without kills computes") {
+  check_identical({"--kill", "a,b,c", "--restart", "--after-epochs", "30", "--epochs", "250"});
+}
+
+TEST_CASE("three guests: each is paused for longer than silence may last, and comes back") {
+  check_identical({"--pause", "a,b,c", "--pause-ms", "1500", "--after-epochs", "30", "--epochs", "250"});
+}
+
+TEST_CASE("three guests: one guest, one daemon on its memory and one over TCP: each is killed, and any kind rebuilds any other") {
+  check_identical({"--mixed", "--kill", "a,b,c", "--restart", "--after-epochs", "30", "--epochs", "250"});
+}
+
+/// The memory that a launcher has named in its first lines, mapped.
+class Scribbler {
+ public:
+  explicit Scribbler(const std::string& path) {
+    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    struct stat info {};
+    REQUIRE(::fstat(file, &info) == 0);
+    size_ = static_cast<std::size_t>(info.st_size);
+    memory_ = static_cast<std::byte*>(::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0));
+    ::close(file);
+    REQUIRE(memory_ != MAP_FAILED);
+  }
+  ~Scribbler() { ::munmap(memory_, size_); }
+  Scribbler(const Scribbler&) = delete;
+  Scribbler& operator=(const Scribbler&) = delete;
+
+  /// Some bytes of who is there, of the rings' counters and of the rings' beginnings, where messages are.
+  void scribble(std::mt19937_64& random) {
+    write(random, kPresenceOffset, sizeof(Presence), 1);
+    write(random, kRingsOffset, kRingCount * sizeof(RingControl), 8);
+    const std::size_t ring = (size_ - kDataOffset) / kRingCount;
+    for (std::size_t i = 0; i < kRingCount; ++i) write(random, kDataOffset + i * ring, 64u << 10, 4);
+  }
+
+ private:
+  void write(std::mt19937_64& random, std::size_t from, std::size_t span, int bytes) {
+    for (int i = 0; i < bytes; ++i) memory_[from + random() % span] = static_cast<std::byte>(random());
+  }
+  std::byte* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+TEST_CASE("three guests: a program that writes over their shared memory costs time and nothing else") {
+  const std::uint64_t seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937_64 random(seed);
+  const TemporaryFolder folder;
+  const std::string log = folder.path("log");
+  Machine launcher;
+  REQUIRE(launcher.start({.words = words_of({"--after-epochs", "30", "--epochs", "250"}), .log = log}) == "");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (read_file(log).find("kill one") == std::string::npos && std::chrono::steady_clock::now() < end) wait_a_little();
+  const std::string said = read_file(log);
+  const std::size_t begin = said.find("/dev/shm/rse-");
+  REQUIRE_MESSAGE(begin != std::string::npos, said);
+  {
+    Scribbler scribbler(said.substr(begin, std::strlen("/dev/shm/rse-0123456789abcdef")));
+    for (int round = 0; round < 40 && launcher.running(); ++round) {
+      scribbler.scribble(random);
+      for (int i = 0; i < 10; ++i) wait_a_little();
+    }
+  }
+  CHECK_MESSAGE(launcher.wait_for_end(kStoryLimit) == 0, read_file(log));
+  CHECK_MESSAGE(read_file(log).find(R"("verdict":"identical")") != std::string::npos, read_file(log));
+}
+
+}  // namespace
+}  // namespace rse
