@@ -58,7 +58,7 @@ void DiskWriter::append_record(Bytes bytes, bool restart) {
   wake_.notify_one();
 }
 
-/// Cuts, which may be megabytes, are taken one at a time: each has its own answer, and seals wait for one at most.
+/// Cuts, which may be megabytes, are taken alone: each has its own answer.
 DiskWriter::Item DiskWriter::take_next() {
   Item item;
   item.clusters = std::exchange(queued_.clusters, {});
@@ -67,7 +67,7 @@ DiskWriter::Item DiskWriter::take_next() {
   const auto is_cut = [](const Persist& work) { return std::holds_alternative<PersistCut>(work.what); };
   auto& works = queued_.works;
   auto end = std::find_if(works.begin(), works.end(), is_cut);
-  if (end != works.end()) ++end;
+  if (end == works.begin() && end != works.end()) ++end;
   item.works.assign(std::make_move_iterator(works.begin()), std::make_move_iterator(end));
   works.erase(works.begin(), end);
   return item;
@@ -132,8 +132,30 @@ std::string DiskWriter::write(Item& item) {
   for (const ClusterId cluster : item.clusters)
     if (auto error = directory_.set_cluster(cluster)) return error->text;
   if (item.works.empty()) return {};
-  if (auto error = directory_.persist(std::span<const Persist>(item.works))) return error->text;
+  if (auto error = directory_.persist(std::span<const Persist>(item.works), [this] { return write_seals(); })) return error->text;
   return {};
+}
+
+/// While a cut is written: seals that came after it, unless something else, or a vote, came before them.
+std::optional<StorageError> DiskWriter::write_seals() {
+  Item item;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!votes_.empty() || !queued_.clusters.empty() || queued_.restart_record) return std::nullopt;
+    const auto is_seals = [](const Persist& work) { return std::holds_alternative<PersistSeals>(work.what); };
+    auto& works = queued_.works;
+    const auto end = std::find_if_not(works.begin(), works.end(), is_seals);
+    if (end == works.begin()) return std::nullopt;
+    item.record = std::exchange(queued_.record, {});
+    item.works.assign(std::make_move_iterator(works.begin()), std::make_move_iterator(end));
+    works.erase(works.begin(), end);
+  }
+  if (std::string failure = write_record(item); !failure.empty()) return StorageError{failure};
+  if (auto error = directory_.persist(std::span<const Persist>(item.works))) return error;
+  std::vector<std::uint64_t> tokens;
+  for (const Persist& work : item.works) tokens.push_back(work.token);
+  report({}, std::move(tokens));
+  return std::nullopt;
 }
 
 std::string DiskWriter::write_record(const Item& item) {

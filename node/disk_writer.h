@@ -1,6 +1,6 @@
 // The threads that write the data directory, so that no disk delays a heartbeat: one for everything that waits, together with
 // one wait for the disk (group commit) and in the order of submission; one for votes, which a failover waits for: a vote never
-// waits for the megabytes of a cut that is being written.
+// waits for the megabytes of a cut that is being written. Seals overtake such a cut too: a torus goes on while it is written.
 // Threads: calls and callbacks on the loop's. Memory: what is queued; the braid waits for answers, which bounds it.
 // Errors: the first failure is reported once; nothing is written after it.
 // Invariant: what is submitted after a vote is not begun before that vote is durable.
@@ -56,6 +56,7 @@ class DiskWriter {
   void run_votes();
   void report(std::string failure, std::vector<std::uint64_t> tokens);
   std::string write(Item& item);  // empty, or what failed
+  std::optional<StorageError> write_seals();
   std::string write_record(const Item& item);
 
   DataDirectory& directory_;

@@ -14,6 +14,7 @@ struct SlowDisk {
   SimulatedDisk disk{1};
   std::mutex one_at_a_time;
   std::mutex gate;  // held by the test: the cut waits
+  std::function<void()> after_piece;  // of a cut; called once
 };
 
 class SlowFiles final : public FileSystem {
@@ -31,7 +32,9 @@ class SlowFiles final : public FileSystem {
     return locked(&FileSystem::write_new, path, bytes);
   }
   bool append(const std::string& path, std::span<const std::byte> bytes) override {
-    return locked(&FileSystem::append, path, bytes);
+    const bool done = locked(&FileSystem::append, path, bytes);
+    if (path.rfind("cuts/", 0) == 0 && slow_.after_piece) std::exchange(slow_.after_piece, nullptr)();
+    return done;
   }
   bool write_at(const std::string& path, std::uint64_t offset, std::span<const std::byte> bytes) override {
     return locked(&FileSystem::write_at, path, offset, bytes);
@@ -90,8 +93,8 @@ struct Story {
   std::unique_ptr<DiskWriter> writer;
 };
 
-PersistCut cut_of_one_region(CutNumber number) {
-  auto region = std::make_shared<Region>(Region{0, Bytes(1000)});
+PersistCut cut_of_regions(CutNumber number, std::size_t bytes) {
+  auto region = std::make_shared<Region>(Region{0, Bytes(bytes)});
   PersistCut cut{RunId{1}, TorusId{0}, number, 1, {}, {}};
   for (std::size_t r = 0; r < kRegionCount; r += 2) {
     cut.digests.of[r] = digest_of(region->bytes);
@@ -105,7 +108,7 @@ PersistCut cut_of_one_region(CutNumber number) {
 TEST_CASE("disk writer: a vote is durable while a cut is still being written") {
   Story story;
   std::unique_lock cut_waits(story.slow.gate);
-  story.submit(1, cut_of_one_region(1));
+  story.submit(1, cut_of_regions(1, 1000));
   story.submit(2, PersistVote{Bytes(100)});
   story.submit(3, PersistVote{Bytes(200)});
   REQUIRE(story.wait_until(2));
@@ -147,13 +150,25 @@ TEST_CASE("disk writer: what is submitted after a vote is durable after it; the 
   }
 }
 
+TEST_CASE("disk writer: seals overtake a cut that is being written, and nothing else does") {
+  Story story;
+  story.slow.after_piece = [&] {
+    story.submit(2, PersistSeals{});
+    story.submit(3, DropCuts{RunId{1}, 1});
+    story.submit(4, PersistSeals{});
+  };
+  story.submit(1, cut_of_regions(1, 2 << 20));
+  REQUIRE(story.wait_until(4));
+  CHECK(story.durable == std::vector<std::uint64_t>{2, 1, 3, 4});
+}
+
 TEST_CASE("disk writer: after a failed vote nothing more is written, and it is said once") {
   Story story;
   story.submit(1, PersistVote{Bytes(100)});
   REQUIRE(story.wait_until(1));
   story.slow.disk.fail_at(story.slow.disk.operations(), EIO, true);
   story.submit(2, PersistVote{Bytes(100)});
-  story.submit(3, cut_of_one_region(1));
+  story.submit(3, cut_of_regions(1, 1000));
   story.submit(4, PersistVote{Bytes(100)});
   REQUIRE(story.wait_until(2));
   story.writer->stop();

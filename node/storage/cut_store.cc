@@ -12,7 +12,7 @@ namespace rse {
 
 namespace {
 constexpr char kDirectory[] = "cuts";
-constexpr std::size_t kWriteBytes = 1u << 20;
+constexpr std::size_t kPieceBytes = 512u << 10;  // each waits for the disk: what comes meanwhile waits for one piece at most
 
 bool same_cut(const CutFile& a, const CutFile& b) {
   return a.run == b.run && a.torus == b.torus && a.cut == b.cut;
@@ -176,7 +176,7 @@ std::map<std::uint64_t, std::uint64_t> CutStore::used_bytes(const CutFile& newes
   return used;
 }
 
-std::optional<StorageError> CutStore::add(const PersistCut& cut) {
+std::optional<StorageError> CutStore::add(const PersistCut& cut, const BetweenPieces& between) {
   CutFile file;
   file.run = cut.run;
   file.torus = cut.torus;
@@ -195,10 +195,10 @@ std::optional<StorageError> CutStore::add(const PersistCut& cut) {
     if (file.halves == entry.file.halves && file.resumed == entry.file.resumed) return std::nullopt;  // there already
   }
   file.serial = next_serial_++;
-  return write(file, cut);
+  return write(file, cut, between);
 }
 
-std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut) {
+std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut, const BetweenPieces& between) {
   std::array<const Region*, kRegionCount> given{};
   for (const auto& region : cut.regions) {
     if (region->index < kRegionCount) given[region->index] = region.get();
@@ -210,6 +210,7 @@ std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut
   std::set<Digest256> written;
   std::vector<const Region*> blobs;
   std::uint64_t offset = kCutHeaderBytes;
+  std::size_t unpaused = 0;
   for (std::size_t region = 0; region < kRegionCount; ++region) {
     const Digest256& digest = file.digests.of[region];
     if (!file.consists_of(region) || written.contains(digest)) continue;
@@ -228,6 +229,11 @@ std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut
     blobs.push_back(given[region]);
     written.insert(digest);
     offset += size;
+    unpaused += size;
+    if (between && unpaused >= kPieceBytes) {
+      unpaused = 0;
+      if (auto error = between()) return error;
+    }
   }
   file.file_bytes = offset;
 
@@ -242,7 +248,11 @@ std::optional<StorageError> CutStore::write(CutFile& file, const PersistCut& cut
   };
   for (const Region* blob : blobs) {
     buffer.insert(buffer.end(), blob->bytes.begin(), blob->bytes.end());
-    if (buffer.size() >= kWriteBytes && !flush()) return file_error(files_, "write", temporary);
+    if (buffer.size() < kPieceBytes) continue;
+    if (!flush()) return file_error(files_, "write", temporary);
+    if (!between) continue;
+    if (!files_.sync(temporary)) return file_error(files_, "write", temporary);
+    if (auto error = between()) return error;
   }
   if (!buffer.empty() && !flush()) return file_error(files_, "write", temporary);
   if (!files_.sync(temporary)) return file_error(files_, "write", temporary);

@@ -6,6 +6,7 @@
 // hold for them is written again otherwise, so that old files go when the old cuts go.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +17,9 @@
 #include "node/storage/seal_journal.h"
 
 namespace rse {
+
+/// Called between two pieces of megabytes that are being checked or written.
+using BetweenPieces = std::function<std::optional<StorageError>()>;
 
 class CutStore {
  public:
@@ -28,8 +32,8 @@ class CutStore {
                                    std::vector<RecoveredCut>& recovered,
                                    std::vector<std::string>& warnings);
 
-  /// Writes the file of a cut; it counts only after commit().
-  std::optional<StorageError> add(const PersistCut& cut);
+  /// Writes the file of a cut, in pieces; it counts only after commit().
+  std::optional<StorageError> add(const PersistCut& cut, const BetweenPieces& between = {});
   /// Makes all cuts added since the last commit() durable, with one wait for the directory.
   std::optional<StorageError> commit();
   /// Forgets cuts. The drop itself must be durable (in the journal) before.
@@ -68,7 +72,7 @@ class CutStore {
   void supersede();
   std::map<std::uint64_t, std::uint64_t> used_bytes(const CutFile& newest) const;
   std::optional<StorageError> remove_unneeded();
-  std::optional<StorageError> write(CutFile& file, const PersistCut& cut);
+  std::optional<StorageError> write(CutFile& file, const PersistCut& cut, const BetweenPieces& between);
 
   FileSystem& files_;
   std::map<std::uint64_t, Entry> files_by_serial_;

@@ -104,7 +104,7 @@ struct DataDirectory::Impl {
   std::optional<StorageError> write_scenario(const PersistScenario& work);
   std::optional<StorageError> write_waiting();
   std::optional<StorageError> drop_cuts(const DropCuts& work);
-  std::optional<StorageError> persist(std::span<const Persist> works);
+  std::optional<StorageError> persist(std::span<const Persist> works, const BetweenPieces& between);
   /// Runs `write` unless an earlier write failed, and remembers its failure.
   template <class Write>
   std::optional<StorageError> guarded(Write&& write);
@@ -303,14 +303,17 @@ std::optional<StorageError> DataDirectory::Impl::drop_cuts(const DropCuts& work)
   return journal.compact();
 }
 
-std::optional<StorageError> DataDirectory::Impl::persist(std::span<const Persist> works) {
+std::optional<StorageError> DataDirectory::Impl::persist(std::span<const Persist> works, const BetweenPieces& between) {
   for (const Persist& work : works) {
     if (const auto* seals = std::get_if<PersistSeals>(&work.what)) {
       waiting_seals.push_back(seals);
       continue;
     }
     if (const auto* cut = std::get_if<PersistCut>(&work.what)) {
-      if (auto error = cuts.add(*cut)) return error;
+      if (between) {
+        if (auto error = write_waiting()) return error;
+      }
+      if (auto error = cuts.add(*cut, between)) return error;
       continue;
     }
     if (auto error = write_waiting()) return error;
@@ -382,8 +385,8 @@ std::optional<StorageError> DataDirectory::persist(const Persist& work) {
   return persist(std::span(&work, 1));
 }
 
-std::optional<StorageError> DataDirectory::persist(std::span<const Persist> works) {
-  return impl_->guarded([&] { return impl_->persist(works); });
+std::optional<StorageError> DataDirectory::persist(std::span<const Persist> works, const BetweenPieces& between) {
+  return impl_->guarded([&] { return impl_->persist(works, between); });
 }
 
 std::optional<StorageError> DataDirectory::persist_vote(const PersistVote& vote) {

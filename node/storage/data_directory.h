@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "node/storage/cut_store.h"
 #include "node/storage/file_system.h"
 #include "torus/braid/braid_node.h"
 
@@ -45,7 +46,9 @@ class DataDirectory {
   /// Several at once: one wait for all seals, one for the names of all cuts. Votes, scenarios and
   /// drops keep their place in the order; of seals and cuts between them any may be there after a
   /// crash, as nothing was answered yet.
-  std::optional<StorageError> persist(std::span<const Persist> works);
+  /// `between` is called again and again while a cut is written, every half megabyte: it may persist
+  /// seals, which then overtake the cut; what it returns ends the call.
+  std::optional<StorageError> persist(std::span<const Persist> works, const BetweenPieces& between = {});
   /// Only the vote, in a file of its own: waits for nothing that another thread is writing.
   std::optional<StorageError> persist_vote(const PersistVote& vote);
 

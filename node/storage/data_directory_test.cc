@@ -319,6 +319,34 @@ TEST_CASE("storage: a node that lost its vote, journal or identity is not let in
   }
 }
 
+TEST_CASE("storage: what was sealed while a cut was written is there after a crash at any operation, and the cut whole or not at all") {
+  const PersistCut cut = StoryTorus(4, 40'000).cut({1}, {0}, 3, kBothHalves);  // some five pieces
+  for (std::uint64_t operation = 0;; ++operation) {
+    CAPTURE(operation);
+    SimulatedDisk disk(operation);
+    std::unique_ptr<DataDirectory> directory;
+    reopen(disk, directory);
+    disk.die_at(disk.operations() + operation);
+    std::uint64_t answered = 0;
+    const auto seal = [&]() -> std::optional<StorageError> {
+      auto error = directory->persist(Persist{9, PersistSeals{{seal_of({1}, {0}, answered, 5)}}});
+      if (!error) ++answered;
+      return error;
+    };
+    const Persist work{1, cut};
+    const bool failed = directory->persist(std::span(&work, 1), seal).has_value();
+    disk.crash(operation % 2 == 0 ? UnsyncedFate::kLost : UnsyncedFate::kTorn);
+    const StoredState found = reopen(disk, directory);
+    for (std::uint64_t epoch = 0; epoch < answered; ++epoch) CHECK(found.seals.contains({{1}, {0}, {epoch}}));
+    CHECK(found.cuts.size() <= 1);
+    if (!found.cuts.empty()) CHECK(found.cuts.begin()->second.size() == kRegionCount);
+    if (failed) continue;
+    CHECK(found.cuts.size() == 1);
+    CHECK(answered > 4);
+    return;
+  }
+}
+
 TEST_CASE("storage: a region that does not match its digest is refused before it is written") {
   SimulatedDisk disk(9);
   std::unique_ptr<DataDirectory> directory;

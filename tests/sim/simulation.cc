@@ -338,7 +338,8 @@ void Simulation::drain(std::size_t index) {
       carry_out(index, *run);
     } else {
       node.unwritten.push_back(std::move(std::get<Persist>(*work)));
-      if (node.unwritten.size() == 1 && node.batch.empty()) push(now_, ActionKind::kDiskBegin, index);
+      const std::uint64_t between_pieces = node.batch.empty() ? 0 : random_.below(300'000);
+      if (node.unwritten.size() == 1) push(now_ + between_pieces * node.disk_slowness, ActionKind::kDiskBegin, index);
     }
   }
   while (alive) {

@@ -186,6 +186,7 @@ class Simulation {
   void post(std::size_t from, std::size_t to, Envelope envelope);
   bool through_codec(Envelope& envelope, bool hostile);
   void begin_batch(std::size_t index);
+  void overtake_cut(std::size_t index);
   void end_batch(std::size_t index);
   bool write_batch(Node& node);
   bool open_directory(std::size_t index, Recovered& recovered);

@@ -61,16 +61,17 @@ void Simulation::fail_disk_at(std::size_t index, std::uint64_t count, int error)
   if (nodes_[index].disk) nodes_[index].disk->fail_at(nodes_[index].disk->operations() + count, error, true);
 }
 
-/// As node/disk_writer.h: votes overtake everything, cuts are taken one at a time.
+/// As node/disk_writer.h: votes overtake everything, cuts are taken alone, and seals overtake a cut that is being written.
 void Simulation::begin_batch(std::size_t index) {
   Node& node = nodes_[index];
-  if (node.unwritten.empty() || !node.batch.empty()) return;
+  if (node.unwritten.empty()) return;
+  if (!node.batch.empty()) return overtake_cut(index);
   const auto is_vote = [](const Persist& work) { return std::holds_alternative<PersistVote>(work.what); };
   const auto is_cut = [](const Persist& work) { return std::holds_alternative<PersistCut>(work.what); };
   auto end = std::stable_partition(node.unwritten.begin(), node.unwritten.end(), is_vote);
   if (end == node.unwritten.begin()) {
     end = std::find_if(node.unwritten.begin(), node.unwritten.end(), is_cut);
-    if (end != node.unwritten.end()) ++end;
+    if (end == node.unwritten.begin() && end != node.unwritten.end()) ++end;
   }
   node.batch.assign(std::make_move_iterator(node.unwritten.begin()), std::make_move_iterator(end));
   node.unwritten.erase(node.unwritten.begin(), end);
@@ -78,6 +79,22 @@ void Simulation::begin_batch(std::size_t index) {
   if (random_.below(2) == 0 && !write_batch(node)) return kill(index);
   const std::uint64_t span = 100'000 + random_.below(static_cast<std::uint32_t>(options_.disk_wait_max.raw));
   push(now_ + span * node.disk_slowness, ActionKind::kDiskEnd, index);
+}
+
+void Simulation::overtake_cut(std::size_t index) {
+  Node& node = nodes_[index];
+  const auto is_seals = [](const Persist& work) { return std::holds_alternative<PersistSeals>(work.what); };
+  if (!std::holds_alternative<PersistCut>(node.batch.front().what) || node.batch_done || !is_seals(node.unwritten.front())) return;
+  const auto end = std::find_if_not(node.unwritten.begin(), node.unwritten.end(), is_seals);
+  const std::vector<Persist> seals(std::make_move_iterator(node.unwritten.begin()), std::make_move_iterator(end));
+  node.unwritten.erase(node.unwritten.begin(), end);
+  if (node.directory->persist(std::span<const Persist>(seals))) return kill(index);
+  const std::uint32_t life = node.life;
+  for (const Persist& work : seals) {
+    node.braid->on_persisted(local(node), work.token);
+    drain(index);
+    if (node.life != life) return;
+  }
 }
 
 bool Simulation::write_batch(Node& node) {
