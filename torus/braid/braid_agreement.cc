@@ -227,7 +227,7 @@ void BraidNode::Impl::install(View next) {
       if (resumed && !new_run) {
         for (const PacketPtr& packet : logs[torus.raw].from({})) {
           SealedEpoch& known = fixed_seals[torus.raw][packet->epoch];
-          if (known.view <= before.number) known = {packet->epoch, before.number, packet->seal};
+          if (known.view <= logs_as_of) known = {packet->epoch, logs_as_of, packet->seal};
         }
       } else {
         fixed_seals[torus.raw].clear();
@@ -245,6 +245,7 @@ void BraidNode::Impl::install(View next) {
     durable_cut = resumed ? view.resume_cut : 0;
     assemblies.clear();
   }
+  if (am_member()) logs_as_of = view.number;
   const bool was_asked = std::count(before.hosts.begin(), before.hosts.end(), self.node) != 0 ||
                          std::count(before.holders.begin(), before.holders.end(), self.node) != 0;
   for (TorusId torus : kTori) {

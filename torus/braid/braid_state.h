@@ -397,6 +397,7 @@ struct BraidNode::Impl {
 
   std::map<Digest256, ScenarioBlob> scenarios;  // the current run's, and offered ones
   std::uint64_t offers_seen = 0;
+  ViewNumber logs_as_of;  // the last view that counted on what this node holds: others may have gone on without it since
   std::optional<Digest256> offered;             // newest offer, not started yet
   std::shared_ptr<const Scenario> scenario_parsed;
   Instant scenario_asked;
