@@ -20,7 +20,7 @@ constexpr Duration kHouseInterval = milliseconds(20);
 constexpr Duration kLookInterval = milliseconds(1);
 /// An emulated processor shares a core with others and may be away for a while. Deaths are known without waiting for silence: the
 /// doorbell server takes the presence of a guest that has gone.
-constexpr Duration kHeartbeat = milliseconds(10);
+constexpr Duration kHeartbeat = milliseconds(20);
 constexpr Duration kEarlySilence = milliseconds(60);
 constexpr Duration kSilenceFloor = milliseconds(200);
 constexpr Duration kSilenceCeiling = milliseconds(1000);
