@@ -44,11 +44,26 @@ Page* map_page(int fd) {
   return page == MAP_FAILED ? nullptr : static_cast<Page*>(page);
 }
 
-/// Lives that ended without anyone watching leave their page behind.
+bool is_held_by_the_dead(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  Page* page = fd < 0 ? nullptr : map_page(fd);
+  if (page == nullptr) return false;
+  const bool whole = page->magic.load(std::memory_order_acquire) == kMagic;
+  const int got = whole ? ::pthread_mutex_trylock(&page->mutex) : EBUSY;
+  if (got == EOWNERDEAD) ::pthread_mutex_unlock(&page->mutex);  // inconsistent, so that whoever watches is told
+  ::munmap(page, sizeof(Page));
+  return got == EOWNERDEAD || got == ENOTRECOVERABLE;
+}
+
+/// Lives that ended without anyone watching leave their page behind: our own earlier ones, and those of others of this user.
 void remove_earlier(NodeId self) {
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder, error))
-    if (entry.path().filename().string().rfind(prefix(self), 0) == 0) ::unlink(entry.path().c_str());
+  const std::string ours = fmt::format("rse-{}-", ::getuid());
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind(prefix(self), 0) == 0 || (name.rfind(ours, 0) == 0 && is_held_by_the_dead(entry.path())))
+      ::unlink(entry.path().c_str());
+  }
 }
 
 }  // namespace
