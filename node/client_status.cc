@@ -86,6 +86,31 @@ void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
   }
 }
 
+std::string rtt_text(const v1::LinkStatus& link) {
+  if (link.rtt_p50_nanoseconds() == 0) return "-";
+  return fmt::format("{:.2f}/{:.2f} ms", static_cast<double>(link.rtt_p50_nanoseconds()) / 1e6,
+                     static_cast<double>(link.rtt_p99_nanoseconds()) / 1e6);
+}
+
+std::string loss_text(const v1::LinkStatus& link) {
+  if (link.packets_sent() == 0) return "-";
+  return fmt::format("{:.2f} %", 100.0 * static_cast<double>(link.packets_lost()) / static_cast<double>(link.packets_sent()));
+}
+
+/// A row a link: of a peer that is linked in several ways, the one in use comes first.
+void render_links(const v1::StatusReply& status, std::string& out) {
+  const auto up = [](const v1::LinkStatus& link) { return link.connected(); };
+  if (std::none_of(status.links().begin(), status.links().end(), up)) return;
+  out += fmt::format("\n{:<12} {:<8} {:<18} {:>15} {:>8} {:>9} {:>9}\n", "LINK TO", "BY", "CIPHER", "RTT P50/P99", "LOSS", "SENT", "RECEIVED");
+  for (const v1::LinkStatus& link : status.links()) {
+    if (!link.connected()) continue;
+    const std::string cipher = !link.cipher().empty() ? link.cipher() : link.transport() == "ivshmem" ? "this machine" : "none";
+    out += fmt::format("{:<12} {:<8} {:<18} {:>15} {:>8} {:>9} {:>9}\n", node_name(status, link.peer()), link.transport(), cipher,
+                       rtt_text(link), loss_text(link), short_number(static_cast<double>(link.bytes_sent())) + "B",
+                       short_number(static_cast<double>(link.bytes_received())) + "B");
+  }
+}
+
 /// A narrow screen does without ticks, refusals and cuts.
 void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, double seconds, const StatusStyle& style,
                  std::string& out) {
@@ -115,7 +140,8 @@ void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, d
 }  // namespace
 
 std::string link_text(const v1::LinkStatus& link) {
-  std::string text = link.transport() + " " + link.address();
+  const bool says_it = link.address().starts_with(link.transport() + ":");
+  std::string text = says_it ? link.address() : link.transport() + " " + link.address();
   if (link.transport() == "ivshmem") return text;
   return text + (link.cipher().empty() ? ", not encrypted" : ", " + link.cipher());
 }
@@ -160,6 +186,7 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
                      status.view().run(), status.self().name());
   out += (status.self().encrypted() ? "" : "  " + painted("not encrypted (--insecure)", "31;1", style.color)) + "\n\n";
   render_nodes(status, style.color, out);
+  if (style.columns >= kWideColumns) render_links(status, out);
   out += "\n";
   render_tori(status, before, seconds, style, out);
   return out;

@@ -20,6 +20,8 @@ void fill(const LinkStats& stats, v1::LinkStatus& out) {
   out.set_reconnects(stats.reconnects);
   out.set_queued_bytes(stats.queued_bytes);
   out.set_cipher(stats.cipher);
+  out.set_packets_sent(stats.packets_sent);
+  out.set_packets_lost(stats.packets_lost);
 }
 
 void fill(const View& view, v1::ViewInfo& out) {

@@ -40,7 +40,13 @@ void ControlServer::status(v1::StatusReply& reply) {
   for (std::uint8_t torus = 0; torus < kTorusCount; ++torus)
     fill(TorusId{torus}, status.tori[torus], *reply.add_tori());
   for (const PeerStatus& peer : status.peers) fill(peer, *reply.add_peers());
-  for (const LinkStats& link : shell_.links()) fill(link, *reply.add_links());
+  for (const LinkStats& link : shell_.links()) {
+    v1::LinkStatus& out = *reply.add_links();
+    fill(link, out);
+    const LinkHistory::RoundTrips trips = shell_.round_trips(link);
+    out.set_rtt_p50_nanoseconds(trips.p50_nanoseconds);
+    out.set_rtt_p99_nanoseconds(trips.p99_nanoseconds);
+  }
   v1::NodeInfo& self = *reply.mutable_self();
   self.set_node(shell_.self().node.raw);
   self.set_incarnation(shell_.self().incarnation);

@@ -390,6 +390,7 @@ void NodeShell::keep_house() {
   if (stopped_) return;
   const Instant now = monotonic_now();
   update_dials();
+  link_history_.note(transport_->stats());
   flush_record();
   answer_trust_changes();
   std::erase_if(injects_, [&](const auto& entry) { return elapsed(entry.second.asked, now) > kInjectMemory; });

@@ -19,6 +19,7 @@
 
 #include "node/control_record.h"
 #include "node/disk_writer.h"
+#include "node/link_history.h"
 #include "node/rse_log.h"
 #include "node/shell_life_sign.h"
 #include "node/workers.h"
@@ -89,6 +90,7 @@ class NodeShell {
   /// Of the present view; none: this node is not admitted, or the cluster is open.
   PublicKey cluster_key() const;
   std::vector<LinkStats> links() const { return transport_->stats(); }
+  LinkHistory::RoundTrips round_trips(const LinkStats& link) const { return link_history_.of(link); }
   const std::deque<Incident>& incidents() const { return incidents_; }
   const SealRecord& record() const { return record_; }
   const Bytes* scenario() const { return braid_->scenario(); }
@@ -159,6 +161,7 @@ class NodeShell {
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<DiskWriter> disk_;
   LifeSign life_sign_;
+  LinkHistory link_history_;
   std::map<std::uint64_t, std::uint64_t> incarnations_;  // of peers, as they last connected
   asio::steady_timer timer_;
   asio::steady_timer house_timer_;

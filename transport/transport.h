@@ -55,6 +55,10 @@ struct LinkStats {
   std::uint64_t messages_dropped = 0;  // refused because the queue was full
   std::uint64_t reconnects = 0;
   std::uint64_t queued_bytes = 0;
+  // --- Of the link that is up, as far as its transport knows. ---
+  std::uint64_t rtt_nanoseconds = 0;  // smoothed, now; 0: not known
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_lost = 0;     // or taken for lost, and sent again
 };
 
 struct TransportCallbacks {

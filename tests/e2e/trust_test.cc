@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -72,6 +73,12 @@ TEST_CASE("nobody asks for it and all is encrypted: founded, joined by ticket, k
     CHECK(links_are(cluster, true));
     const Finished status = rse(cluster, 0, {"status"});
     CHECK_MESSAGE(!says(status, "not encrypted"), status.output);
+    const auto measured = [](const v1::StatusReply& reply) {
+      return std::all_of(reply.links().begin(), reply.links().end(), [](const v1::LinkStatus& link) {
+        return !link.connected() || (link.rtt_p50_nanoseconds() > 0 && link.rtt_p99_nanoseconds() >= link.rtt_p50_nanoseconds() && link.packets_sent() > 0);
+      });
+    };
+    CHECK(cluster.wait_for(measured, kStoryLimit));
     kill_each_in_turn(cluster, 20);
     CHECK(links_are(cluster, true));
   }

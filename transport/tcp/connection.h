@@ -21,6 +21,7 @@
 #include "torus/base/shared_bytes.h"
 #include "torus/braid/messages.h"
 #include "transport/secure/channel.h"
+#include "transport/tcp/tcp_measure.h"
 #include "transport/transport.h"
 
 namespace rse {
@@ -62,6 +63,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// False: on_room() follows once the queue is short.
   bool has_room() const { return queued_bytes_ < kQueueShortBytes; }
   const asio::ip::tcp::endpoint& remote() const { return remote_; }
+  TcpMeasure measure() { return measure_tcp(socket_.native_handle()); }
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // since taken by the owner's statistics
 
  protected:

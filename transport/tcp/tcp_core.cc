@@ -431,6 +431,10 @@ std::vector<LinkStats> TcpCore::stats() const {
     stats.transport = "tcp";
     stats.connected = peer.link != nullptr;
     if (!peer.link) continue;
+    const TcpMeasure measure = peer.link->measure();
+    stats.rtt_nanoseconds = measure.rtt_nanoseconds;
+    stats.packets_sent = measure.packets_sent;
+    stats.packets_lost = measure.packets_lost;
     if (peer.link->channel()) stats.cipher = cipher_name(peer.link->channel()->cipher());
     stats.bytes_sent += peer.link->bytes_sent;
     stats.bytes_received += peer.link->bytes_received;

@@ -513,6 +513,10 @@ std::vector<LinkStats> UdpCore::stats() const {
     stats.transport = "udp";
     stats.connected = peer.link != nullptr;
     if (!peer.link) continue;
+    const DatagramLink::Stats measure = peer.link->link->stats();
+    stats.rtt_nanoseconds = measure.rtt.raw;
+    stats.packets_sent = measure.packets_sent;
+    stats.packets_lost = measure.packets_lost;
     if (peer.link->channel) stats.cipher = cipher_name(peer.link->channel->cipher());
     stats.bytes_sent += peer.link->bytes_sent;
     stats.bytes_received += peer.link->bytes_received;
