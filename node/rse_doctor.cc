@@ -49,7 +49,9 @@ std::unique_ptr<Transport> make_transport(asio::io_context& loop, const std::str
   return make_tcp_transport(loop, {.trust = std::move(book)}, std::move(callbacks), error);
 }
 
-Attempt try_address(const std::string& address, const std::optional<Ticket>& ticket) {
+enum class Links : std::uint8_t { kEncrypted, kOpen };
+
+Attempt try_address(const std::string& address, Links links, const std::optional<Ticket>& ticket) {
   asio::io_context loop;
   Attempt attempt;
   const auto started = std::chrono::steady_clock::now();
@@ -63,13 +65,16 @@ Attempt try_address(const std::string& address, const std::optional<Ticket>& tic
   TransportCallbacks callbacks;
   callbacks.on_up = [&](const Hello& peer) {
     end(true, fmt::format("node {} of cluster {} answers{}", peer.self.name, hex_id(peer.cluster.raw),
-                          ticket ? " and takes the ticket" : ""));
+                          links == Links::kOpen ? ", not encrypted (--insecure)" : " and takes the ticket"));
   };
   callbacks.on_down = [](NodeId, bool) {};
   callbacks.on_message = [](NodeId, std::span<const std::byte>) {};
   callbacks.on_failure = [&](const std::string&, const std::string& why) { end(is_answer(why), why); };
-  auto book = std::make_shared<TrustBook>(NodeKey::generate());
-  book->ticket = ticket;
+  std::shared_ptr<TrustBook> book;
+  if (links == Links::kEncrypted) {
+    book = std::make_shared<TrustBook>(NodeKey::generate());
+    book->ticket = ticket;
+  }
   std::string error;
   const auto transport = make_transport(loop, scheme_of(address), std::move(book), std::move(callbacks), error);
   if (!transport) return {false, 0, error};
@@ -85,9 +90,11 @@ Attempt try_address(const std::string& address, const std::optional<Ticket>& tic
   return attempt;
 }
 
-/// True: it answers.
+/// True: it answers, if only to say that it is of an open cluster.
 bool show_attempt(const std::string& address, const std::optional<Ticket>& ticket) {
-  const Attempt attempt = try_address(address, ticket);
+  Attempt attempt = try_address(address, Links::kEncrypted, ticket);
+  const bool perhaps_open = !attempt.answers && attempt.text.find("--insecure") != std::string::npos;
+  if (Attempt open; perhaps_open && (open = try_address(address, Links::kOpen, {})).answers) attempt = std::move(open);
   fmt::print("  {:<28} {:<4} {}\n", address, attempt.answers ? fmt::format("{:.1f} ms", attempt.milliseconds) : "no", attempt.text);
   std::fflush(stdout);
   return attempt.answers;

@@ -84,6 +84,22 @@ TEST_CASE("nobody asks for it and all is encrypted: founded, joined by ticket, k
   }
 }
 
+TEST_CASE("an observer joins an encrypted cluster by ticket as any other node, and its links are encrypted too") {
+  LocalCluster cluster({.nodes = {{.name = "a"}, {.name = "b"}, {.name = "c"}, {.name = "o", .durable = false, .observer = true}}});
+  const std::string failure = start_busy(cluster);
+  REQUIRE_MESSAGE(failure.empty(), failure);
+  REQUIRE_MESSAGE(run_on(cluster, 20), log_tails(cluster));
+  const auto status = cluster.status_of(3);
+  REQUIRE(status);
+  int up = 0;
+  for (const v1::LinkStatus& link : status->links()) {
+    up += link.connected();
+    CHECK(link.cipher().empty() != link.connected());
+  }
+  CHECK(up == 3);
+  CHECK(status->view().admitted_size() == 4);
+}
+
 TEST_CASE("with --insecure nothing is encrypted, nobody needs a ticket, and status says so") {
   for (const char* transport : {"tcp", "udp", "ivshmem"}) {
     CAPTURE(transport);
@@ -101,8 +117,8 @@ TEST_CASE("with --insecure nothing is encrypted, nobody needs a ticket, and stat
 }
 
 TEST_CASE("tickets: a good one lets one node join, and a used, revoked, expired, foreign, damaged or missing one says so") {
-  LocalCluster cluster({.names = {"solo"}});
-  LocalCluster other({.names = {"other"}});
+  LocalCluster cluster({.nodes = {{.name = "solo"}}});
+  LocalCluster other({.nodes = {{.name = "other"}}});
   REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
   REQUIRE_MESSAGE(other.start() == "", log_tails(other));
   const TemporaryFolder folder;
@@ -159,7 +175,7 @@ TEST_CASE("tickets: a good one lets one node join, and a used, revoked, expired,
 }
 
 TEST_CASE("a ticket names where to go, lets as many join as it says, and its text and the keys are in no log") {
-  LocalCluster cluster({.names = {"a", "b"}});
+  LocalCluster cluster({.nodes = {{.name = "a"}, {.name = "b"}}});
   REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
   const TemporaryFolder folder;
   const std::string ticket = new_ticket(cluster, 1);
@@ -207,7 +223,7 @@ TEST_CASE("a forgotten node ends and says why, its data directory and its ticket
 }
 
 TEST_CASE("a copied data directory without its key, with another key, or with a key that others may read gets nowhere") {
-  LocalCluster cluster({.names = {"a", "b"}});
+  LocalCluster cluster({.nodes = {{.name = "a"}, {.name = "b"}}});
   REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
   CHECK(cluster.terminate(1) == 0);
   const TemporaryFolder folder;
@@ -243,7 +259,7 @@ TEST_CASE("a copied data directory without its key, with another key, or with a 
 
 TEST_CASE("doctor says of each way whether it works and why not, and spends nothing of a ticket") {
   const std::string port = std::to_string(free_port());
-  LocalCluster cluster({.names = {"solo"}, .flags = {"--listen", "udp:127.0.0.1:" + port}});
+  LocalCluster cluster({.nodes = {{.name = "solo"}}, .flags = {"--listen", "udp:127.0.0.1:" + port}});
   REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
   const auto doctor = [&](std::vector<std::string> words) {
     words.insert(words.begin(), {rse_binary(), "doctor"});
@@ -259,6 +275,16 @@ TEST_CASE("doctor says of each way whether it works and why not, and spends noth
   CHECK(nobody.exit_code == 1);
   CHECK_MESSAGE(says(nobody, "nothing listens there"), nobody.output);
   CHECK(doctor({"a:b:c:"}).exit_code != 0);
+  LocalCluster open({.nodes = {{.name = "open"}}, .flags = {"--insecure", "--listen", "udp:127.0.0.1:" + std::to_string(free_port())}});
+  REQUIRE_MESSAGE(open.start() == "", log_tails(open));
+  const auto status = open.status();
+  REQUIRE(status);
+  for (const std::string& way : status->self().addresses()) {
+    CAPTURE(way);
+    const Finished unencrypted = doctor({way});
+    CHECK(unencrypted.exit_code == 0);
+    CHECK_MESSAGE(says(unencrypted, "not encrypted (--insecure)"), unencrypted.output);
+  }
   const std::string ticket = new_ticket(cluster, 0);
   const Finished good = doctor({"--ticket", ticket});
   CHECK(good.exit_code == 0);
@@ -278,8 +304,8 @@ TEST_CASE("open and encrypted clusters never mix: whoever knocks hears that it h
     CAPTURE(encrypted_first);
     std::vector<std::string> flags{"--listen", udp, "--listen", memory};
     if (!encrypted_first) flags.emplace_back("--insecure");
-    LocalCluster cluster({.names = {"one"}, .flags = flags});
-    LocalCluster tickets({.names = {"for-tickets"}});
+    LocalCluster cluster({.nodes = {{.name = "one"}}, .flags = flags});
+    LocalCluster tickets({.nodes = {{.name = "for-tickets"}}});
     REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
     REQUIRE_MESSAGE(tickets.start() == "", log_tails(tickets));
     const std::string ticket = new_ticket(encrypted_first ? cluster : tickets, 0);
