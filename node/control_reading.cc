@@ -123,7 +123,7 @@ void ControlServer::outputs(const std::shared_ptr<Session>& session, std::uint64
     return session->reply(reply);
   }
   const TorusId torus{static_cast<std::uint8_t>(request.torus())};
-  shell_.read_machine(torus, [session, id, torus, from = request.from_number()](const TorusMachine* machine) {
+  shell_.read_machine(torus, [this, session, id, torus, from = request.from_number()](const TorusMachine* machine) {
     v1::ControlReply reply;
     reply.set_id(id);
     if (machine == nullptr) {
@@ -134,8 +134,13 @@ void ControlServer::outputs(const std::shared_ptr<Session>& session, std::uint64
     v1::OutputsReply& out = *reply.mutable_outputs();
     const std::vector<Output> outputs = machine->torus().outputs();
     out.set_next_number(machine->torus().counters().outputs);
+    const Tick released = shell_.outputs_released(torus);
     if (!outputs.empty() && outputs.front().number > from) out.set_lost_count(outputs.front().number - from);
     for (const Output& output : outputs) {
+      if (output.time >= released) {  // a failure might still take it back
+        out.set_next_number(output.number);
+        break;
+      }
       if (output.number < from) continue;
       v1::OutputsReply::Output& to = *out.add_outputs();
       to.set_number(output.number);

@@ -17,6 +17,7 @@ namespace {
 
 // Behind the tori: a cut that is on the disk a little later costs nothing, a torus that is rebuilt later does.
 constexpr int kBulkNice = 5;
+constexpr int kVoteNice = -10;  // where it is allowed: a view waits for it
 
 }  // namespace
 
@@ -95,6 +96,7 @@ void DiskWriter::run() {
 
 void DiskWriter::run_votes() {
   ::prctl(PR_SET_NAME, "rse-votes");
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kVoteNice);
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_votes_.wait(lock, [&] { return stopping_ || !votes_.empty(); });

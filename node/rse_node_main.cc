@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <netdb.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -79,8 +80,11 @@ class Daemon {
       log_.write(spdlog::level::info, "leaving", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
       leave();
     });
-    // Heartbeats before everything else on this machine, where that is allowed; a worker thread puts itself back.
+    // Heartbeats before everything else on this machine, where that is allowed; a worker thread puts itself back. A niceness
+    // counts only among the processes of a session, so the loop, which waits for nothing, is a real-time thread.
     ::setpriority(PRIO_PROCESS, 0, kLoopNice);
+    const sched_param first{.sched_priority = 1};
+    ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
     make_shell();
     if (std::string failure = start(); !failure.empty()) return fail(failure);
     loop_.run();

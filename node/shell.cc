@@ -499,4 +499,11 @@ void NodeShell::read_state(TorusId torus, std::function<void(const StateDigest*)
   state_reads_[torus.raw].push_back({std::move(read), monotonic_now()});
 }
 
+Tick NodeShell::outputs_released(TorusId torus) {
+  auto& [run, until] = outputs_released_[torus.raw];
+  if (std::exchange(run, view().run) != view().run) until = {};
+  until = std::max(until, braid_->outputs_released(torus));
+  return until;
+}
+
 }  // namespace rse

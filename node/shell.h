@@ -110,6 +110,8 @@ class NodeShell {
   void read_machine(TorusId torus, std::function<void(const TorusMachine*)> read);
   /// Likewise with the digest of its state, computed on its worker.
   void read_state(TorusId torus, std::function<void(const StateDigest*)> read);
+  /// What a torus hosted here put out before this tick may be told to clients. Never goes back during a run.
+  Tick outputs_released(TorusId torus);
 
  private:
   struct PendingTrustChange {
@@ -179,6 +181,7 @@ class NodeShell {
   std::array<std::vector<Waiting<std::function<void(const TorusMachine*)>>>, kTorusCount> reads_;
   std::array<std::vector<Waiting<std::function<void(const StateDigest*)>>>, kTorusCount> state_reads_;
   std::array<bool, kTorusCount> first_epoch_due_{};
+  std::array<std::pair<RunId, Tick>, kTorusCount> outputs_released_{};
   std::deque<Incident> incidents_;
   std::uint64_t incident_count_ = 0;
   std::uint64_t cuts_durable_ = 0;

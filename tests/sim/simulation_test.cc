@@ -183,6 +183,41 @@ TEST_CASE("simulation: a node that dies while its link with another is cut comes
   }
 }
 
+TEST_CASE("simulation: what a torus puts out may leave once the seals behind it are on two disks, or without disks with two nodes") {
+  for (const std::size_t slow_disks : {0, 1, 2, 3}) {
+    for (std::uint64_t seed = first_seed(); seed <= 10; ++seed) {
+      CAPTURE(slow_disks);
+      CAPTURE(seed);
+      Simulation sim({.seed = seed, .durable = slow_disks != 0 || seed % 2 == 0});
+      bring_up(sim, seed);
+      REQUIRE(sim.run_until([&] { return sim.healthy(); }, kPatience));
+      const auto released = [&] {
+        std::array<Tick, kTorusCount> all{};
+        for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
+          for (std::size_t node = 0; node < 3; ++node)
+            if (sim.node(node).view().hosts[torus] == sim.id(node)) all[torus] = sim.node(node).outputs_released({torus});
+        }
+        return all;
+      };
+      const auto more_than = [&](const std::array<Tick, kTorusCount>& before) {
+        const auto now = released();
+        return now[0] > before[0] && now[1] > before[1] && now[2] > before[2];
+      };
+      for (std::size_t i = 0; i < slow_disks; ++i) sim.set_disk_slowness((seed + i) % 3, 400);
+      REQUIRE(reaches(sim, 10));
+      const auto before = released();
+      REQUIRE(reaches(sim, 20));
+      if (slow_disks < 2) {
+        CHECK(sim.run_until([&] { return more_than(before); }, milliseconds(250)));
+      } else {
+        CHECK(released() == before);
+      }
+      for (std::size_t i = 0; i < slow_disks; ++i) sim.set_disk_slowness((seed + i) % 3, 1);
+      CHECK(sim.run_until([&] { return more_than(before); }, kPatience));
+    }
+  }
+}
+
 TEST_CASE("simulation: a node cut off from both others is replaced, cannot go on alone, and comes back") {
   for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
     CAPTURE(seed);

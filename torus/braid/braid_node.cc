@@ -576,6 +576,7 @@ const TorusMachine* BraidNode::machine(TorusId torus) const {
   const HostedTorus* mine = impl_->hosted[torus.raw].get();
   return mine && !mine->working && mine->restored ? mine->machine.get() : nullptr;
 }
+Tick BraidNode::outputs_released(TorusId torus) const { return impl_->outputs_released(torus); }
 std::vector<Member> BraidNode::peers_to_dial() const {
   std::vector<Member> result;
   for (const Member& member : impl_->view.members) {

@@ -214,6 +214,9 @@ class BraidNode {
   bool is_member() const;
   /// The machine of a torus hosted here, between epochs; nullptr otherwise.
   const TorusMachine* machine(TorusId torus) const;
+  /// What a torus hosted here put out before this tick may leave: the seals that it depends on are with two nodes, with data
+  /// directories on two disks, and no failure within the promise takes it back. 0: nothing is known to be.
+  Tick outputs_released(TorusId torus) const;
   /// Addresses worth dialling: members, and voters of the view before.
   std::vector<Member> peers_to_dial() const;
   const Bytes* scenario() const;

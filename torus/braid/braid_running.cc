@@ -476,4 +476,20 @@ void BraidNode::Impl::release_answers() {
   }
 }
 
+/// Whether what the tori did in `epoch` will be done again in the same way whichever node fails, or, with data directories, all
+/// of them: it follows from seals of two epochs before and older.
+bool BraidNode::Impl::is_fixed(Epoch epoch) const {
+  if (epoch.raw < kLookaheadEpochs) return true;
+  const Epoch end{epoch.raw - kLookaheadEpochs + 1};
+  return std::all_of(kTori.begin(), kTori.end(), [&](TorusId torus) { return another_holds(torus, end, options.durable); });
+}
+
+Tick BraidNode::Impl::outputs_released(TorusId torus) const {
+  const HostedTorus* mine = hosted[torus.raw].get();
+  if (!mine || !mine->official) return {};
+  const std::vector<PacketPtr> sealed = logs[torus.raw].from({});
+  const auto newest = std::find_if(sealed.rbegin(), sealed.rend(), [&](const PacketPtr& packet) { return is_fixed(packet->epoch); });
+  return newest == sealed.rend() ? Tick{} : (*newest)->projection.end_tick;
+}
+
 }  // namespace rse

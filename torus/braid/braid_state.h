@@ -279,6 +279,8 @@ struct BraidNode::Impl {
   void forward_requests();
   void release_answers();
   bool another_holds(TorusId torus, Epoch end, bool on_disk) const;
+  bool is_fixed(Epoch epoch) const;
+  Tick outputs_released(TorusId torus) const;
 
   // --- braid_cuts.cc ---
   void take_cut(TorusId torus);
