@@ -81,7 +81,12 @@ void BraidNode::Impl::advance(TorusId torus) {
   }
   if (machine.next_epoch().raw >= kLookaheadEpochs) {
     const Epoch before{machine.next_epoch().raw - 1};  // seals of next - 2 and older
-    if (mine->official && !mine->replaying && !another_holds(torus, std::min(before, logs[torus.raw].wanted()), false)) return;
+    const auto held = [&](TorusId each) { return another_holds(each, std::min(before, logs[each.raw].wanted()), false); };
+    // Its own and those of its inputs that come from here: what comes from elsewhere two nodes hold, the host and we.
+    const bool all_held = std::all_of(kTori.begin(), kTori.end(), [&](TorusId each) {
+      return (each != torus && view.hosts[each.raw] != self.node) || held(each);
+    });
+    if (mine->official && !mine->replaying && !all_held) return;
   }
   if (mine->official && !mine->replaying && idle_wait(torus)) return;
   mine->working = true;
