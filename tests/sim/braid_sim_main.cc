@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <optional>
 
 #include "tests/sim/many_runs.h"
@@ -132,7 +133,8 @@ int main(int argc, char** argv) {
   app.add_option("--first", flags.first, "with --seeds: the first seed (default 1)");
   app.add_option("--jobs", flags.jobs, "with --seeds: worker processes (default 1)")->check(CLI::Range(1, 64));
   app.add_option("--failures", flags.failures, "with --seeds: stop after so many failures (default 8)")->check(CLI::Range(1, 64));
-  app.add_option("--keep", flags.keep, "with --seed: only these steps")->delimiter(',');
+  const std::map<std::string, std::uint32_t> none{{"none", ~0u}};  // no schedule has so many steps
+  app.add_option("--keep", flags.keep, "with --seed: only these steps, or none")->delimiter(',')->transform(CLI::Transformer(none));
   app.add_flag("--trace", flags.trace, "with --seed: tell what happens");
   app.add_flag("--no-shrink", flags.no_shrink, "leave a failing schedule as it is");
 #ifdef RSE_PLANTED_FAULTS
