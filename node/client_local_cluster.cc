@@ -170,6 +170,9 @@ void LocalCluster::choose_addresses(Node& node, std::size_t index) const {
   const std::string udp = "udp:" + tcp;
   if (!plan(index).listen.empty()) {
     node.listen = plan(index).listen;
+    // Whoever is in the memory is found there. Advertised, it would be dialled by nodes that are to do without it.
+    for (const std::string& address : node.listen)
+      if (!address.starts_with("ivshmem:")) node.advertise.push_back(address);
   } else if (options_.transport == "mixed") {
     // The memory is not advertised, or the third node would dial it too.
     if (index == 0) node.listen = {tcp, memory};

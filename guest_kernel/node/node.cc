@@ -86,9 +86,9 @@ class Node final : private IvshmemLinks::Surroundings {
       print_line("node: there is no memory for a second thread; give the machine more (qemu -m)");
       return ExitCode::kFailed;
     }
-    on_alarm([](Frame& frame, void* self) { static_cast<Node*>(self)->worker_.give_back(frame); }, this);
-    const bool rings = device_.has_doorbell() && device_.on_ring(0, [](Frame& frame, void* self) { static_cast<Node*>(self)->worker_.give_back(frame); }, this);
-    if (device_.has_doorbell() && !rings) {
+    const InterruptHandler give_back = [](Frame& frame, void* self) { static_cast<Node*>(self)->worker_.give_back(frame); };
+    on_alarm(give_back, this);
+    if (device_.has_doorbell() && !device_.on_ring(0, give_back, this)) {
       print_line("node: the ivshmem device has no doorbell; start the machine with -device ivshmem-doorbell,vectors=1");
       return ExitCode::kFailed;
     }
