@@ -278,7 +278,8 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
     origin.member.incarnation = envelope.origin_incarnation;
   }
   const std::uint64_t gap = elapsed(origin.heard, now).raw;
-  if (origin.heard.raw != 0) {
+  // What separates two lives of a link, or lies across a change of views, says nothing of how steady it is.
+  if (origin.heard > installed_at && origin.heartbeat && origin.heartbeat->view == view.number) {
     origin.gap_max = std::max(gap < options.silence_ceiling.raw ? gap : 0,
                               origin.gap_max - origin.gap_max / 4096);
   }
