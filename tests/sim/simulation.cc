@@ -303,12 +303,15 @@ void Simulation::inject(std::size_t node, CellId cell, std::int32_t payload) {
 void Simulation::load(const Scenario& scenario) {
   history_.offer(scenario);
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i].braid || nodes_[i].paused || !nodes_[i].braid->is_member()) continue;
-    const auto loaded = nodes_[i].braid->on_load(local(nodes_[i]), encode_scenario(scenario));
-    RSE_ASSERT(loaded.ok(), "the simulation's scenarios are good");
-    drain(i);
-    return;
+    if (nodes_[i].braid && !nodes_[i].paused && nodes_[i].braid->is_member()) return load(i, scenario);
   }
+}
+
+void Simulation::load(std::size_t node, const Scenario& scenario) {
+  history_.offer(scenario);
+  const auto loaded = nodes_[node].braid->on_load(local(nodes_[node]), encode_scenario(scenario));
+  RSE_ASSERT(loaded.ok(), "the simulation's scenarios are good");
+  drain(node);
 }
 
 void Simulation::note_recorded(Node& node, const Packet& packet) {

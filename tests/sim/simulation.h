@@ -79,7 +79,8 @@ class Simulation {
   void set_slowness(std::size_t node, std::uint32_t factor);       // of its workers; its loop lags too
   void set_disk_slowness(std::size_t node, std::uint32_t factor);
   Link& link(std::size_t from, std::size_t to) { return links_[from * nodes_.size() + to]; }
-  void load(const Scenario& scenario);
+  void load(const Scenario& scenario);  // at the first node that can
+  void load(std::size_t node, const Scenario& scenario);
   /// A client's request at `node`; counted as acknowledged when the answer comes.
   void request(std::size_t node, TorusId torus, const Injection& injection);
   /// An event of a client of its own.

@@ -281,6 +281,23 @@ TEST_CASE("simulation: all three lose power at once and go on from their disks; 
   }
 }
 
+TEST_CASE("simulation: the present run's scenario, loaded again at any node, begins one more run with it") {
+  for (std::uint64_t seed = first_seed(); seed <= 12; ++seed) {
+    CAPTURE(seed);
+    const std::size_t observer = 3;
+    Simulation sim({.seed = seed, .nodes = 4, .observers = 1, .durable = seed % 2 == 0});
+    bring_up(sim, seed);
+    sim.start(observer);
+    REQUIRE(sim.run_until([&] { return sim.node(observer).is_member() && sim.healthy(); }, kPatience));
+    const RunId before = sim.newest_view()->run;
+    sim.load(seed % 4, busy_scenario(seed));
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.newest_view()->run != before; }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 30), sim.story());
+    CHECK(sim.newest_view()->run.raw == before.raw + 1);
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
 TEST_CASE("simulation: power lost while the next scenario is being handed round: the present run or the next one goes on") {
   bool went_on[2] = {};
   for (std::uint64_t seed = first_seed(); seed <= 40; ++seed) {

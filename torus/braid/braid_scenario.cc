@@ -40,7 +40,7 @@ void BraidNode::Impl::send_scenario(NodeId to, const Digest256& hash) {
   for (std::size_t offset = 0; offset < blob.bytes.size(); offset += kPartBytes) {
     const std::size_t size = std::min(kPartBytes, blob.bytes.size() - offset);
     ScenarioPart part{blob.hash, static_cast<std::uint32_t>(blob.bytes.size()),
-                      static_cast<std::uint32_t>(offset), {}};
+                      static_cast<std::uint32_t>(offset), {}, offered && *offered == hash, view.run};
     part.bytes.assign(blob.bytes.begin() + offset, blob.bytes.begin() + offset + size);
     send(to, std::move(part));
   }
@@ -48,15 +48,18 @@ void BraidNode::Impl::send_scenario(NodeId to, const Digest256& hash) {
 
 void BraidNode::Impl::on_scenario_part(NodeId from, const ScenarioPart& part) {
   if (!view.find(from) || part.total_bytes > kScenarioBytesMax || part.bytes.empty()) return;
+  // An offer that comes late is of a run that has begun; it may be offered again, the present run's scenario too.
+  const bool offer = part.offer && part.run == view.run;
+  if (!offer && part.hash != view.scenario) return;
   auto known = scenarios.find(part.hash);
   if (known != scenarios.end() && known->second.whole) {
-    if (part.hash != view.scenario) offered = part.hash;
+    if (offer) offered = part.hash;
     if (known->second.held) send(from, ScenarioHeld{part.hash, view.run});
     return;
   }
   if (part.offset == 0) {
     new_offer(ScenarioBlob{.hash = part.hash});
-    if (part.hash != view.scenario) offered = part.hash;
+    if (offer) offered = part.hash;
     known = scenarios.find(part.hash);
   }
   if (known == scenarios.end()) return;

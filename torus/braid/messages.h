@@ -185,12 +185,14 @@ struct InjectRequest { RunId run; TorusId torus; Injection injection; };
 enum class InjectStatus : std::uint8_t { kAccepted = 0, kRunEnded = 1, kTooMany = 2, kUnknownProgram = 3, kOvertaken = 4 };
 struct InjectAnswer { ClientId client; std::uint64_t sequence = 0; InjectStatus status{}; Epoch sealed_in; };
 
-/// A scenario offered for the next run, in parts; each member answers when it holds all of it.
+/// A scenario in parts: offered for the run after `run`, so that each member answers when it holds all of it, or the present one's.
 struct ScenarioPart {
   Digest256 hash;
   std::uint32_t total_bytes = 0;
   std::uint32_t offset = 0;
   Bytes bytes;
+  bool offer = false;
+  RunId run;
 };
 struct ScenarioHeld { Digest256 hash; RunId run; };  // during that run: with the next one offers are put away
 /// Asks for the scenario of that hash.

@@ -322,6 +322,8 @@ void fields(V& v, Of<V, ScenarioPart>& m) {
   v.varint(2, m.total_bytes);
   v.varint(3, m.offset);
   v.text(4, m.bytes, kMessageBytesMax);
+  v.varint(5, m.offer);
+  v.varint(6, m.run);
   v.check(m.total_bytes <= kScenarioTotalMax, Error::kTooLarge);
   v.check(m.offset <= m.total_bytes && m.bytes.size() <= m.total_bytes - m.offset, Error::kMalformed);
 }
