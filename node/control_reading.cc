@@ -119,18 +119,15 @@ void ControlServer::outputs(const std::shared_ptr<Session>& session, std::uint64
   if (request.torus() >= kTorusCount) {
     v1::ControlReply reply;
     reply.set_id(id);
-    set_error(reply, v1::ControlError::BAD_REQUEST, "tori are A, B and C");
-    return session->reply(reply);
+    return session->refuse(reply, v1::ControlError::BAD_REQUEST, "tori are A, B and C");
   }
   const TorusId torus{static_cast<std::uint8_t>(request.torus())};
   shell_.read_machine(torus, [this, session, id, torus, from = request.from_number()](const TorusMachine* machine) {
     v1::ControlReply reply;
     reply.set_id(id);
-    if (machine == nullptr) {
-      set_error(reply, v1::ControlError::REFUSED,
-                fmt::format("torus {} does not run on this node now; ask its host", letter_of(torus)));
-      return session->reply(reply);
-    }
+    if (machine == nullptr)
+      return session->refuse(reply, v1::ControlError::REFUSED,
+                             fmt::format("torus {} does not run on this node now; ask its host", letter_of(torus)));
     v1::OutputsReply& out = *reply.mutable_outputs();
     const std::vector<Output> outputs = machine->torus().outputs();
     out.set_next_number(machine->torus().counters().outputs);
@@ -154,11 +151,10 @@ void ControlServer::outputs(const std::shared_ptr<Session>& session, std::uint64
 
 void ControlServer::state(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::StateRequest& request) {
   const TorusId torus{static_cast<std::uint8_t>(std::min<std::uint32_t>(request.torus(), kTorusCount))};
-  v1::ControlReply bad;
-  bad.set_id(id);
   if (torus.raw >= kTorusCount) {
-    set_error(bad, v1::ControlError::BAD_REQUEST, "tori are A, B and C");
-    return session->reply(bad);
+    v1::ControlReply reply;
+    reply.set_id(id);
+    return session->refuse(reply, v1::ControlError::BAD_REQUEST, "tori are A, B and C");
   }
   shell_.read_state(torus, [session, id, torus](const StateDigest* state) {
     v1::ControlReply reply;

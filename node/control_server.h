@@ -53,6 +53,7 @@ class ControlServer {
   void override_majority(v1::ControlReply& reply, const v1::OverrideRequest& request);
   void ticket_create(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketCreateRequest& request);
   void ticket_list(v1::ControlReply& reply);
+  void decide(const std::shared_ptr<Session>& session, v1::ControlReply reply, const TrustChange& change, std::string failure);
   void ticket_revoke(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketRevokeRequest& request);
   void forget(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::ForgetRequest& request);
 

@@ -5,6 +5,8 @@
 #include <asio/write.hpp>
 #include <cstring>
 
+#include "node/control_fill.h"
+
 namespace rse {
 namespace {
 
@@ -25,6 +27,12 @@ void ControlServer::Session::reply(const v1::ControlReply& message) {
   if (queued_bytes_ > kControlQueueBytesMax) return close();  // it does not read
   queue_.push_back(std::move(frame));
   if (queue_.size() == 1) write();
+}
+
+void ControlServer::Session::refuse(v1::ControlReply message, v1::ControlError::Code code,
+                                    std::string text) {
+  set_error(message, code, std::move(text));
+  reply(message);
 }
 
 void ControlServer::Session::close() {

@@ -17,6 +17,8 @@ class ControlServer::Session : public std::enable_shared_from_this<Session> {
 
   void start() { read_size(); }
   void reply(const v1::ControlReply& message);
+  /// The same with an error in place of what `message` holds.
+  void refuse(v1::ControlReply message, v1::ControlError::Code code, std::string text);
   void close();
   bool watching = false;
   std::uint64_t watch_id = 0;

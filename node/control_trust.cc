@@ -1,4 +1,5 @@
-// The requests about tickets and keys: each is a wish that the next view fulfils, and is answered when a view has.
+// The requests about tickets and keys: each is a wish that the next view fulfils, and is answered
+// when a view has.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +11,8 @@ namespace rse {
 namespace {
 
 constexpr std::uint64_t kTicketSecondsMax = 365 * 24 * 3600ull;
-constexpr std::size_t kAddressesOfOthers = 2;  // each, so that a ticket outlives its maker's machine and can still be typed
+constexpr std::size_t kAddressesOfOthers =
+    2;  // each, so that a ticket outlives its maker's machine and can still be typed
 
 void fill(const TicketRecord& ticket, v1::TicketInfo& out) {
   out.set_id(ticket.id);
@@ -26,32 +28,42 @@ std::uint64_t random_ticket_id() {
   return id;
 }
 
-/// Where a newcomer may try: this node, then the others. Shared memory is of this machine only, and comes last.
+/// Where a newcomer may try: this node, then the others. Shared memory is of this machine only, and
+/// comes last.
 std::vector<std::string> addresses_to_try(const NodeShell& shell) {
   std::vector<std::string> addresses = shell.self().addresses;
   for (const Member& member : shell.view().members) {
     if (member.node == shell.self().node) continue;
     const std::size_t some = std::min(member.addresses.size(), kAddressesOfOthers);
-    addresses.insert(addresses.end(), member.addresses.begin(), member.addresses.begin() + static_cast<std::ptrdiff_t>(some));
+    addresses.insert(addresses.end(), member.addresses.begin(),
+                     member.addresses.begin() + static_cast<std::ptrdiff_t>(some));
   }
-  std::stable_partition(addresses.begin(), addresses.end(), [](const std::string& address) { return !address.starts_with("ivshmem:"); });
+  std::stable_partition(addresses.begin(), addresses.end(), [](const std::string& address) {
+    return !address.starts_with("ivshmem:");
+  });
   if (addresses.size() > kAddressesMax) addresses.resize(kAddressesMax);
   return addresses;
 }
 
 /// Empty, or why this node cannot ask for anything.
 std::string cannot_ask(const NodeShell& shell) {
-  if (!shell.encrypted()) return "this cluster is open (--insecure): it has no tickets and no keys; found an encrypted one, without --insecure";
+  if (!shell.encrypted())
+    return "this cluster is open (--insecure): it has no tickets and no keys; found an encrypted "
+           "one, without --insecure";
   if (shell.cluster_key().is_none() || !shell.view().find(shell.self().node))
     return "this node is no member yet; ask again when `rse status` shows it as one";
   return {};
 }
 
-constexpr const char* kNotDecided = "no view has it after 6 s: too few voters are up, or the cluster is rebuilding; look at `rse status`, ask again";
+constexpr const char* kNotDecided =
+    "no view has it after 6 s: too few voters are up, or the cluster is rebuilding; look at `rse "
+    "status`, ask again";
 
 /// The node that a person means: the id or the name of a member, or of one that was met.
 NodeId find_node(const NodeShell& shell, const std::string& text) {
-  const auto is_it = [&](NodeId node, const std::string& name) { return text == name || text == fmt::format("{:016x}", node.raw); };
+  const auto is_it = [&](NodeId node, const std::string& name) {
+    return text == name || text == fmt::format("{:016x}", node.raw);
+  };
   for (const Member& member : shell.view().members)
     if (is_it(member.node, member.name)) return member.node;
   for (const PeerStatus& peer : shell.status().peers)
@@ -73,18 +85,32 @@ std::string known_nodes(const NodeShell& shell) {
 
 }  // namespace
 
-void ControlServer::ticket_create(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketCreateRequest& request) {
+/// Asks the voters for the change; `reply` once a view has it, or `failure`.
+void ControlServer::decide(const std::shared_ptr<Session>& session, v1::ControlReply reply,
+                           const TrustChange& change, std::string failure) {
+  const auto asked =
+      shell_.change_trust(change, [session, reply, failure = std::move(failure)](bool done) {
+        if (done) return session->reply(reply);
+        session->refuse(reply, v1::ControlError::TIMEOUT, failure);
+      });
+  if (!asked)
+    session->refuse(
+        reply, v1::ControlError::NOT_READY,
+        "too many requests of this kind wait, or this node is no member any more; ask again");
+}
+
+void ControlServer::ticket_create(const std::shared_ptr<Session>& session, std::uint64_t id,
+                                  const v1::TicketCreateRequest& request) {
   v1::ControlReply reply;
   reply.set_id(id);
-  const auto refuse = [&](v1::ControlError::Code code, std::string text) {
-    set_error(reply, code, std::move(text));
-    session->reply(reply);
-  };
-  if (std::string why = cannot_ask(shell_); !why.empty()) return refuse(v1::ControlError::REFUSED, std::move(why));
+  if (std::string why = cannot_ask(shell_); !why.empty())
+    return session->refuse(reply, v1::ControlError::REFUSED, std::move(why));
   if (request.ttl_seconds() == 0 || request.ttl_seconds() > kTicketSecondsMax)
-    return refuse(v1::ControlError::BAD_REQUEST, "a ticket is good for 1 s to 365 d");
+    return session->refuse(reply, v1::ControlError::BAD_REQUEST,
+                           "a ticket is good for 1 s to 365 d");
   if (request.uses() == 0 || request.uses() > kTicketUsesMax)
-    return refuse(v1::ControlError::BAD_REQUEST, fmt::format("a ticket lets 1 to {} nodes join", kTicketUsesMax));
+    return session->refuse(reply, v1::ControlError::BAD_REQUEST,
+                           fmt::format("a ticket lets 1 to {} nodes join", kTicketUsesMax));
   const std::uint64_t now = unix_seconds();
   Ticket ticket;
   ticket.cluster = shell_.cluster();
@@ -104,59 +130,61 @@ void ControlServer::ticket_create(const std::shared_ptr<Session>& session, std::
   fill(change.ticket, *reply.mutable_ticket_create()->mutable_info());
   reply.mutable_ticket_create()->set_ticket(ticket_text(ticket));
   const auto& tickets = shell_.view().trust.tickets;
-  const auto kept = std::count_if(tickets.begin(), tickets.end(), [&](const TicketRecord& known) { return !known.is_over(now); });
+  const auto kept = std::count_if(tickets.begin(), tickets.end(),
+                                  [&](const TicketRecord& known) { return !known.is_over(now); });
   if (static_cast<std::size_t>(kept) >= kTicketsMax)
-    return refuse(v1::ControlError::REFUSED, fmt::format("there are {} tickets already, which is the most; they go a day after they expire", kept));
-  const auto asked = shell_.change_trust(change, [session, reply](bool done) mutable {
-    if (!done) set_error(reply, v1::ControlError::TIMEOUT, fmt::format("no ticket was made: {}", kNotDecided));
-    session->reply(reply);
-  });
-  if (!asked) refuse(v1::ControlError::NOT_READY, "too many requests of this kind wait, or this node is no member any more; ask again");
+    return session->refuse(
+        reply, v1::ControlError::REFUSED,
+        fmt::format(
+            "there are {} tickets already, which is the most; they go a day after they expire",
+            kept));
+  decide(session, std::move(reply), change, fmt::format("no ticket was made: {}", kNotDecided));
 }
 
 void ControlServer::ticket_list(v1::ControlReply& reply) {
-  if (std::string why = cannot_ask(shell_); !why.empty()) return set_error(reply, v1::ControlError::REFUSED, std::move(why));
+  if (std::string why = cannot_ask(shell_); !why.empty())
+    return set_error(reply, v1::ControlError::REFUSED, std::move(why));
   reply.mutable_ticket_list()->set_now_unix_seconds(unix_seconds());
-  for (const TicketRecord& ticket : shell_.view().trust.tickets) fill(ticket, *reply.mutable_ticket_list()->add_tickets());
+  for (const TicketRecord& ticket : shell_.view().trust.tickets)
+    fill(ticket, *reply.mutable_ticket_list()->add_tickets());
 }
 
-void ControlServer::ticket_revoke(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketRevokeRequest& request) {
+void ControlServer::ticket_revoke(const std::shared_ptr<Session>& session, std::uint64_t id,
+                                  const v1::TicketRevokeRequest& request) {
   v1::ControlReply reply;
   reply.set_id(id);
-  const auto refuse = [&](v1::ControlError::Code code, std::string text) {
-    set_error(reply, code, std::move(text));
-    session->reply(reply);
-  };
-  if (std::string why = cannot_ask(shell_); !why.empty()) return refuse(v1::ControlError::REFUSED, std::move(why));
+  if (std::string why = cannot_ask(shell_); !why.empty())
+    return session->refuse(reply, v1::ControlError::REFUSED, std::move(why));
   if (!shell_.view().trust.find_ticket(request.id()))
-    return refuse(v1::ControlError::REFUSED, fmt::format("there is no ticket {:016x}; rse ticket list shows them", request.id()));
+    return session->refuse(
+        reply, v1::ControlError::REFUSED,
+        fmt::format("there is no ticket {:016x}; rse ticket list shows them", request.id()));
   TrustChange change;
   change.kind = TrustChange::Kind::kRevokeTicket;
   change.now = unix_seconds();
   change.ticket.id = request.id();
-  reply.mutable_done()->set_text(fmt::format("ticket {:016x} lets nobody join any more", request.id()));
-  const auto asked = shell_.change_trust(change, [session, reply](bool done) mutable {
-    if (!done) set_error(reply, v1::ControlError::TIMEOUT, fmt::format("the ticket was not revoked: {}", kNotDecided));
-    session->reply(reply);
-  });
-  if (!asked) refuse(v1::ControlError::NOT_READY, "too many requests of this kind wait, or this node is no member any more; ask again");
+  reply.mutable_done()->set_text(
+      fmt::format("ticket {:016x} lets nobody join any more", request.id()));
+  decide(session, std::move(reply), change,
+         fmt::format("the ticket was not revoked: {}", kNotDecided));
 }
 
-void ControlServer::forget(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::ForgetRequest& request) {
+void ControlServer::forget(const std::shared_ptr<Session>& session, std::uint64_t id,
+                           const v1::ForgetRequest& request) {
   v1::ControlReply reply;
   reply.set_id(id);
-  const auto refuse = [&](v1::ControlError::Code code, std::string text) {
-    set_error(reply, code, std::move(text));
-    session->reply(reply);
-  };
-  if (std::string why = cannot_ask(shell_); !why.empty()) return refuse(v1::ControlError::REFUSED, std::move(why));
+  if (std::string why = cannot_ask(shell_); !why.empty())
+    return session->refuse(reply, v1::ControlError::REFUSED, std::move(why));
   const NodeId node = find_node(shell_, request.node());
   const PublicKey* key = shell_.view().trust.key_of(node);
   if (key == nullptr)
-    return refuse(v1::ControlError::REFUSED,
-                  fmt::format("no node \"{}\" is admitted here, so there is nothing to forget; these are: {}", request.node(), known_nodes(shell_)));
+    return session->refuse(
+        reply, v1::ControlError::REFUSED,
+        fmt::format("no node \"{}\" is admitted here, so there is nothing to forget; these are: {}",
+                    request.node(), known_nodes(shell_)));
   if (node == shell_.self().node)
-    return refuse(v1::ControlError::REFUSED, "a node does not forget itself; ask another one (--control)");
+    return session->refuse(reply, v1::ControlError::REFUSED,
+                           "a node does not forget itself; ask another one (--control)");
   TrustChange change;
   change.kind = TrustChange::Kind::kForget;
   change.now = unix_seconds();
@@ -164,16 +192,14 @@ void ControlServer::forget(const std::shared_ptr<Session>& session, std::uint64_
   change.seed = random_secret().bytes;
   const std::string name = shell_.name_of(node);
   reply.mutable_done()->set_text(
-      fmt::format("{} ({:016x}) is forgotten: its key never counts again, and all tickets are void", name, node.raw));
-  const auto asked = shell_.change_trust(change, [session, reply, name](bool done) mutable {
-    if (!done)
-      set_error(reply, v1::ControlError::TIMEOUT,
-                fmt::format("{} was not forgotten: the others do not hold all that it holds, too few voters would be left, or no view "
-                            "was agreed on within 6 s; wait until `rse status` says healthy, or kill it first, and ask again",
-                            name));
-    session->reply(reply);
-  });
-  if (!asked) refuse(v1::ControlError::NOT_READY, "too many requests of this kind wait, or this node is no member any more; ask again");
+      fmt::format("{} ({:016x}) is forgotten: its key never counts again, and all tickets are void",
+                  name, node.raw));
+  decide(session, std::move(reply), change,
+         fmt::format("{} was not forgotten: the others do not hold all that it holds, too few "
+                     "voters would be left, or no view "
+                     "was agreed on within 6 s; wait until `rse status` says healthy, or kill it "
+                     "first, and ask again",
+                     name));
 }
 
 }  // namespace rse

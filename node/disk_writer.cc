@@ -17,6 +17,12 @@ namespace {
 
 // Behind the tori: a cut that is on the disk a little later costs nothing, a torus that is rebuilt later does.
 constexpr int kBulkNice = 5;
+
+std::vector<std::uint64_t> tokens_of(const std::vector<Persist>& works) {
+  std::vector<std::uint64_t> tokens;
+  for (const Persist& work : works) tokens.push_back(work.token);
+  return tokens;
+}
 constexpr int kVoteNice = -10;  // where it is allowed: a view waits for it
 
 }  // namespace
@@ -87,9 +93,7 @@ void DiskWriter::run() {
     }
     if (failed_) continue;
     std::string failure = write(item);
-    std::vector<std::uint64_t> tokens;
-    for (const Persist& work : item.works) tokens.push_back(work.token);
-    report(std::move(failure), std::move(tokens));
+    report(std::move(failure), tokens_of(item.works));
   }
   if (record_file_ >= 0) ::close(record_file_);
 }
@@ -154,9 +158,7 @@ std::optional<StorageError> DiskWriter::write_seals() {
   }
   if (std::string failure = write_record(item); !failure.empty()) return StorageError{failure};
   if (auto error = directory_.persist(std::span<const Persist>(item.works))) return error;
-  std::vector<std::uint64_t> tokens;
-  for (const Persist& work : item.works) tokens.push_back(work.token);
-  report({}, std::move(tokens));
+  report({}, tokens_of(item.works));
   return std::nullopt;
 }
 

@@ -30,26 +30,6 @@ std::int64_t clock_nanoseconds(clockid_t clock) {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-const char* event_name(BraidEvent::Kind kind) {
-  switch (kind) {
-    case BraidEvent::Kind::kPeerSuspected: return "peer_suspected";
-    case BraidEvent::Kind::kPeerHeardAgain: return "peer_heard_again";
-    case BraidEvent::Kind::kPeerLost: return "peer_lost";
-    case BraidEvent::Kind::kViewInstalled: return "view_installed";
-    case BraidEvent::Kind::kRebuildStarted: return "rebuild_started";
-    case BraidEvent::Kind::kRebuildReplaying: return "rebuild_replaying";
-    case BraidEvent::Kind::kRebuilt: return "rebuilt";
-    case BraidEvent::Kind::kHandedOver: return "handed_over";
-    case BraidEvent::Kind::kCutDurable: return "cut_durable";
-    case BraidEvent::Kind::kRunStarted: return "run_started";
-    case BraidEvent::Kind::kStopped: return "stopped";
-    case BraidEvent::Kind::kResumed: return "resumed";
-    case BraidEvent::Kind::kAlarm: return "alarm";
-    case BraidEvent::Kind::kJoined: return "joined";
-  }
-  return "unknown";
-}
-
 spdlog::level::level_enum level_of(BraidEvent::Kind kind) {
   switch (kind) {
     case BraidEvent::Kind::kAlarm: return spdlog::level::err;
@@ -299,7 +279,7 @@ void NodeShell::answer(const InjectAnswer& answer) {
 
 void NodeShell::journal(const BraidEvent& event) {
   std::string torus = event.torus ? std::string(1, letter_of(*event.torus)) : "-";
-  log_.write(level_of(event.kind), event_name(event.kind),
+  log_.write(level_of(event.kind), to_string(event.kind),
              {{"peer", event.node.raw == 0 ? "-" : name_of(event.node)},
               {"torus", std::move(torus)},
               {"epoch", std::to_string(event.epoch.raw)},

@@ -26,26 +26,6 @@ constexpr Duration kSilenceFloor = milliseconds(200);
 constexpr Duration kSilenceCeiling = milliseconds(1000);
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have their turn
 
-const char* name_of(BraidEvent::Kind kind) {
-  switch (kind) {
-    case BraidEvent::Kind::kPeerSuspected: return "peer_suspected";
-    case BraidEvent::Kind::kPeerHeardAgain: return "peer_heard_again";
-    case BraidEvent::Kind::kPeerLost: return "peer_lost";
-    case BraidEvent::Kind::kViewInstalled: return "view_installed";
-    case BraidEvent::Kind::kRebuildStarted: return "rebuild_started";
-    case BraidEvent::Kind::kRebuildReplaying: return "rebuild_replaying";
-    case BraidEvent::Kind::kRebuilt: return "rebuilt";
-    case BraidEvent::Kind::kHandedOver: return "handed_over";
-    case BraidEvent::Kind::kCutDurable: return "cut_durable";
-    case BraidEvent::Kind::kRunStarted: return "run_started";
-    case BraidEvent::Kind::kStopped: return "stopped";
-    case BraidEvent::Kind::kResumed: return "resumed";
-    case BraidEvent::Kind::kAlarm: return "alarm";
-    case BraidEvent::Kind::kJoined: return "joined";
-  }
-  return "unknown";
-}
-
 /// Too frequent for a serial line that is polled.
 bool is_quiet(BraidEvent::Kind kind) {
   return kind == BraidEvent::Kind::kCutDurable || kind == BraidEvent::Kind::kPeerSuspected || kind == BraidEvent::Kind::kPeerHeardAgain;
@@ -146,7 +126,7 @@ class Node final : private IvshmemLinks::Surroundings {
 
   void tell(const BraidEvent& event) {
     if (is_quiet(event.kind)) return;
-    print_line("braid: ", name_of(event.kind), " torus=", event.torus ? letter_of(*event.torus) : '-', " epoch=", event.epoch.raw,
+    print_line("braid: ", to_string(event.kind), " torus=", event.torus ? letter_of(*event.torus) : '-', " epoch=", event.epoch.raw,
                " text=\"", std::string_view(event.text), "\"");
   }
 

@@ -112,6 +112,8 @@ struct BraidEvent {
   Epoch epoch;
   std::string text;
 };
+/// A word for logs, such as "view_installed".
+const char* to_string(BraidEvent::Kind kind);
 
 enum class Health : std::uint8_t {
   kHealthy,      // any one node may fail

@@ -126,4 +126,24 @@ BraidStatus BraidNode::Impl::status(Instant at) const {
   return out;
 }
 
+const char* to_string(BraidEvent::Kind kind) {
+  switch (kind) {
+    case BraidEvent::Kind::kPeerSuspected: return "peer_suspected";
+    case BraidEvent::Kind::kPeerHeardAgain: return "peer_heard_again";
+    case BraidEvent::Kind::kPeerLost: return "peer_lost";
+    case BraidEvent::Kind::kViewInstalled: return "view_installed";
+    case BraidEvent::Kind::kRebuildStarted: return "rebuild_started";
+    case BraidEvent::Kind::kRebuildReplaying: return "rebuild_replaying";
+    case BraidEvent::Kind::kRebuilt: return "rebuilt";
+    case BraidEvent::Kind::kHandedOver: return "handed_over";
+    case BraidEvent::Kind::kCutDurable: return "cut_durable";
+    case BraidEvent::Kind::kRunStarted: return "run_started";
+    case BraidEvent::Kind::kStopped: return "stopped";
+    case BraidEvent::Kind::kResumed: return "resumed";
+    case BraidEvent::Kind::kAlarm: return "alarm";
+    case BraidEvent::Kind::kJoined: return "joined";
+  }
+  return "unknown";
+}
+
 }  // namespace rse
