@@ -7,12 +7,15 @@
 #include <asio/io_context.hpp>
 
 #include <optional>
+#include <utility>
 
 #include "tests/bench/channel.h"
 #include "torus/base/bytes.h"
 #include "transport/ivshmem/ivshmem_transport.h"
 #include "transport/ivshmem/participant.h"
+#include "transport/secure/trust_book.h"
 #include "transport/tcp/tcp_transport.h"
+#include "transport/udp/udp_transport.h"
 
 namespace rse::bench {
 namespace {
@@ -67,7 +70,8 @@ class TransportChannel final : public Channel {
     callbacks.on_down = [](NodeId, bool) {};
     callbacks.on_failure = [](const std::string&, const std::string&) {};
     callbacks.on_message = [this](NodeId, std::span<const std::byte> message) {
-      if (on_message_ != nullptr) (*on_message_)(message);
+      if (on_message_ != nullptr) return (*on_message_)(message);
+      early_.emplace_back(message.begin(), message.end());
     };
     transport_ = make(loop_, std::move(callbacks));
     Hello hello;
@@ -80,6 +84,7 @@ class TransportChannel final : public Channel {
   ~TransportChannel() override { transport_->stop(); }
   bool send(std::span<const std::byte> message) override { return transport_->send(peer_, message) == SendResult::kQueued; }
   void pump(const OnMessage& on_message) override {
+    for (const Bytes& message : std::exchange(early_, {})) on_message(message);
     on_message_ = &on_message;
     loop_.run_one();
     on_message_ = nullptr;
@@ -89,6 +94,7 @@ class TransportChannel final : public Channel {
   asio::io_context loop_;
   std::unique_ptr<Transport> transport_;
   NodeId peer_{};
+  std::vector<Bytes> early_;  // came with what brought the link up
   const OnMessage* on_message_ = nullptr;
 };
 
@@ -105,19 +111,40 @@ std::unique_ptr<Channel> make_ivshmem(Side side, unsigned run, const std::string
       "");
 }
 
-std::unique_ptr<Channel> make_tcp(Side side, unsigned run) {
-  const std::string address = "127.0.0.1:" + std::to_string(kPortBase + run);
+enum class Encryption : unsigned char { kNone, kOurs };
+
+/// Both ends are members of one cluster, whose seed is made before the fork.
+std::shared_ptr<const TrustBook> book_for(Encryption encryption) {
+  static const SecretKey seed = random_secret();
+  if (encryption == Encryption::kNone) return nullptr;
+  auto book = std::make_shared<TrustBook>(NodeKey::generate());
+  book->trust.seed = seed.bytes;
+  return book;
+}
+
+/// TcpOptions or UdpOptions. The server listens and the client dials.
+template <class Options, class MakeTransport>
+std::unique_ptr<Channel> make_network(Side side, const std::string& address, Encryption encryption, MakeTransport make_transport) {
   return std::make_unique<TransportChannel>(
       side,
       [&](asio::io_context& loop, TransportCallbacks callbacks) -> std::unique_ptr<Transport> {
         std::string error;
-        TcpOptions options;
+        Options options;
+        options.trust = book_for(encryption);
         if (side == Side::kServer) options.listen.push_back(address);
-        auto transport = make_tcp_transport(loop, options, std::move(callbacks), error);
+        auto transport = make_transport(loop, options, std::move(callbacks), error);
         if (!transport) give_up(error);
         return transport;
       },
       side == Side::kClient ? address : "");
+}
+
+std::unique_ptr<Channel> make_tcp(Side side, unsigned run, Encryption encryption) {
+  return make_network<TcpOptions>(side, "127.0.0.1:" + std::to_string(kPortBase + run), encryption, make_tcp_transport);
+}
+
+std::unique_ptr<Channel> make_udp(Side side, unsigned run, Encryption encryption) {
+  return make_network<UdpOptions>(side, "udp:127.0.0.1:" + std::to_string(kPortBase + run), encryption, make_udp_transport);
 }
 
 }  // namespace
@@ -130,7 +157,10 @@ std::vector<Candidate> own_candidates() {
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, "?spin-us=10000"); }},
       {"ivshmem, sleeping", "memcpy and flag, futex", false, 1000,
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, ""); }},
-      {"tcp", "raw TCP, blocking", false, 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run); }},
+      {"udp", "raw UDP, blocking", false, 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone); }},
+      {"udp, encrypted", "udp", false, 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kOurs); }},
+      {"tcp", "raw TCP, blocking", false, 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone); }},
+      {"tcp, encrypted", "tcp", false, 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kOurs); }},
   };
 }
 

@@ -4,6 +4,7 @@
 #include <linux/futex.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -131,6 +132,7 @@ class UdpChannel final : public Channel {
     socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | (wait == Wait::kSpin ? SOCK_NONBLOCK : 0), 0);
     if (::bind(socket_, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) give_up("udp");
     ::connect(socket_, reinterpret_cast<const sockaddr*>(&peer), sizeof peer);
+    meet(side);
   }
   ~UdpChannel() override { ::close(socket_); }
   bool send(std::span<const std::byte> message) override { return ::send(socket_, message.data(), message.size(), 0) > 0; }
@@ -140,6 +142,15 @@ class UdpChannel final : public Channel {
   }
 
  private:
+  /// What is sent before the other end is there is lost: the client knocks with empty datagrams until it is answered.
+  void meet(Side side) {
+    for (pollfd wait{socket_, POLLIN, 0};;) {
+      if (side == Side::kClient) ::send(socket_, nullptr, 0, 0);
+      if (::poll(&wait, 1, 1) > 0 && ::recv(socket_, buffer_.data(), buffer_.size(), 0) == 0) break;
+    }
+    if (side == Side::kServer) ::send(socket_, nullptr, 0, 0);
+  }
+
   std::vector<std::byte> buffer_;
   int socket_;
 };

@@ -1,4 +1,4 @@
-// bazel run -c opt //tests/bench:transport -- [--json] [--seconds S]
+// bazel run -c opt //tests/bench:transport -- [--json] [--rounds N] [--seconds S] [--only NAME]
 // Messages between two processes over each transport, and beside them what the machine gives without us, in one run: round trip
 // and one way (the same clock on both sides) as p50, p99, p99.9 in microseconds, and thousand messages a second one way.
 // A message starts with a kind and the sender's time; the server answers with its own time after it.
@@ -17,14 +17,17 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "tests/bench/channel.h"
 
 namespace rse::bench {
 namespace {
 
+constexpr unsigned kSecondsMax = 60;  // for one measurement
+
 struct Head {
-  enum Kind : std::uint64_t { kPing = 1, kFlood = 2, kCount = 3, kEnd = 4 };
+  enum Kind : std::uint64_t { kPing = 1, kFlood = 2, kCount = 3 };
   std::uint64_t kind, sent, answered, count;
 };
 
@@ -33,6 +36,13 @@ std::uint64_t now() {
   ::clock_gettime(CLOCK_MONOTONIC, &time);
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
+
+struct Settings {
+  bool json = false;
+  unsigned rounds = 3;
+  double seconds = 0.2;
+  std::string only;
+};
 
 struct Percentiles {
   double p50 = 0, p99 = 0, p999 = 0;  // microseconds
@@ -61,23 +71,21 @@ void must_send(Channel& channel, std::span<const std::byte> message, const OnMes
   while (!channel.send(message)) channel.pump(on_message);
 }
 
-/// Answers pings, counts what else comes, tells the count when asked.
-void serve(Channel& channel, std::size_t size) {
+/// Answers pings, counts what else comes, tells the count when asked. Killed by who asks.
+[[noreturn]] void serve(Channel& channel, std::size_t size) {
   std::vector<std::byte> answer(size);
   std::uint64_t count = 0;
-  bool ended = false;
   const OnMessage none = [](std::span<const std::byte>) {};
   const OnMessage on_message = [&](std::span<const std::byte> message) {
     Head head;
     std::memcpy(&head, message.data(), sizeof head);
-    if (head.kind == Head::kEnd) ended = true;
     if (head.kind == Head::kFlood && ++count % head.answered != 0) return;  // a window's last message is answered
     head.answered = now();
     head.count = count;
     std::memcpy(answer.data(), &head, sizeof head);
     must_send(channel, answer, none);
   };
-  while (!ended) channel.pump(on_message);
+  for (;;) channel.pump(on_message);
 }
 
 Row ask(Channel& channel, std::size_t size, const Candidate& candidate, double seconds) {
@@ -126,8 +134,14 @@ Row ask(Channel& channel, std::size_t size, const Candidate& candidate, double s
     }
     row.kilo_messages_per_second = static_cast<double>(sent) / (static_cast<double>(now() - begin) / 1e6);
   }
-  call({Head::kEnd, 0, 0, 0});
   return row;
+}
+
+const char* measured = "";
+
+[[noreturn]] void on_alarm(int) {
+  std::fprintf(stderr, "%s: no answer within %u s; is the machine busy? run it again\n", measured, kSecondsMax);
+  std::_Exit(1);
 }
 
 pid_t fork_server() {
@@ -142,14 +156,15 @@ pid_t fork_server() {
 Row measure(const Candidate& candidate, std::size_t size, double seconds) {
   static unsigned run = 0;
   ++run;
+  measured = candidate.name.c_str();
+  ::alarm(kSecondsMax);  // whoever loses a message would wait for ever
   const pid_t child = fork_server();
-  if (child == 0) {
-    serve(*candidate.make(Side::kServer, size, run), size);
-    std::_Exit(0);
-  }
+  if (child == 0) serve(*candidate.make(Side::kServer, size, run), size);
   pin_to(0);
   const auto channel = candidate.make(Side::kClient, size, run);
   const Row row = ask(*channel, size, candidate, seconds);
+  ::alarm(0);
+  ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::unlink(shared_name(run).c_str());
   return row;
@@ -201,28 +216,61 @@ void print(const Candidate& candidate, std::size_t size, const Row& row, double 
   std::fflush(stdout);
 }
 
-int run(double seconds, bool json, const std::string& only) {
-  const Percentiles line = cache_line(seconds);
-  if (json) {
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[(values.size() - 1) / 2];
+}
+
+/// Each figure by itself: what another program does to one round is in no median.
+Row median_of(const std::vector<Row>& rounds) {
+  const auto of = [&](auto figure) {
+    std::vector<double> values;
+    for (const Row& round : rounds) values.push_back(figure(round));
+    return median(std::move(values));
+  };
+  const auto three = [&](Percentiles Row::*which) {
+    return Percentiles{of([&](const Row& row) { return (row.*which).p50; }), of([&](const Row& row) { return (row.*which).p99; }),
+                       of([&](const Row& row) { return (row.*which).p999; })};
+  };
+  return {three(&Row::round_trip), three(&Row::one_way), of([](const Row& row) { return row.kilo_messages_per_second; })};
+}
+
+/// Everything of one size, a round after the other, so that what is compared was measured within seconds.
+void run_size(std::size_t size, const std::vector<Candidate>& all, const Settings& settings, bool& first) {
+  std::map<std::string, std::vector<Row>> rows;
+  for (unsigned round = 0; round < settings.rounds; ++round)
+    for (const Candidate& candidate : all) rows[candidate.name].push_back(measure(candidate, size, settings.seconds));
+  for (const Candidate& candidate : all) {
+    std::vector<double> ratios;
+    for (unsigned round = 0; round < settings.rounds && !candidate.raw.empty(); ++round)
+      ratios.push_back(rows[candidate.name][round].round_trip.p50 / rows[candidate.raw][round].round_trip.p50);
+    print(candidate, size, median_of(rows[candidate.name]), ratios.empty() ? 0 : median(std::move(ratios)), settings.json, first);
+  }
+}
+
+/// Those whose name contains `only`, and what they are measured against.
+std::vector<Candidate> chosen(const std::string& only) {
+  std::vector<Candidate> all = raw_candidates();
+  for (Candidate& own : own_candidates()) all.push_back(std::move(own));
+  std::set<std::string> names;
+  for (auto candidate = all.rbegin(); candidate != all.rend(); ++candidate)
+    if (candidate->name.find(only) != std::string::npos || names.contains(candidate->name)) names.insert({candidate->name, candidate->raw});
+  std::erase_if(all, [&](const Candidate& candidate) { return !names.contains(candidate.name); });
+  return all;
+}
+
+int run(const Settings& settings) {
+  const Percentiles line = cache_line(settings.seconds);
+  if (settings.json) {
     std::printf("{\"cache_line_us\": [%.3f, %.3f, %.3f], \"rows\": [", line.p50, line.p99, line.p999);
   } else {
     std::printf("cache line there and back: %.2f %.2f %.2f us\n\n%-28s %7s  %26s  %26s  %8s  %s\n", line.p50, line.p99, line.p999, "",
                 "bytes", "round trip p50 p99 p99.9", "one way p50 p99 p99.9", "kmsg/s", "round trip against its primitive");
   }
-  std::vector<Candidate> all = raw_candidates();
-  for (Candidate& own : own_candidates()) all.push_back(std::move(own));
+  const std::vector<Candidate> all = chosen(settings.only);
   bool first = true;
-  for (const std::size_t size : kSizes) {
-    std::map<std::string, double> primitive;
-    for (const Candidate& candidate : all) {
-      if (!only.empty() && candidate.name.find(only) == std::string::npos && !candidate.one_message) continue;
-      const Row row = measure(candidate, size, seconds);
-      primitive[candidate.name] = row.round_trip.p50;
-      const double ratio = candidate.raw.empty() ? 0 : row.round_trip.p50 / primitive[candidate.raw];
-      print(candidate, size, row, ratio, json, first);
-    }
-  }
-  if (json) std::printf("\n]}\n");
+  for (const std::size_t size : kSizes) run_size(size, all, settings, first);
+  if (settings.json) std::printf("\n]}\n");
   return 0;
 }
 
@@ -231,13 +279,13 @@ int run(double seconds, bool json, const std::string& only) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Round trips, one-way times and rates between two processes, over each transport and over what lies below"};
-  bool json = false;
-  double seconds = 0.5;
-  std::string only;
-  app.add_flag("--json", json, "one object");
-  app.add_option("--seconds", seconds, "for each measurement (0.5)")->check(CLI::Range(0.01, 60.0));
-  app.add_option("--only", only, "candidates whose name contains this");
+  rse::bench::Settings settings;
+  app.add_flag("--json", settings.json, "one object");
+  app.add_option("--rounds", settings.rounds, "of which the median is shown (3)")->check(CLI::Range(1, 1000));
+  app.add_option("--seconds", settings.seconds, "for each measurement of a round (0.2)")->check(CLI::Range(0.01, 60.0));
+  app.add_option("--only", settings.only, "candidates whose name contains this, and their primitives");
   CLI11_PARSE(app, argc, argv);
   ::setpgid(0, 0);
-  return rse::bench::run(seconds, json, only);
+  ::signal(SIGALRM, rse::bench::on_alarm);
+  return rse::bench::run(settings);
 }

@@ -5,50 +5,95 @@
 namespace rse {
 namespace {
 
-using Lane = std::uint64_t __attribute__((vector_size(16)));
-// What is copied may lie anywhere and be of any type.
-using LooseLane = std::uint64_t __attribute__((vector_size(16), aligned(1), may_alias));
-
 constexpr std::size_t kBlockBytes = 64;
 
+/// Eight lanes of 64 bits, each with the sum of its words and the sum of that sum's values.
 struct Sums {
-  Lane plain[4] = {};
-  Lane running[4] = {};
-  void add(const std::byte* from, std::byte* to) {
-    for (int i = 0; i < 4; ++i) {
-      const Lane value = *reinterpret_cast<const LooseLane*>(from + 16 * i);
-      *reinterpret_cast<LooseLane*>(to + 16 * i) = value;
-      plain[i] += value;
-      running[i] += plain[i];
-    }
-  }
+  alignas(kBlockBytes) std::uint64_t plain[8] = {};
+  alignas(kBlockBytes) std::uint64_t running[8] = {};
+
   std::uint64_t fold(std::uint64_t seed) const {
     // Eight independent products of 128 bits, so that the processor works on several at once.
     std::uint64_t sum = 0;
     std::uint64_t key = seed | 1;
-    for (int i = 0; i < 4; ++i) {
-      for (int k = 0; k < 2; ++k) {
-        key += 0x9E3779B97F4A7C15;
-        const auto product = static_cast<unsigned __int128>(plain[i][k] ^ key) * (running[i][k] ^ ~key);
-        sum += static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-      }
+    for (int i = 0; i < 8; ++i) {
+      key += 0x9E3779B97F4A7C15;
+      const auto product = static_cast<unsigned __int128>(plain[i] ^ key) * (running[i] ^ ~key);
+      sum += static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     }
     return mix(seed, sum);
   }
 };
 
+/// Some neighbouring lanes in one register. The sums of a block are variables by name: an array of them stays in memory, which
+/// is four times as slow.
+template <class Word>
+struct Lanes {
+  Word plain = {}, running = {};
+
+  [[gnu::always_inline]] void add(const std::byte* from, std::byte* to) {
+    Word value;
+    std::memcpy(&value, from, sizeof value);
+    std::memcpy(to, &value, sizeof value);
+    plain += value;
+    running += plain;
+  }
+  [[gnu::always_inline]] void store(Sums& sums, std::size_t first) const {
+    std::memcpy(sums.plain + first, &plain, sizeof plain);
+    std::memcpy(sums.running + first, &running, sizeof running);
+  }
+};
+using Two = std::uint64_t __attribute__((vector_size(16)));
+using Four = std::uint64_t __attribute__((vector_size(32)));
+
+/// Copies and sums the whole blocks of `size` bytes.
+void take_blocks(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  Lanes<Two> a, b, c, d;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
+    a.add(from + at, to + at);
+    b.add(from + at + 16, to + at + 16);
+    c.add(from + at + 32, to + at + 32);
+    d.add(from + at + 48, to + at + 48);
+  }
+  a.store(sums, 0);
+  b.store(sums, 2);
+  c.store(sums, 4);
+  d.store(sums, 6);
+}
+
+#ifndef RSE_GUEST_KERNEL  // which keeps no registers of that width
+/// The same sums, by half as many instructions: so twice as many cache lines are on their way at a time.
+__attribute__((target("avx2"))) void take_blocks_wide(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  Lanes<Four> a, b;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
+    a.add(from + at, to + at);
+    b.add(from + at + 32, to + at + 32);
+  }
+  a.store(sums, 0);
+  b.store(sums, 4);
+}
+
+const auto take = __builtin_cpu_supports("avx2") ? take_blocks_wide : take_blocks;
+#else
+constexpr auto take = take_blocks;
+#endif
+
 }  // namespace
 
 std::uint64_t checked_copy(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t seed) {
   Sums sums;
-  std::size_t at = 0;
-  for (; at + kBlockBytes <= size; at += kBlockBytes) sums.add(from + at, to + at);
-  if (at < size) {
+  const std::size_t whole = size / kBlockBytes * kBlockBytes;
+  take(sums, to, from, whole);
+  if (whole < size) {
     std::byte rest[kBlockBytes] = {};
-    std::memcpy(rest, from + at, size - at);
-    std::byte copy[kBlockBytes];
-    sums.add(rest, copy);
-    std::memcpy(to + at, copy, size - at);
+    std::memcpy(rest, from + whole, size - whole);
+    std::memcpy(to + whole, rest, size - whole);
+    for (int i = 0; i < 8; ++i) {
+      std::uint64_t value = 0;
+      std::memcpy(&value, rest + 8 * i, sizeof value);
+      sums.plain[i] += value;
+      sums.running[i] += sums.plain[i];
+    }
   }
   return sums.fold(mix(seed, size));
 }

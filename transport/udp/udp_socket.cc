@@ -20,6 +20,7 @@ using asio::ip::udp;
 namespace {
 
 constexpr std::size_t kReceiveBytes = 65'536;
+constexpr int kReceivesAtOnce = 4;
 constexpr int kBatchesAtOnce = 32;              // then other handlers of the loop have their turn
 constexpr int kSocketBufferBytes = 4 << 20;     // asked for; the kernel may give less
 constexpr std::size_t kRunSegmentsMax = 64;     // UDP_MAX_SEGMENTS
@@ -29,7 +30,7 @@ void set(int handle, int level, int name, int value) { ::setsockopt(handle, leve
 
 }  // namespace
 
-UdpSocket::UdpSocket(asio::io_context& loop, Hooks hooks) : socket_(loop), hooks_(std::move(hooks)), received_(kReceiveBytes) {}
+UdpSocket::UdpSocket(asio::io_context& loop, Hooks hooks) : socket_(loop), hooks_(std::move(hooks)), received_(kReceivesAtOnce * kReceiveBytes) {}
 
 std::error_code UdpSocket::open(const Endpoint& own, bool only_v6) {
   std::error_code error;
@@ -79,50 +80,69 @@ UdpSocket::Endpoint UdpSocket::fit(const Endpoint& to) const {
 void UdpSocket::wait() {
   socket_.async_wait(udp::socket::wait_read, [self = shared_from_this()](const std::error_code& error) {
     if (error || self->closed_) return;
-    self->read_errors();
-    for (int batch = 0; batch < kBatchesAtOnce && !self->closed_ && self->read_batch(); ++batch) {
-    }
+    self->read_all();
     if (self->closed_) return;
     self->hooks_.batch_ended();
     if (!self->closed_) self->wait();
   });
 }
 
-/// False: nothing is left.
-bool UdpSocket::read_batch() {
-  Endpoint from;
-  iovec piece{received_.data(), received_.size()};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control;
-  msghdr message{};
-  message.msg_name = from.data();
-  message.msg_namelen = static_cast<socklen_t>(from.capacity());
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t got = ::recvmsg(socket_.native_handle(), &message, 0);
-  if (got < 0) return errno != EAGAIN;  // an error that was of a datagram sent before; read_errors() hears of it
-  from.resize(message.msg_namelen);
-  std::size_t segment = static_cast<std::size_t>(got);
-  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+/// Asks for what was refused only where something hints at it, for that is a call to the kernel, too: a call has failed, or
+/// nothing is there although we were woken.
+void UdpSocket::read_all() {
+  int got = read_batch();
+  for (int batch = 1; got == kReceivesAtOnce && batch < kBatchesAtOnce && !closed_; ++batch) got = read_batch();
+  refusals_hinted_ |= got < 0;
+  if (std::exchange(refusals_hinted_, false)) read_errors();
+}
+
+/// How many have come; -1: none, or an earlier one was refused.
+int UdpSocket::read_batch() {
+  struct Arrival {
+    Endpoint from;
+    iovec piece;
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control;
+  };
+  std::array<Arrival, kReceivesAtOnce> arrivals;
+  std::array<mmsghdr, kReceivesAtOnce> messages{};
+  for (std::size_t i = 0; i < arrivals.size(); ++i) {
+    arrivals[i].piece = {received_.data() + i * kReceiveBytes, kReceiveBytes};
+    msghdr& header = messages[i].msg_hdr;
+    header.msg_name = arrivals[i].from.data();
+    header.msg_namelen = static_cast<socklen_t>(arrivals[i].from.capacity());
+    header.msg_iov = &arrivals[i].piece;
+    header.msg_iovlen = 1;
+    header.msg_control = arrivals[i].control.data();
+    header.msg_controllen = arrivals[i].control.size();
+  }
+  const int got = ::recvmmsg(socket_.native_handle(), messages.data(), kReceivesAtOnce, 0, nullptr);
+  for (std::size_t i = 0; static_cast<int>(i) < got && !closed_; ++i) {
+    arrivals[i].from.resize(messages[i].msg_hdr.msg_namelen);
+    hand_over(arrivals[i].from, messages[i].msg_hdr, std::span(received_).subspan(i * kReceiveBytes, messages[i].msg_len));
+  }
+  return got;
+}
+
+/// One datagram, or several of one size that the kernel has put together.
+void UdpSocket::hand_over(const Endpoint& from, msghdr& header, std::span<const std::byte> bytes) {
+  std::size_t segment = bytes.size();
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != IPPROTO_UDP || part->cmsg_type != UDP_GRO) continue;
     int size = 0;
     std::memcpy(&size, CMSG_DATA(part), sizeof size);
     if (size > 0) segment = static_cast<std::size_t>(size);
   }
-  auto rest = std::span<const std::byte>(received_).first(static_cast<std::size_t>(got));
-  while (!rest.empty() && !closed_) {
-    const std::size_t size = std::min(segment, rest.size());
-    hooks_.arrived(*this, from, rest.first(size));
-    rest = rest.subspan(size);
+  while (!bytes.empty() && !closed_) {
+    const std::size_t size = std::min(segment, bytes.size());
+    hooks_.arrived(*this, from, bytes.first(size));
+    bytes = bytes.subspan(size);
   }
-  return true;
 }
 
 void UdpSocket::read_errors() {
   for (int count = 0; count < kBatchesAtOnce && !closed_; ++count) {
     Endpoint to;
-    iovec piece{received_.data(), received_.size()};
+    iovec piece{received_.data(), kReceiveBytes};
     alignas(cmsghdr) std::array<std::byte, 512> control;
     msghdr message{};
     message.msg_name = to.data();
@@ -204,7 +224,10 @@ void UdpSocket::send_run(std::size_t first, std::size_t count, std::size_t begin
   }
   ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
   // An error that an earlier datagram has met is told by the next call, which then has sent nothing.
-  if (sent < 0 && (errno == ECONNREFUSED || errno == EHOSTUNREACH)) sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+  if (sent < 0 && (errno == ECONNREFUSED || errno == EHOSTUNREACH)) {
+    refusals_hinted_ = true;
+    sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
+  }
   if (sent >= 0 || count == 1) return;
   if (errno == EIO || errno == EOPNOTSUPP) segments_ = false;
   if (errno == EAGAIN || errno == ENOBUFS) return;

@@ -1,7 +1,9 @@
 // A UDP socket that reads and writes many datagrams by one call where the kernel can (segmentation offload), and that hears
-// which of its datagrams were refused. Threads: the event loop's. Memory: a buffer of 64 KiB for what comes, and what waits for
+// which of its datagrams were refused. Threads: the event loop's. Memory: a buffer of 256 KiB for what comes, and what waits for
 // flush(). Errors: a datagram that cannot be sent is lost, as on the network.
 #pragma once
+
+#include <sys/socket.h>
 
 #include <asio/io_context.hpp>
 #include <asio/ip/udp.hpp>
@@ -42,7 +44,9 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
 
  private:
   void wait();
-  bool read_batch();
+  void read_all();
+  int read_batch();
+  void hand_over(const Endpoint& from, msghdr& header, std::span<const std::byte> bytes);
   void read_errors();
   void send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end);
 
@@ -57,6 +61,7 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
   std::size_t outgoing_size_ = 0;
   std::vector<Queued> queued_;
   bool segments_ = true;        // the kernel has not refused them yet
+  bool refusals_hinted_ = false;
   bool closed_ = false;
 };
 
