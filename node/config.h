@@ -32,6 +32,7 @@ struct NodeConfig {
   bool insecure = false;
   std::string ticket;                  // secret; empty: none
   bool observer = false;
+  bool beacon = false;
   std::string log_level;
   std::string log_format;
   std::uint32_t heartbeat_milliseconds = 0;

@@ -22,6 +22,8 @@ const std::vector<ConfigKey>& keys() {
       {"insecure", &NodeConfig::insecure, "false",
        "an open cluster: nothing is encrypted and whoever connects may join; only on loopback and in shared memory"},
       {"observer", &NodeConfig::observer, "false", "joins without hosting, holding or voting: for commands, and to relay"},
+      {"beacon", &NodeConfig::beacon, "true",
+       "says to the local network, on the interfaces listened on, where this node is, and looks there for its cluster; signed"},
       {"data-dir", &NodeConfig::data_directory, "",
        "where the node keeps what has to survive; without it, nothing does"},
       {"control", &NodeConfig::control, "",

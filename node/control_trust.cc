@@ -118,7 +118,7 @@ void ControlServer::ticket_create(const std::shared_ptr<Session>& session, std::
   ticket.id = random_ticket_id();
   ticket.secret = random_ticket_secret();
   ticket.expires = now + request.ttl_seconds();
-  ticket.addresses = addresses_to_try(shell_);
+  if (!request.without_addresses()) ticket.addresses = addresses_to_try(shell_);
   TrustChange change;
   change.kind = TrustChange::Kind::kAddTicket;
   change.now = now;

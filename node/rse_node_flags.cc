@@ -56,6 +56,7 @@ NodeFlags from_config(const NodeConfig& config) {
   flags.control = config.control;
   flags.found = config.found;
   flags.insecure = config.insecure;
+  flags.beacon = config.beacon;
   flags.braid.self.role = config.observer ? Role::kObserver : Role::kHost;
   flags.log_level = spdlog::level::from_str(config.log_level);
   flags.log_format = config.log_format == "json" ? LogFormat::kJson : LogFormat::kText;

@@ -26,6 +26,7 @@ struct NodeFlags {
   std::string control;                 // path or HOST:PORT
   bool found = false;
   bool insecure = false;               // an open cluster
+  bool beacon = true;
   std::optional<Ticket> ticket;        // to join with
   spdlog::level::level_enum log_level = spdlog::level::info;
   LogFormat log_format = LogFormat::kText;

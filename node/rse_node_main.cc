@@ -111,7 +111,7 @@ class Daemon {
       return fmt::format("cannot found a cluster in {}: it holds node data of cluster {:016x}; start without --found to "
                          "continue, or use an empty --data-dir",
                          flags_.data_directory, identity_.cluster->raw);
-    if (!flags_.found && !identity_.cluster && flags_.peers.empty()) {
+    if (!flags_.found && !identity_.cluster && flags_.peers.empty() && !looks_around()) {
       usage_ = true;
       return flags_.data_directory.empty()
                  ? "nothing to do: --found makes a new cluster, --peer HOST[:PORT] joins one, --data-dir of a node continues"
@@ -130,9 +130,12 @@ class Daemon {
       log_.write(spdlog::level::warn, "peer_unresolvable", {{"peer", peer}, {"text", failure}});
     }
     // A member finds the others by the view; whoever joins has nothing but its peers.
-    if (!flags_.peers.empty() && resolved == 0 && !identity_.cluster) return failure;
+    if (!flags_.peers.empty() && resolved == 0 && !identity_.cluster && !looks_around()) return failure;
     return {};
   }
+
+  /// A ticket says whose beacons to believe.
+  bool looks_around() const { return flags_.beacon && flags_.ticket.has_value(); }
 
   /// An encrypted cluster, by the key that is in the data directory or is made now; or an open one.
   std::string decide_trust() {
@@ -172,6 +175,7 @@ class Daemon {
     self.name = flags_.name;
     self.addresses = flags_.advertise;
     options_.peers = flags_.peers;
+    if (flags_.beacon) options_.beacon = flags_.listen;
     options_.data_directory = flags_.data_directory;
     options_.braid.seed = random_id();
     if (identity_.cluster) options_.cluster = *identity_.cluster;
@@ -254,6 +258,7 @@ class Daemon {
     const std::string& reached = flags_.advertise.empty() ? flags_.listen.front() : flags_.advertise.front();
     const std::string cluster =
         options_.cluster.raw != 0 ? fmt::format("{:016x}{}", options_.cluster.raw, flags_.found ? " (founded now)" : "")
+        : flags_.peers.empty()    ? std::string("joining: looks for its members on the local network")
                                   : fmt::format("joining by way of {}", flags_.peers.front());
     const std::string add = options_.key ? "rse ticket create; then, on the new machine, RSE_TICKET=... rse-node --peer " + reached
                                          : "rse-node --insecure --peer " + reached;

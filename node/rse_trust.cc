@@ -17,6 +17,7 @@ struct TrustFlags {
   std::vector<std::string> control;
   std::string ttl = "15m";
   std::uint32_t uses = 1;
+  bool without_addresses = false;
   std::string what;  // a ticket's id, a node
 };
 
@@ -59,6 +60,7 @@ int create(const TrustFlags& flags) {
   v1::ControlRequest request;
   request.mutable_ticket_create()->set_ttl_seconds(*seconds);
   request.mutable_ticket_create()->set_uses(flags.uses);
+  request.mutable_ticket_create()->set_without_addresses(flags.without_addresses);
   v1::ControlReply reply;
   int exit_code = kExitDone;
   if (!ask(flags, request, reply, exit_code)) return exit_code;
@@ -127,6 +129,7 @@ void add_trust_commands(CLI::App& app, int& exit_code) {
   CLI::App* creating = with_control(ticket->add_subcommand("create", "prints a new ticket, a secret"));
   creating->add_option("--ttl", flags->ttl, "how long it is good: 90s, 15m, 24h, 7d")->capture_default_str();
   creating->add_option("--uses", flags->uses, "how many nodes may join with it (1..32)")->capture_default_str();
+  creating->add_flag("--without-addresses", flags->without_addresses, "names no node: who joins finds the cluster on its local network");
   creating->callback([flags, &exit_code] { exit_code = create(*flags); });
   with_control(ticket->add_subcommand("list", "the tickets of the last day: uses left, state, when they expire"))
       ->callback([flags, &exit_code] { exit_code = list(*flags); });

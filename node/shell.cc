@@ -96,6 +96,15 @@ void NodeShell::start() {
   }
   transport_ = hooks_.make_transport(hello, make_book(), callbacks());
   view_seen_ = view().number;
+  if (encrypted() && !options_.beacon.empty()) {
+    discovery_.emplace(loop_, options_.beacon,
+                       Discovery::Hooks{[this](const Beacon& beacon) {
+                                          log_.write(spdlog::level::info, "member_found",
+                                                     {{"peer", name_of(beacon.node)}, {"address", beacon.addresses.front()}});
+                                          update_dials();
+                                        },
+                                        [this](const std::string& why) { on_failure("beacon", why); }});
+  }
   update_dials();
   pump();
   keep_house();
@@ -106,6 +115,7 @@ void NodeShell::stop() {
   life_sign_.stop();
   timer_.cancel();
   house_timer_.cancel();
+  discovery_.reset();
   if (transport_) transport_->stop();
   if (workers_) workers_->stop();
   if (disk_) {
@@ -131,17 +141,19 @@ TransportCallbacks NodeShell::callbacks() {
   };
   callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) { on_message(from, bytes); };
   callbacks.on_room = [this](NodeId) { pump(); };
-  callbacks.on_failure = [this](const std::string& address, const std::string& why) {
-    if (stopped_) return;
-    log_.write(spdlog::level::warn, "link_failure", {{"address", address}, {"text", why}});
-    const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
-      return incident.kind == kIncidentLinkFailure && incident.text == why;
-    });
-    if (known) return;  // said once; the log folds what repeats
-    note({.kind = kIncidentLinkFailure, .at = monotonic_now(), .text = why});
-    if (is_final(address, why)) hooks_.on_fatal(why);
-  };
+  callbacks.on_failure = [this](const std::string& address, const std::string& why) { on_failure(address, why); };
   return callbacks;
+}
+
+void NodeShell::on_failure(const std::string& address, const std::string& why) {
+  if (stopped_) return;
+  log_.write(spdlog::level::warn, "link_failure", {{"address", address}, {"text", why}});
+  const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
+    return incident.kind == kIncidentLinkFailure && incident.text == why;
+  });
+  if (known) return;  // said once; the log folds what repeats
+  note({.kind = kIncidentLinkFailure, .at = monotonic_now(), .text = why});
+  if (is_final(address, why)) hooks_.on_fatal(why);
 }
 
 /// Trying again will not change it: another cluster than was asked for, a ticket that is no good, a key that was revoked.
@@ -149,7 +161,8 @@ bool NodeShell::is_final(const std::string& address, const std::string& why) con
   if (!is_final_refusal(why)) return false;
   if (is_revocation(why)) return true;
   if (is_other_cluster(why) && options_.peers.size() > 1) return false;  // one of several addresses may be another machine's by now
-  const bool asked = std::find(options_.peers.begin(), options_.peers.end(), address) != options_.peers.end();
+  const bool asked = std::find(options_.peers.begin(), options_.peers.end(), address) != options_.peers.end() ||
+                     (discovery_ && discovery_->addresses().contains(address));
   const bool admitted = !encrypted() || view().trust.key_of(self().node) != nullptr;
   return asked && (!ever_linked_ || !admitted);
 }
@@ -369,8 +382,9 @@ void NodeShell::answer_trust_changes() {
 void NodeShell::keep_house() {
   if (stopped_) return;
   const Instant now = monotonic_now();
-  update_dials();
   link_history_.note(transport_->stats());
+  discover();
+  update_dials();
   flush_record();
   answer_trust_changes();
   std::erase_if(injects_, [&](const auto& entry) { return elapsed(entry.second.asked, now) > kInjectMemory; });
@@ -407,8 +421,17 @@ void NodeShell::flush_record() {
   disk_->append_record(std::move(bytes), restart);
 }
 
+/// A node without any link looks for others on the local network; a member says where it is, always.
+void NodeShell::discover() {
+  if (!discovery_) return;
+  const std::vector<LinkStats> links = transport_->stats();
+  const bool linked = std::any_of(links.begin(), links.end(), [](const LinkStats& link) { return link.connected; });
+  discovery_->tick(monotonic_now(), make_book(), self(), linked);
+}
+
 void NodeShell::update_dials() {
   std::set<std::string> wanted(options_.peers.begin(), options_.peers.end());
+  if (discovery_) wanted.merge(discovery_->addresses());
   for (const Member& member : braid_->peers_to_dial()) {
     if (member.node == options_.braid.self.node) continue;
     wanted.insert(member.addresses.begin(), member.addresses.end());

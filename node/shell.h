@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "node/control_record.h"
+#include "node/discovery.h"
 #include "node/disk_writer.h"
 #include "node/link_history.h"
 #include "node/rse_log.h"
@@ -54,6 +55,7 @@ class NodeShell {
   struct Options {
     BraidNode::Options braid;
     std::vector<std::string> peers;      // dialled whatever the view says
+    std::vector<std::string> beacon;     // addresses listened on, on whose interfaces to say and hear who is there; none: nowhere
     ClusterId cluster;                   // 0: none yet
     std::string data_directory;          // empty: none
     std::optional<NodeKey> key;          // none: of an open cluster
@@ -131,6 +133,7 @@ class NodeShell {
 
   TransportCallbacks callbacks();
   void on_up(const Hello& hello);
+  void on_failure(const std::string& address, const std::string& why);
   bool is_final(const std::string& address, const std::string& why) const;
   void on_death(NodeId peer, std::uint64_t incarnation);
   void on_message(NodeId from, std::span<const std::byte> bytes);
@@ -150,6 +153,7 @@ class NodeShell {
   void answer_trust_changes();
   void flush_record();
   void update_dials();
+  void discover();
   void keep_house();
   bool hosted_here(TorusId torus) const;
 
@@ -164,6 +168,7 @@ class NodeShell {
   std::unique_ptr<DiskWriter> disk_;
   LifeSign life_sign_;
   LinkHistory link_history_;
+  std::optional<Discovery> discovery_;  // none: not wanted, or the cluster is open
   std::map<std::uint64_t, std::uint64_t> incarnations_;  // of peers, as they last connected
   asio::steady_timer timer_;
   asio::steady_timer house_timer_;

@@ -8,6 +8,7 @@
 #include "torus/base/random.h"
 #include "torus/braid/torus_machine.h"
 #include "torus/braid/view.h"
+#include "transport/beacon/beacon.h"
 #include "transport/codec/codec.h"
 #include "transport/codec/random_message.h"
 #include "transport/secure/channel.h"
@@ -119,6 +120,18 @@ void links(const Corpus& corpus) {
   corpus.put("storage_fuzz", "patch", 3, {std::byte{1}, std::byte{0}, std::byte{32}, std::byte{1}});
 }
 
+/// Of the cluster that the fuzzer believes in.
+void beacons(const Corpus& corpus) {
+  SecretKey seed;
+  seed.bytes.fill(3);
+  TrustBook book{NodeKey(seed)};
+  book.trust.seed = seed.bytes;
+  corpus.put("beacon_fuzz", "beacon",
+             write_beacon({.protocol_min = 1, .protocol_max = 1, .cluster = {7}, .node = {5}, .time = 1'800'000'000, .nonce = 1,
+                           .addresses = {"10.0.0.7:7400", "udp:[fd00::7]:7400"}},
+                          book));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -128,6 +141,7 @@ int main(int argc, char** argv) {
   }
   const Corpus corpus(argv[1]);
   messages(corpus);
+  beacons(corpus);
   tori(corpus);
   links(corpus);
   return 0;

@@ -25,6 +25,8 @@ namespace {
 constexpr int kMtu = 1500;
 constexpr const char* kInterface = "rse0";
 constexpr std::uint32_t kNetwork = 0x0A530000;  // 10.83.0.0/24
+constexpr std::uint32_t kMulticast = 0xE;       // the first four bits: for every host
+constexpr std::size_t kProtocolOffset = 9;      // of an IPv4 header
 constexpr std::size_t kDestinationOffset = 16;  // of an IPv4 header
 constexpr int kCarrierNice = -15;               // the network is not what is measured
 
@@ -214,8 +216,13 @@ void TestNetwork::take_in(std::size_t host, Instant now) {
     if (size < 20 || (static_cast<unsigned>(packet[0]) >> 4) != 4) continue;  // IPv6 looks for its routers
     std::uint32_t destination = 0;
     std::memcpy(&destination, packet.data() + kDestinationOffset, sizeof destination);
-    const std::uint32_t to = ntohl(destination) - kNetwork - 1;
-    relay_.accept(now, host, to, std::span(packet).first(static_cast<std::size_t>(size)));
+    const std::span<const std::byte> whole = std::span(packet).first(static_cast<std::size_t>(size));
+    if (ntohl(destination) >> 28 == kMulticast) {
+      if (static_cast<int>(packet[kProtocolOffset]) != IPPROTO_UDP) continue;  // nobody here asks who is in a group
+      for (std::size_t to = 0; to < hosts_.size(); ++to) relay_.accept(now, host, to, whole);
+      continue;
+    }
+    relay_.accept(now, host, ntohl(destination) - kNetwork - 1, whole);
   }
 }
 
