@@ -33,6 +33,7 @@ struct NodeConfig {
   std::string ticket;                  // secret; empty: none
   bool observer = false;
   bool beacon = false;
+  std::string stun;                    // HOST[:PORT]; empty: none is asked
   std::string log_level;
   std::string log_format;
   std::uint32_t heartbeat_milliseconds = 0;

@@ -24,6 +24,8 @@ const std::vector<ConfigKey>& keys() {
       {"observer", &NodeConfig::observer, "false", "joins without hosting, holding or voting: for commands, and to relay"},
       {"beacon", &NodeConfig::beacon, "true",
        "says to the local network, on the interfaces listened on, where this node is, and looks there for its cluster; signed"},
+      {"stun", &NodeConfig::stun, "",
+       "HOST[:PORT] of a STUN server that says what public address this node has behind a NAT; it has to listen on UDP"},
       {"data-dir", &NodeConfig::data_directory, "",
        "where the node keeps what has to survive; without it, nothing does"},
       {"control", &NodeConfig::control, "",

@@ -17,6 +17,7 @@
 #include "torus/braid/view.h"
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/mux/mux_transport.h"
+#include "transport/stun/stun.h"
 #include "transport/tcp/address.h"
 
 namespace rse {
@@ -41,6 +42,19 @@ std::string default_control(const NodeFlags& flags) {
   return (folder.empty() ? "/tmp" : folder) + "/" + flags.name + "-" + std::to_string(::getpid()) + ".sock";
 }
 
+std::string with_port(const std::string& given, const std::string& port) {
+  if (given.starts_with("udp:")) return "udp:" + with_port(given.substr(4), port);
+  if (!scheme_of(given).empty()) return given;
+  const std::string address = given.starts_with("tcp:") ? given.substr(4) : given;
+  const bool bracketed = !address.empty() && address.front() == '[';
+  const std::size_t colon = bracketed ? address.find("]:") : address.rfind(':');
+  if (colon != std::string::npos && (bracketed || address.find(':') == colon)) return address;
+  if (!bracketed && colon != std::string::npos) return "[" + address + "]:" + port;  // a bare IPv6 address
+  return address + ":" + port;
+}
+
+bool is_udp_address(const std::string& address) { return address.starts_with("udp:"); }
+
 NodeFlags from_config(const NodeConfig& config) {
   NodeFlags flags;
   flags.name = config.name.empty() ? host_name() : config.name;
@@ -57,6 +71,7 @@ NodeFlags from_config(const NodeConfig& config) {
   flags.found = config.found;
   flags.insecure = config.insecure;
   flags.beacon = config.beacon;
+  flags.stun = config.stun.empty() ? "" : with_port(config.stun, std::to_string(kStunPort));
   flags.braid.self.role = config.observer ? Role::kObserver : Role::kHost;
   flags.log_level = spdlog::level::from_str(config.log_level);
   flags.log_format = config.log_format == "json" ? LogFormat::kJson : LogFormat::kText;
@@ -120,6 +135,8 @@ std::string check(const NodeFlags& flags) {
         return fmt::format("{} is no HOST:PORT; write for example 10.0.0.7:7400 or [::1]:7400", address);
     }
   }
+  if (!flags.stun.empty() && std::none_of(flags.listen.begin(), flags.listen.end(), is_udp_address))
+    return "--stun asks for the public address of a UDP socket, and this node has none: add --listen udp:0.0.0.0:7400";
   if (std::count_if(flags.listen.begin(), flags.listen.end(), is_ivshmem_address) > 1)
     return "--listen names several shared memories; a node takes part in one";
   return {};
@@ -127,16 +144,7 @@ std::string check(const NodeFlags& flags) {
 
 }  // namespace
 
-std::string with_default_port(const std::string& given) {
-  if (given.starts_with("udp:")) return "udp:" + with_default_port(given.substr(4));
-  if (!scheme_of(given).empty()) return given;
-  const std::string address = given.starts_with("tcp:") ? given.substr(4) : given;
-  const bool bracketed = !address.empty() && address.front() == '[';
-  const std::size_t colon = bracketed ? address.find("]:") : address.rfind(':');
-  if (colon != std::string::npos && (bracketed || address.find(':') == colon)) return address;
-  if (!bracketed && colon != std::string::npos) return "[" + address + "]:" + kDefaultPort;  // a bare IPv6 address
-  return address + ":" + kDefaultPort;
-}
+std::string with_default_port(const std::string& given) { return with_port(given, kDefaultPort); }
 
 std::vector<std::string> reachable_addresses(const std::string& listen) {
   std::string ignored;

@@ -27,6 +27,7 @@ struct NodeFlags {
   bool found = false;
   bool insecure = false;               // an open cluster
   bool beacon = true;
+  std::string stun;                    // HOST:PORT of a server; empty: none
   std::optional<Ticket> ticket;        // to join with
   spdlog::level::level_enum log_level = spdlog::level::info;
   LogFormat log_format = LogFormat::kText;

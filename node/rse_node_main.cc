@@ -11,6 +11,8 @@
 
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -25,6 +27,8 @@
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/ivshmem/ivshmem_transport.h"
 #include "transport/mux/mux_transport.h"
+#include "transport/stun/stun_ask.h"
+#include "transport/tcp/address.h"
 #include "transport/tcp/tcp_transport.h"
 #include "transport/udp/udp_transport.h"
 
@@ -32,6 +36,7 @@ namespace rse {
 namespace {
 
 constexpr int kLoopNice = -10;
+constexpr std::chrono::milliseconds kStunLimit{4000};  // for three questions
 
 std::uint64_t random_id() {
   std::uint64_t id = 0;
@@ -70,6 +75,7 @@ class Daemon {
     if (std::string failure = open_directory(); !failure.empty()) return fail(failure);
     if (std::string failure = decide_start(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
     if (std::string failure = decide_trust(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
+    learn_public_address();
     make_self();
     if (flags_.found && directory_)
       if (auto error = directory_->set_cluster(options_.cluster)) return fail(error->text);
@@ -167,6 +173,22 @@ class Daemon {
     return failure;
   }
 
+  /// Before the loop runs: what a node says of itself is the same for its whole life.
+  void learn_public_address() {
+    if (flags_.stun.empty()) return;
+    const auto listen = std::find_if(flags_.listen.begin(), flags_.listen.end(), [](const std::string& address) { return scheme_of(address) == kUdpScheme; });
+    PublicAddress found;
+    if (const std::string why = ask_stun(*listen, flags_.stun, kStunLimit, found); !why.empty())
+      return log_.write(spdlog::level::warn, "public_address_unknown", {{"text", why}});
+    stun_server_ = found.server;
+    const std::string address = "udp:" + to_text(asio::ip::tcp::endpoint(found.mapped.address(), found.mapped.port()));
+    log_.write(spdlog::level::info, "public_address", {{"address", address}, {"by", flags_.stun}});
+    if (std::find(flags_.advertise.begin(), flags_.advertise.end(), address) != flags_.advertise.end()) return;
+    // First: the others are worth something in its own network only.
+    flags_.advertise.insert(flags_.advertise.begin(), address);
+    if (flags_.advertise.size() > kAddressesMax) flags_.advertise.resize(kAddressesMax);
+  }
+
   void make_self() {
     options_.braid = flags_.braid;
     Member& self = options_.braid.self;
@@ -218,6 +240,7 @@ class Daemon {
     UdpOptions udp;
     IvshmemOptions shared;
     tcp.trust = udp.trust = shared.trust = std::move(book);
+    udp.stun = stun_server_;
     for (const std::string& address : flags_.listen) {
       if (is_ivshmem_address(address)) shared.listen = address;
       else if (scheme_of(address) == kUdpScheme) udp.listen.push_back(address);
@@ -285,6 +308,7 @@ class Daemon {
   Log log_;
   asio::io_context loop_{1};
   Identity identity_;
+  std::optional<asio::ip::udp::endpoint> stun_server_;  // none: there is no public address to keep
   std::unique_ptr<DataDirectory> directory_;
   NodeShell::Options options_;
   std::unique_ptr<NodeShell> shell_;

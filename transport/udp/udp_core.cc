@@ -56,7 +56,8 @@ UdpCore::UdpCore(asio::io_context& loop, const UdpOptions& options, TransportCal
       random_(system_seed()),
       trust_(options.trust),
       opened_(kPacketBytesMax + kRecordTagBytes),
-      timer_(loop) {}
+      timer_(loop),
+      stun_server_(options.stun) {}
 
 // --- Sockets. ---
 
@@ -131,6 +132,7 @@ void UdpCore::on_datagram(UdpSocket& socket, const Endpoint& from, std::span<con
   if (stopped_ || datagram.empty()) return;
   in_batch_ = true;
   if (static_cast<OuterType>(datagram[0]) == OuterType::kRecord) return on_record(from, datagram);
+  if (stun_ && from == socket.fit(*stun_server_)) return stun_->on_datagram(datagram);
   const auto handshake = read_handshake(datagram);
   if (!handshake) return;  // anybody may send anything to a port
   if (handshake->type == OuterType::kInit) return on_init(socket, from, *handshake);
@@ -218,6 +220,24 @@ void UdpCore::set_hello(const Hello& hello) {
   if (std::exchange(started_, true)) return;
   for (const Listener& listener : sockets_) listener.socket->start();
   for (const auto& [address, dial] : dials_) attempt(dial);
+  if (stun_server_) keep_public_address();
+}
+
+void UdpCore::keep_public_address() {
+  StunKeeper::Hooks hooks;  // stopped before the core goes
+  hooks.send = [this](std::span<const std::byte> question) {
+    const auto socket = socket_for(*stun_server_);
+    if (!socket) return;
+    socket->send(socket->fit(*stun_server_), question);
+    socket->flush();
+  };
+  hooks.changed = [this](const Endpoint& before, const Endpoint& after) {
+    const auto text = [](const Endpoint& endpoint) { return to_text(asio::ip::tcp::endpoint(endpoint.address(), endpoint.port())); };
+    report_failure("udp:" + text(after), "the public address of this node was " + text(before) + " and is " + text(after) +
+                                             ": nodes that have no link with it look for it at the old one; start it again");
+  };
+  stun_.emplace(loop_, std::move(hooks));
+  stun_->start();
 }
 
 void UdpCore::dial(const std::string& address) {
@@ -546,6 +566,7 @@ void UdpCore::stop() {
   }
   dials_.clear();
   timer_.cancel();
+  if (stun_) stun_->stop();
 }
 
 }  // namespace rse

@@ -18,6 +18,7 @@
 #include "transport/handshake_gate.h"
 #include "transport/secure/channel.h"
 #include "transport/strangers.h"
+#include "transport/stun/stun_keeper.h"
 #include "transport/udp/datagram_link.h"
 #include "transport/udp/outer.h"
 #include "transport/udp/udp_socket.h"
@@ -117,6 +118,7 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   std::shared_ptr<UdpSocket> make_socket();
   std::shared_ptr<UdpSocket> socket_for(const Endpoint& to);
   void on_datagram(UdpSocket& socket, const Endpoint& from, std::span<const std::byte> datagram);
+  void keep_public_address();
   void on_record(const Endpoint& from, std::span<const std::byte> datagram);
   void on_refused(std::span<const std::byte> datagram);
   void on_batch_end();
@@ -184,6 +186,8 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   Bytes packet_, opened_;
   asio::steady_timer timer_;
   std::optional<Instant> armed_;
+  std::optional<Endpoint> stun_server_;  // none: its answers are not wanted
+  std::optional<StunKeeper> stun_;
 };
 
 Instant udp_now();

@@ -7,10 +7,12 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <asio/ip/udp.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,7 @@ inline constexpr std::size_t kUdpHostHandshakesMax = 32;
 struct UdpOptions {
   std::vector<std::string> listen;  // "udp:host:port"; port 0: any free one; none: only dials
   std::chrono::milliseconds handshake_limit{2000};
+  std::optional<asio::ip::udp::endpoint> stun{};  // server to be asked again and again, so that the way in through a NAT stays open
   std::shared_ptr<const TrustBook> trust{};  // null: nothing is encrypted and everyone is trusted; loopback only
 };
 

@@ -1,0 +1,63 @@
+#include "transport/stun/stun_ask.h"
+
+#include <poll.h>
+
+#include <asio/io_context.hpp>
+
+#include <algorithm>
+#include <array>
+
+#include "transport/stun/stun.h"
+#include "transport/tcp/address.h"
+
+namespace rse {
+
+using asio::ip::udp;
+
+namespace {
+
+Instant now_of_clock() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
+}
+
+/// Waits for something to read, until `until`.
+void wait_for(udp::socket& socket, Instant until) {
+  const std::uint64_t left = elapsed(now_of_clock(), until).raw;
+  pollfd wait{socket.native_handle(), POLLIN, 0};
+  ::poll(&wait, 1, static_cast<int>(left / 1'000'000 + 1));
+}
+
+}  // namespace
+
+std::string ask_stun(const std::string& listen, const std::string& server, std::chrono::milliseconds limit, PublicAddress& found) {
+  const std::string cannot = "cannot learn this node's public address from " + server + ": ";
+  const auto own = parse_host_port(listen.starts_with("udp:") ? listen.substr(4) : listen);
+  const auto host = parse_host_port(server);
+  const auto endpoint = own ? numeric_endpoint(*own) : std::nullopt;
+  if (!endpoint || !host) return cannot + "--stun takes HOST[:PORT], and a numeric address to listen on (--listen udp:0.0.0.0:7400)";
+  asio::io_context loop;
+  std::error_code error;
+  const auto protocol = endpoint->address().is_v4() ? udp::v4() : udp::v6();
+  const auto servers = udp::resolver(loop).resolve(protocol, host->host, std::to_string(host->port), error);
+  if (error || servers.empty()) return cannot + "its name does not resolve; check it, or give its address";
+  found.server = servers.begin()->endpoint();
+  udp::socket socket(loop, protocol);
+  socket.bind({endpoint->address(), endpoint->port()}, error);
+  if (error) return listen_failure_text(listen, error);
+  socket.non_blocking(true, error);
+  StunClient client(random_stun_transaction(), now_of_clock());
+  const Instant end = now_of_clock() + milliseconds(static_cast<std::uint64_t>(limit.count()));
+  while (client.state() == StunClient::State::kAsking && now_of_clock() < end) {
+    if (const auto question = client.poll_send(now_of_clock())) socket.send_to(asio::buffer(*question), found.server, 0, error);
+    wait_for(socket, std::min(end, client.next_deadline().value_or(end)));
+    std::array<std::byte, kStunBytesMax> answer;
+    udp::endpoint from;
+    const std::size_t size = socket.receive_from(asio::buffer(answer), from, 0, error);
+    if (!error && from == found.server) client.on_datagram(std::span<const std::byte>(answer).first(size));
+  }
+  if (client.state() == StunClient::State::kAnswered) return found.mapped = client.mapped(), std::string();
+  return cannot + (client.why().empty() ? "it does not answer" : client.why()) + "; is it a STUN server, and does UDP get there?";
+}
+
+}  // namespace rse

@@ -1,0 +1,41 @@
+#include "transport/stun/stun_keeper.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace rse {
+namespace {
+
+/// NATs forget after 30 s and more (RFC 4787, REQ-5, asks for two minutes).
+constexpr Duration kInterval = milliseconds(15'000);
+
+Instant now_of_clock() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
+}
+
+}  // namespace
+
+void StunKeeper::tick() {
+  const Instant now = now_of_clock();
+  if (!client_ || client_->state() != StunClient::State::kAsking) client_.emplace(random_stun_transaction(), now);
+  if (const auto question = client_->poll_send(now)) hooks_.send(*question);
+  const Instant next = std::min(now + kInterval, client_->next_deadline().value_or(now + kInterval));
+  timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(static_cast<std::int64_t>(next.raw))));
+  timer_.async_wait([this](const std::error_code& cancelled) {
+    if (!cancelled) tick();
+  });
+}
+
+void StunKeeper::on_datagram(std::span<const std::byte> datagram) {
+  if (!client_ || client_->state() != StunClient::State::kAsking || !client_->on_datagram(datagram)) return;
+  timer_.expires_after(std::chrono::nanoseconds(kInterval.raw));
+  timer_.async_wait([this](const std::error_code& cancelled) {
+    if (!cancelled) tick();
+  });
+  if (client_->state() != StunClient::State::kAnswered) return;
+  const auto before = std::exchange(mapped_, client_->mapped());
+  if (before && *before != client_->mapped()) hooks_.changed(*before, client_->mapped());
+}
+
+}  // namespace rse
