@@ -5,8 +5,11 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
+#include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -16,6 +19,7 @@
 #include "node/client_local_cluster.h"
 #include "node/client_verify.h"
 #include "node/client_words.h"
+#include "node/http/gateway.h"
 #include "torus/braid/scenario.h"
 
 namespace CLI {
@@ -43,6 +47,7 @@ struct StoryOptions {
   bool verify = false;
   bool json = false;
   bool script = false;                // no display, no commands
+  std::string http;                   // ADDRESS:PORT of the dashboard; empty: 127.0.0.1:7480 or, if that is taken, any port
   std::string scenario;               // file; empty: default_scenario
   std::string names;
   double injections_per_second = 20;  // in scripts
@@ -65,11 +70,41 @@ class Injector {
   std::thread thread_;
 };
 
+/// What the dashboard asks for, carried out by the thread that started the nodes: they die with it.
+class DashboardRequests {
+ public:
+  DashboardRequests();
+  ~DashboardRequests();
+  DashboardRequests(const DashboardRequests&) = delete;
+  DashboardRequests& operator=(const DashboardRequests&) = delete;
+
+  /// On any thread. What the person should read, once it was done.
+  std::string ask(std::function<std::string()> action);
+  /// On the thread of the nodes.
+  void carry_out();
+  /// Can be read when there is something to carry out.
+  int descriptor() const { return descriptor_; }
+  /// Whoever waits or asks from now on is told that this is the end.
+  void close();
+
+ private:
+  std::mutex mutex_;
+  std::deque<std::packaged_task<std::string()>> waiting_;
+  bool closed_ = false;
+  int descriptor_;
+};
+
 class Story {
  public:
   explicit Story(StoryOptions options);
+  ~Story() { stop_serving(); }
   /// Starts the nodes and loads the scenario. Empty: done.
   std::string begin();
+  /// Serves the dashboard. Empty: done.
+  std::string serve();
+  std::string dashboard_url() const { return gateway_ ? gateway_->url() : ""; }
+  DashboardRequests& requests() { return requests_; }
+  void stop_serving();
   LocalCluster& cluster() { return cluster_; }
   const StoryOptions& options() const { return options_; }
   const CellNames& names() const { return names_; }
@@ -93,6 +128,8 @@ class Story {
   CellNames names_;
   std::vector<CellId> cells_;  // that injections may go to
   std::unique_ptr<Requester> requester_;
+  DashboardRequests requests_;
+  std::unique_ptr<Gateway> gateway_;
   std::int32_t wave_ = 1'000'000;
 };
 

@@ -35,11 +35,11 @@ class Keyboard {
   Keyboard(const Keyboard&) = delete;
   Keyboard& operator=(const Keyboard&) = delete;
 
-  /// A whole line when there is one. `closed` is set at the end of the input.
-  std::optional<std::string> read_line(int milliseconds) {
+  /// A whole line when there is one; waits no longer once `other` can be read. `closed` is set at the end of the input.
+  std::optional<std::string> read_line(int milliseconds, int other) {
     if (const auto line = take_line()) return line;
-    pollfd waiting{STDIN_FILENO, POLLIN, 0};
-    if (::poll(&waiting, 1, milliseconds) <= 0) return std::nullopt;
+    pollfd waiting[2] = {{STDIN_FILENO, POLLIN, 0}, {other, POLLIN, 0}};
+    if (::poll(waiting, 2, milliseconds) <= 0 || waiting[0].revents == 0) return std::nullopt;
     char bytes[256];
     const ssize_t got = ::read(STDIN_FILENO, bytes, sizeof bytes);
     if (got <= 0) {
@@ -109,8 +109,10 @@ class Live {
     say(kHelp);
     while (!interrupted() && !quit_) {
       show();
+      const int requests = story_.requests().descriptor();
       const int wait = terminal_ ? kRefreshMilliseconds : kPlainMilliseconds;
-      const auto line = keyboard_.closed && !terminal_ ? pause(wait) : keyboard_.read_line(wait);
+      const auto line = keyboard_.closed && !terminal_ ? pause(wait, requests) : keyboard_.read_line(wait, requests);
+      story_.requests().carry_out();
       if (line) obey(*line);
       if (keyboard_.closed && terminal_) break;
     }
@@ -119,8 +121,9 @@ class Live {
   }
 
  private:
-  static std::optional<std::string> pause(int milliseconds) {
-    ::poll(nullptr, 0, milliseconds);
+  static std::optional<std::string> pause(int milliseconds, int other) {
+    pollfd waiting{other, POLLIN, 0};
+    ::poll(&waiting, 1, milliseconds);
     return std::nullopt;
   }
 

@@ -33,8 +33,8 @@ void first_lines(Story& story) {
   }
   const std::string control = cluster.controls().front();
   const std::string trust = cluster.open() ? "rse-node --insecure" : fmt::format("RSE_TICKET=$(rse ticket create --control {}) rse-node", control);
-  fmt::print(to, "{}data      {}{}\ncontrol   rse status --control {}\nadd       {} --peer {}\nkill one  kill b\n",
-             story.options().introduction, cluster.directory(),
+  fmt::print(to, "{}dashboard {}\ndata      {}{}\ncontrol   rse status --control {}\nadd       {} --peer {}\nkill one  kill b\n",
+             story.options().introduction, story.dashboard_url(), cluster.directory(),
              story.options().cluster.directory.empty() ? " (removed at the end)" : "", control, trust, dialled);
   std::fflush(to);
 }
@@ -59,6 +59,7 @@ void add_story_flags(CLI::App& app, StoryOptions& options) {
   app.add_option("--names", options.names, "names.tsv for --scenario");
   app.add_option("--injections", options.injections_per_second, "per second, while a script runs (20; 0: none)");
   app.add_option("--limit", options.limit_seconds, "seconds after which a script gives up (300)");
+  app.add_option("--http", options.http, "ADDRESS:PORT of the dashboard (127.0.0.1:7480 or, if that is taken, any port)");
   app.add_flag("--script", options.script, "no display and no commands, also without --kill, --verify or --epochs");
 }
 
@@ -78,6 +79,10 @@ int run_story(const CLI::App& app, StoryOptions options) {
     }
   }
   if (const std::string failure = story.begin(); !failure.empty()) {
+    fmt::print(stderr, "{}: {}\n", program, failure);
+    return 1;
+  }
+  if (const std::string failure = story.serve(); !failure.empty()) {
     fmt::print(stderr, "{}: {}\n", program, failure);
     return 1;
   }

@@ -28,6 +28,8 @@ struct NodeConfig {
   std::vector<std::string> peers;      // HOST[:PORT], ivshmem:NAME
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT; empty: beside the data
+  std::string http;                    // ADDRESS:PORT; empty: no page
+  std::string http_token;              // secret; empty: the page may only look
   bool found = false;
   bool insecure = false;
   std::string ticket;                  // secret; empty: none

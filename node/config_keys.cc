@@ -30,6 +30,9 @@ const std::vector<ConfigKey>& keys() {
        "where the node keeps what has to survive; without it, nothing does"},
       {"control", &NodeConfig::control, "",
        "PATH or HOST:PORT for `rse` (else in the data directory)"},
+      {"http", &NodeConfig::http, "", "ADDRESS:PORT of this machine for the dashboard, for example 127.0.0.1:7480 (else none)"},
+      {"http-token", &NodeConfig::http_token, "",
+       "lets the dashboard change something, not only look; better given in the environment, where other users do not see it"},
       {"log",
        &NodeConfig::log_level,
        "info",
@@ -204,7 +207,8 @@ std::string set_config_value(NodeConfig& config, const ConfigKey& key,
 }
 
 std::string config_value_text(const NodeConfig& config, const ConfigKey& key) {
-  if (key.name == "ticket" && !config.ticket.empty()) return quoted("(secret)");
+  if ((key.name == "ticket" && !config.ticket.empty()) || (key.name == "http-token" && !config.http_token.empty()))
+    return quoted("(secret)");
   if (const auto* text = std::get_if<ConfigKey::Text>(&key.field)) return quoted(config.**text);
   if (const auto* number = std::get_if<ConfigKey::Number>(&key.field))
     return std::to_string(config.**number);

@@ -59,6 +59,7 @@ void ControlServer::status(v1::StatusReply& reply) {
   self.set_uptime_nanoseconds(elapsed(started_, monotonic_now()).raw);
   self.set_resident_bytes(resident_bytes());
   self.set_process_id(static_cast<std::uint32_t>(::getpid()));
+  self.set_cpu_nanoseconds(process_cpu_nanoseconds());
   self.set_torus_events(shell_.capacity().events);
   self.set_torus_edges(shell_.capacity().edges);
   self.set_torus_processes(shell_.capacity().processes);

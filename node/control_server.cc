@@ -69,6 +69,7 @@ void ControlServer::accept() {
 
 void ControlServer::stop() {
   kill_timer_.cancel();
+  for (CellLook& look : looks_) look.timer.reset();
   const auto sessions = std::exchange(sessions_, {});
   for (const auto& session : sessions) session->close();
   if (acceptor_) {
@@ -105,6 +106,7 @@ void ControlServer::handle(const std::shared_ptr<Session>& session, const v1::Co
     case Case::kInject:
     case Case::kSpawn: return inject(session, request);
     case Case::kPs: return ps(session, request.id(), request.ps());
+    case Case::kCells: cells(reply, request.cells()); break;
     case Case::kOutputs: return outputs(session, request.id(), request.outputs());
     case Case::kState: return state(session, request.id(), request.state());
     case Case::kVerify: verify(reply, request.verify()); break;

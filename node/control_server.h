@@ -4,6 +4,7 @@
 // client that does not read its replies is closed. Errors: a bad request gets a ControlError, a bad frame ends the client.
 #pragma once
 
+#include <array>
 #include <asio/generic/stream_protocol.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
@@ -11,7 +12,9 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "node/cell_activity.h"
 #include "node/shell.h"
 #include "proto/rse/v1/control.pb.h"
 
@@ -38,6 +41,15 @@ class ControlServer {
   class Session;
   friend class Session;
   struct Bench;
+  /// At the cells of one torus, as long as somebody asks for them.
+  struct CellLook {
+    CellActivity activity;
+    std::vector<std::uint32_t> counts = std::vector<std::uint32_t>(kCellCount);  // of the epoch that is being watched
+    std::uint64_t corrective = 0;
+    Instant asked{};
+    std::unique_ptr<asio::steady_timer> timer;  // there while it goes on
+  };
+  void look_at_cells(TorusId torus);
 
   void accept();
   void handle(const std::shared_ptr<Session>& session, const v1::ControlRequest& request);
@@ -45,6 +57,7 @@ class ControlServer {
   void inject(const std::shared_ptr<Session>& session, const v1::ControlRequest& request);
   void load(v1::ControlReply& reply, const v1::LoadRequest& request);
   void ps(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::PsRequest& request);
+  void cells(v1::ControlReply& reply, const v1::CellsRequest& request);
   void outputs(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::OutputsRequest& request);
   void state(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::StateRequest& request);
   void verify(v1::ControlReply& reply, const v1::VerifyRequest& request);
@@ -67,6 +80,7 @@ class ControlServer {
   std::string socket_path_;
   std::set<std::shared_ptr<Session>> sessions_;
   asio::steady_timer kill_timer_;
+  std::array<CellLook, kTorusCount> looks_;
 };
 
 }  // namespace rse

@@ -68,6 +68,8 @@ NodeFlags from_config(const NodeConfig& config) {
   }
   flags.data_directory = config.data_directory;
   flags.control = config.control;
+  flags.http = config.http;
+  flags.http_token = config.http_token;
   flags.found = config.found;
   flags.insecure = config.insecure;
   flags.beacon = config.beacon;

@@ -24,6 +24,8 @@ struct NodeFlags {
   std::vector<std::string> peers;      // HOST:PORT, ivshmem:NAME
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT
+  std::string http;                    // ADDRESS:PORT; empty: no page
+  std::string http_token;
   bool found = false;
   bool insecure = false;               // an open cluster
   bool beacon = true;

@@ -21,6 +21,7 @@
 
 #include "node/control_address.h"
 #include "node/control_server.h"
+#include "node/http/gateway.h"
 #include "node/node_key.h"
 #include "node/rse_node_flags.h"
 #include "node/shell.h"
@@ -266,7 +267,12 @@ class Daemon {
   }
 
   std::string start() {
-    if (std::string failure = control_->listen(flags_.control); !failure.empty()) return failure;
+    std::string failure = control_->listen(flags_.control);
+    if (failure.empty()) failure = serve_dashboard();
+    if (!failure.empty()) {
+      control_->stop();
+      return failure;
+    }
     try {
       shell_->start();
     } catch (const std::exception& error) {
@@ -275,6 +281,24 @@ class Daemon {
     }
     publish_control(flags_.name, flags_.control);
     return {};
+  }
+
+  /// Of all nodes of this user on this machine: the page goes on as long as this node does, whichever of the others dies.
+  std::string serve_dashboard() {
+    if (flags_.http.empty()) return {};
+    Gateway::Options options;
+    options.listen = flags_.http;
+    options.token = flags_.http_token;
+    options.controls = [own = flags_.control] {
+      std::vector<std::string> controls{own};
+      for (PublishedControl& control : published_controls())
+        if (control.where != own) controls.push_back(std::move(control.where));
+      return controls;
+    };
+    gateway_ = std::make_unique<Gateway>(std::move(options));
+    std::string failure = gateway_->start();
+    if (failure.empty()) log_.write(spdlog::level::info, "dashboard", {{"url", fmt::format("http://{}/", flags_.http)}});
+    return failure;
   }
 
   void first_lines() {
@@ -286,11 +310,12 @@ class Daemon {
     const std::string add = options_.key ? "rse ticket create; then, on the new machine, RSE_TICKET=... rse-node --peer " + reached
                                          : "rse-node --insecure --peer " + reached;
     fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}\nlinks     {}\ncontrol   {}\n"
-               "add       {}\nlog       stderr\n",
+               "dashboard {}\nadd       {}\nlog       stderr\n",
                kNodeVersion, flags_.name, options_.braid.self.node.raw, cluster,
                flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
                fmt::join(flags_.listen, ", "),
-               options_.key ? "encrypted, but in shared memory" : "NOT ENCRYPTED (--insecure): whoever connects may join", flags_.control, add);
+               options_.key ? "encrypted, but in shared memory" : "NOT ENCRYPTED (--insecure): whoever connects may join", flags_.control,
+               flags_.http.empty() ? "none: --http 127.0.0.1:7480 makes one" : fmt::format("http://{}/", flags_.http), add);
     std::fflush(stdout);
     if (!options_.key) log_.write(spdlog::level::critical, "not_encrypted", {{"text", "--insecure: whoever connects may join"}});
   }
@@ -298,7 +323,8 @@ class Daemon {
   void leave() {
     if (std::exchange(left_, true)) return;
     withdraw_control(flags_.name, flags_.control);
-    if (control_) control_->stop();
+    if (control_) control_->stop();  // first: the dashboard may be waiting for its answer
+    if (gateway_) gateway_->stop();
     if (shell_) shell_->stop();
     log_.flush();
     loop_.stop();
@@ -313,6 +339,7 @@ class Daemon {
   NodeShell::Options options_;
   std::unique_ptr<NodeShell> shell_;
   std::unique_ptr<ControlServer> control_;
+  std::unique_ptr<Gateway> gateway_;
   std::string fatal_;
   bool usage_ = false;
   bool left_ = false;

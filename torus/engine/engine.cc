@@ -57,6 +57,7 @@ void Engine::reset(TorusId torus) {
   floor = 0;
   epoch_start = 0;
   epoch_end = 0;
+  looks = nullptr;
   events_before_epoch = 0;
   tick_sum = 0;
   digest = 0;

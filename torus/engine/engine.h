@@ -55,6 +55,8 @@ struct Engine {
   }
 
   void run_epoch();
+  void run_watched();
+  void run_to_end();
   void process_correctives();
   void process_tick(std::uint64_t now);
   void relay_tick(std::uint64_t now, std::uint32_t count);
@@ -107,6 +109,7 @@ struct Engine {
   std::uint64_t floor = 0;  // no event may be made for an earlier tick
   std::uint64_t epoch_start = 0;
   std::uint64_t epoch_end = 0;
+  std::uint32_t* looks = nullptr;  // where watch() wants the next epoch's counts
   std::uint64_t events_before_epoch = 0;
   std::uint64_t tick_sum = 0;  // of the digest terms of the tick being processed
   std::uint64_t digest = 0;

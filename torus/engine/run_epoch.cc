@@ -9,6 +9,30 @@ namespace rse {
 
 void Engine::run_epoch() {
   RSE_ASSERT(in_epoch, "begin_epoch() comes before run_epoch()");
+  if (looks != nullptr) run_watched();
+  run_to_end();
+  progress.store(epoch_end - epoch_start, std::memory_order_relaxed);
+  floor = epoch_end;
+  in_epoch = false;
+}
+
+// In pieces, each as if the epoch ended there. Nothing that an epoch computes depends on where the loop pauses.
+void Engine::run_watched() {
+  constexpr std::uint32_t kVisitsMax = 100'000;
+  const std::uint64_t end = epoch_end;
+  const std::uint64_t count = std::clamp<std::uint64_t>(kVisitsMax / (pending_count + 1), 1, kLooksMax);
+  const std::uint64_t step = std::max<std::uint64_t>((end - epoch_start) / count, 1);
+  for (epoch_end = epoch_start + step; epoch_end < end && end - epoch_end >= step; epoch_end += step) {
+    run_to_end();
+    pending.for_each([&](std::uint64_t, const PackedEvent* events, std::uint32_t in_run) {
+      for (std::uint32_t i = 0; i < in_run; ++i) ++looks[packed_destination(events[i])];
+    });
+  }
+  epoch_end = end;
+  looks = nullptr;
+}
+
+void Engine::run_to_end() {
   for (;;) {
     const std::uint64_t next = pending.next_before(epoch_end);
     const bool corrective_first = corrective_count != 0 && next >= epoch_start;
@@ -24,9 +48,6 @@ void Engine::run_epoch() {
     if (next == now) process_tick(now);
     digest = digest_step(digest, Tick{now}, tick_sum);
   }
-  progress.store(epoch_end - epoch_start, std::memory_order_relaxed);
-  floor = epoch_end;
-  in_epoch = false;
 }
 
 void Engine::process_tick(std::uint64_t now) {

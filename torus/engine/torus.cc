@@ -124,6 +124,8 @@ std::optional<Tick> Torus::next_event_time() const {
   return Tick{impl_->corrective_count == 0 ? earliest : std::min(earliest, impl_->epoch_start)};
 }
 
+void Torus::watch(std::uint32_t* counts) const { impl_->looks = counts; }
+
 void Torus::visit_processes(void (*visit)(void* context, const ProcessInfo&), void* context) const {
   const ProcessTable& table = impl_->processes;
   std::vector<const Process*> in_pid_order;

@@ -2,8 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <limits>
 #include <string>
+#include <vector>
 
 using namespace rse;
 
@@ -159,6 +161,31 @@ TEST_CASE(
   torus.deliver_corrective(cell, kCell, 8);
   torus.run_epoch();
   CHECK(values(torus) == std::vector<std::int64_t>{0});
+}
+
+TEST_CASE("engine: an epoch that is watched shows where its events went, and ends as if it were not") {
+  Torus plain({0}, kSmall);
+  Torus watched({0}, kSmall);
+  std::vector<std::uint32_t> counts(kCellCount);
+  for (Torus* torus : {&plain, &watched}) {
+    for (std::uint32_t cell = 0; cell < 20; ++cell) REQUIRE(torus->connect({cell}, {(cell + 1) % 20}, 7 + cell).ok());
+    for (std::uint32_t cell = 0; cell < 3; ++cell) REQUIRE(torus->insert({{cell}, {cell}, {cell}, -1'000'000}).ok());
+    REQUIRE(torus->insert({{50'000'000}, {99}, {99}, 1}).ok());
+  }
+  for (std::uint64_t epoch = 0; epoch < 20; ++epoch) {
+    watched.watch(counts.data());
+    run(plain, epoch * 1000, epoch * 1000 + 1000);
+    run(watched, epoch * 1000, epoch * 1000 + 1000);
+    REQUIRE(watched.event_digest() == plain.event_digest());
+    REQUIRE(watched.counters() == plain.counters());
+    REQUIRE(watched.next_event_time() == plain.next_event_time());
+  }
+  CHECK(std::count_if(counts.begin(), counts.begin() + 20, [](std::uint32_t count) { return count > 0; }) > 15);
+  CHECK(counts[99] > 20 * kLooksMax / 2);
+  CHECK(std::count_if(counts.begin() + 20, counts.end(), [](std::uint32_t count) { return count > 0; }) == 1);
+  const std::vector<std::uint32_t> before = counts;
+  run(watched, 20'000, 21'000);
+  CHECK(counts == before);
 }
 
 TEST_CASE("programs: a counter sums, a wave passes once and remembers when") {

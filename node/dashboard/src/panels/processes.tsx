@@ -1,0 +1,64 @@
+// The first processes of a torus, asked for when someone wants to see them.
+import { useEffect, useState } from "react";
+import type { Processes as Answer } from "../data/api.ts";
+import { usePage } from "../data/context.ts";
+import { TORUS_NAMES } from "../data/wire.ts";
+import { grouped } from "../format.ts";
+
+const REFRESH_MILLISECONDS = 3000;
+
+export function cellWords(cell: number): string {
+  return `${TORUS_NAMES[cell >> 15] ?? "?"} ${(cell >> 10) & 31} ${(cell >> 5) & 31} ${cell & 31}`;
+}
+
+export function Processes() {
+  const { api } = usePage();
+  const [torus, setTorus] = useState(0);
+  const [answer, setAnswer] = useState<Answer | string>("asking …");
+  useEffect(() => {
+    let ended = false;
+    const ask = async (): Promise<void> => {
+      if (document.hidden) return;
+      const got = await api.processes(torus);
+      if (!ended) setAnswer(got);
+    };
+    void ask();
+    const timer = setInterval(() => void ask(), REFRESH_MILLISECONDS);
+    return () => {
+      ended = true;
+      clearInterval(timer);
+    };
+  }, [api, torus]);
+  return (
+    <>
+      <div className="form" style={{ marginBottom: "0.7rem" }}>
+        <div className="segment" role="group" aria-label="torus">
+          {TORUS_NAMES.map((name, index) => (
+            <button key={name} aria-pressed={torus === index} onClick={() => setTorus(index)}>{name}</button>
+          ))}
+        </div>
+        <span className="quiet">{typeof answer === "object" ? `${grouped(answer.total)} processes` : ""}</span>
+      </div>
+      {typeof answer === "string" ? <p className="soft">{answer}</p> : (
+        <div className="scroll history">
+          <table>
+            <caption className="hidden">processes of torus {TORUS_NAMES[torus]}</caption>
+            <thead>
+              <tr><th scope="col">pid</th><th scope="col">cell</th><th scope="col">program</th><th scope="col" className="number">value</th></tr>
+            </thead>
+            <tbody>
+              {answer.processes.map((process) => (
+                <tr key={process.pid}>
+                  <td className="mono">{BigInt(process.pid).toString(16)}</td>
+                  <td>{cellWords(process.cell)}</td>
+                  <td>{process.program}</td>
+                  <td className="number">{grouped(process.value)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
