@@ -97,15 +97,24 @@ std::string loss_text(const v1::LinkStatus& link) {
   return fmt::format("{:.2f} %", 100.0 * static_cast<double>(link.packets_lost()) / static_cast<double>(link.packets_sent()));
 }
 
+const char* use_word(v1::LinkStatus::Use use) {
+  switch (use) {
+    case v1::LinkStatus::SPARE: return "spare";
+    case v1::LinkStatus::SILENT: return "silent";
+    case v1::LinkStatus::SLOW: return "slow";
+    default: return "yes";
+  }
+}
+
 /// A row a link: of a peer that is linked in several ways, the one in use comes first.
 void render_links(const v1::StatusReply& status, std::string& out) {
   const auto up = [](const v1::LinkStatus& link) { return link.connected(); };
   if (std::none_of(status.links().begin(), status.links().end(), up)) return;
-  out += fmt::format("\n{:<12} {:<8} {:<18} {:>15} {:>8} {:>9} {:>9}\n", "LINK TO", "BY", "CIPHER", "RTT P50/P99", "LOSS", "SENT", "RECEIVED");
+  out += fmt::format("\n{:<12} {:<8} {:<6} {:<18} {:>15} {:>8} {:>9} {:>9}\n", "LINK TO", "BY", "USED", "CIPHER", "RTT P50/P99", "LOSS", "SENT", "RECEIVED");
   for (const v1::LinkStatus& link : status.links()) {
     if (!link.connected()) continue;
     const std::string cipher = !link.cipher().empty() ? link.cipher() : link.transport() == "ivshmem" ? "this machine" : "none";
-    out += fmt::format("{:<12} {:<8} {:<18} {:>15} {:>8} {:>9} {:>9}\n", node_name(status, link.peer()), link.transport(), cipher,
+    out += fmt::format("{:<12} {:<8} {:<6} {:<18} {:>15} {:>8} {:>9} {:>9}\n", node_name(status, link.peer()), link.transport(), use_word(link.use()), cipher,
                        rtt_text(link), loss_text(link), short_number(static_cast<double>(link.bytes_sent())) + "B",
                        short_number(static_cast<double>(link.bytes_received())) + "B");
   }

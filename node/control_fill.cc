@@ -7,6 +7,20 @@ void set_error(v1::ControlReply& reply, v1::ControlError::Code code, std::string
   reply.mutable_error()->set_text(std::move(text));
 }
 
+namespace {
+
+v1::LinkStatus::Use to_proto(LinkUse use) {
+  switch (use) {
+    case LinkUse::kInUse: return v1::LinkStatus::IN_USE;
+    case LinkUse::kSpare: return v1::LinkStatus::SPARE;
+    case LinkUse::kSilent: return v1::LinkStatus::SILENT;
+    case LinkUse::kSlow: return v1::LinkStatus::SLOW;
+  }
+  return v1::LinkStatus::IN_USE;
+}
+
+}  // namespace
+
 void fill(const LinkStats& stats, v1::LinkStatus& out) {
   out.set_peer(stats.peer.raw);
   out.set_transport(stats.transport);
@@ -22,6 +36,7 @@ void fill(const LinkStats& stats, v1::LinkStatus& out) {
   out.set_cipher(stats.cipher);
   out.set_packets_sent(stats.packets_sent);
   out.set_packets_lost(stats.packets_lost);
+  out.set_use(to_proto(stats.use));
 }
 
 void fill(const View& view, v1::ViewInfo& out) {

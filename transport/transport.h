@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,12 +45,24 @@ enum class SendResult : std::uint8_t { kQueued, kNoLink, kQueueFull, kTooLarge }
 /// What bulk may wait in a queue, in front of votes, before has_room() says no.
 inline constexpr std::size_t kQueueShortBytes = 256u << 10;
 
+/// How far a link has come, by any measure of its transport that only grows. Answered by the other end's transport, at least.
+struct LinkProgress {
+  std::uint64_t sent = 0;
+  std::uint64_t answered = 0;         // the same as `sent`: nothing waits for an answer
+  std::uint64_t rtt_nanoseconds = 0;  // smoothed; 0: not known
+  std::uint64_t answer_delay_nanoseconds = 0;  // for so long the other end may keep an answer to itself
+};
+
+/// Of a link among several with a peer.
+enum class LinkUse : std::uint8_t { kInUse, kSpare, kSilent, kSlow };
+
 struct LinkStats {
   NodeId peer;
   std::string transport;  // "tcp", "udp", "ivshmem", "in-process"
   std::string cipher;     // of the link that is up: "AES-256-GCM", "ChaCha20-Poly1305"; empty: it is not encrypted
   std::string address;    // of the peer as connected
   bool connected = false;
+  LinkUse use = LinkUse::kInUse;  // of a link that is up
   std::uint64_t bytes_sent = 0, bytes_received = 0;
   std::uint64_t messages_sent = 0, messages_received = 0;
   std::uint64_t messages_dropped = 0;  // refused because the queue was full
@@ -99,6 +112,8 @@ class Transport {
   /// Whether more megabytes for the peer would be on their way soon. Messages are queued whatever it says; who asks first
   /// keeps the queue short for what is urgent. After a "no", TransportCallbacks::on_room follows.
   virtual bool has_room(NodeId peer) const = 0;
+  /// nullopt: there is no link, or the transport does not know.
+  virtual std::optional<LinkProgress> progress(NodeId) const { return std::nullopt; }
   /// Closes the link to a peer; it may come back. on_down(peer, false) follows from the event loop.
   virtual void disconnect(NodeId peer) = 0;
   virtual std::vector<LinkStats> stats() const = 0;

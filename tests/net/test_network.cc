@@ -214,11 +214,13 @@ void TestNetwork::take_in(std::size_t host, Instant now) {
     const ssize_t size = ::read(hosts_[host].tun, packet.data(), packet.size());
     if (size <= 0) return;
     if (size < 20 || (static_cast<unsigned>(packet[0]) >> 4) != 4) continue;  // IPv6 looks for its routers
+    const bool udp = static_cast<int>(packet[kProtocolOffset]) == IPPROTO_UDP;
+    if (udp && !udp_passes_) continue;
     std::uint32_t destination = 0;
     std::memcpy(&destination, packet.data() + kDestinationOffset, sizeof destination);
     const std::span<const std::byte> whole = std::span(packet).first(static_cast<std::size_t>(size));
     if (ntohl(destination) >> 28 == kMulticast) {
-      if (static_cast<int>(packet[kProtocolOffset]) != IPPROTO_UDP) continue;  // nobody here asks who is in a group
+      if (!udp) continue;  // nobody here asks who is in a group
       for (std::size_t to = 0; to < hosts_.size(); ++to) relay_.accept(now, host, to, whole);
       continue;
     }

@@ -41,6 +41,8 @@ class TestNetwork {
   Instant heal(std::size_t a, std::size_t b);
   Instant cut_off(std::size_t host);          // from all others
   Instant join_up(std::size_t host);
+  /// All UDP, between all hosts, is lost from now on, or passes again: as behind a firewall.
+  void set_udp(bool passes) { udp_passes_ = passes; }
   /// The host's interface goes down or up: its own kernel knows, others see silence.
   bool set_interface(std::size_t host, bool up) const;
   PacketRelay::Counts counts() const;
@@ -61,6 +63,7 @@ class TestNetwork {
   PacketRelay relay_;
   int wake_ = -1;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> udp_passes_{true};
   std::thread carrier_;
 };
 

@@ -17,6 +17,7 @@ class IvshmemTransport final : public Transport {
     return parts.size() == 1 ? core_->send(peer, parts.front().bytes) : core_->send(peer, join(parts));
   }
   bool has_room(NodeId peer) const override { return core_->has_room(peer); }
+  std::optional<LinkProgress> progress(NodeId peer) const override { return core_->progress(peer); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }
   std::vector<LinkStats> stats() const override { return core_->stats(); }
   void stop() override { core_->stop(); }

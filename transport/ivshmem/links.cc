@@ -16,6 +16,7 @@ constexpr std::size_t kBytesPerTurn = 2u << 20;
 constexpr std::size_t kQueueReserveBytes = 1u << 20;  // for small messages: heartbeats get through a flood of regions
 constexpr std::size_t kSmallMessageBytes = 4096;
 constexpr Duration kOfferWaitStart = milliseconds(20);
+constexpr Duration kPeersTurn = milliseconds(100);  // memory does not fail, so that a peer that does not look is busy first of all
 constexpr Duration kOfferWaitMax = milliseconds(1000);
 /// Peers remembered, linked or not: forgetting one that is down costs its statistics and the proof of its death.
 constexpr std::size_t kPeersMax = 64;
@@ -307,6 +308,13 @@ bool IvshmemLinks::enqueue(std::uint32_t index, std::span<const std::byte> messa
 bool IvshmemLinks::has_room(NodeId node) const {
   const auto found = peers_.find(node);
   return found == peers_.end() || !found->second.slot || slots_[*found->second.slot].queued_bytes < kQueueShortBytes;
+}
+
+std::optional<LinkProgress> IvshmemLinks::progress(NodeId node) const {
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !found->second.slot) return {};
+  const std::uint32_t slot = *found->second.slot;
+  return LinkProgress{.sent = self_.sent(slot), .answered = self_.taken(slot), .answer_delay_nanoseconds = kPeersTurn.raw};
 }
 
 void IvshmemLinks::flush(std::uint32_t index) {

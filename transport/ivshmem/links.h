@@ -66,6 +66,7 @@ class IvshmemLinks {
 
   SendResult send(NodeId node, std::span<const std::byte> message);
   bool has_room(NodeId node) const;
+  std::optional<LinkProgress> progress(NodeId node) const;
   void disconnect(NodeId node);
   /// Linked peers whose hello no longer passes `trusted`.
   template <class Trusted>

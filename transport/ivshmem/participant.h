@@ -62,6 +62,9 @@ class Participant {
 
   /// As RingWriter::put(); 0 bytes more when there is no session.
   std::size_t put(std::uint32_t peer, std::span<const std::byte> message, std::size_t done);
+  /// Of the ring to `peer`, in which is_open() says a session is.
+  std::uint64_t sent(std::uint32_t peer) const { return peers_[peer].writer.sent(); }
+  std::uint64_t taken(std::uint32_t peer) const { return peers_[peer].writer.taken(); }
   /// Peers (bit = slot) whose ring has room again since a put() was cut short. Each is reported once.
   std::uint32_t take_writable();
 

@@ -58,6 +58,10 @@ std::size_t RingWriter::put(std::span<const std::byte> message, std::size_t done
   return done;
 }
 
+std::uint64_t RingWriter::taken() const {
+  return load_acquire(control_->seen_generation) == generation_ ? load_acquire(control_->head) : start_;
+}
+
 bool RingWriter::room_now() {
   return waits_ && has_room(2 * frame_bytes(frame_payload_max(ring_bytes_)));
 }

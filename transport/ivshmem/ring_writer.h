@@ -26,6 +26,9 @@ class RingWriter {
   /// now. Less than all: asks the consumer to say when there is room; call again then. One copy.
   /// `message` is not empty and at most kRingMessageBytesMax.
   std::size_t put(std::span<const std::byte> message, std::size_t done);
+  /// Positions: behind the last frame, and behind the last that the consumer says it has taken.
+  std::uint64_t sent() const { return tail_; }
+  std::uint64_t taken() const;
   /// Whether a put() that was cut short could go on. Takes back the request for a word when it could.
   bool room_again();
   /// Likewise, without taking it back.

@@ -1,13 +1,21 @@
 #include "transport/mux/mux_transport.h"
 
 #include <algorithm>
-#include <array>
+#include <chrono>
 
 #include "torus/base/assert.h"
 
 namespace rse {
 
 namespace {
+
+constexpr Duration kLookInterval = milliseconds(5);
+constexpr Duration kSpareInterval = milliseconds(100);  // between messages over links that are not in use
+
+Instant steady_now() {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
+}
 
 struct Carrier {
   std::string scheme;
@@ -17,10 +25,17 @@ struct Carrier {
 /// One life of a peer, and over which carriers it is linked.
 struct MuxPeer {
   std::uint64_t incarnation = 0;
-  std::array<bool, kCarriersMax> linked{};
+  LinkChoice links;
   bool death_reported = false;
-  bool any() const { return std::find(linked.begin(), linked.end(), true) != linked.end(); }
+  Instant next_look{}, next_spare{};
+  bool any() const { return links.count() > 0; }
 };
+
+LinkUse use_of(const LinkChoice& links, std::size_t index) {
+  if (index == links.in_use()) return LinkUse::kInUse;
+  if (links.health(index) == LinkHealth::kSilent) return LinkUse::kSilent;
+  return links.slow(index) ? LinkUse::kSlow : LinkUse::kSpare;
+}
 
 }  // namespace
 
@@ -33,7 +48,7 @@ std::string scheme_of(const std::string& address) {
 
 /// Outlives the mux while a callback that destroys it is still on the stack.
 struct MuxTransport::Core : std::enable_shared_from_this<Core> {
-  explicit Core(TransportCallbacks callbacks) : callbacks(std::move(callbacks)) {}
+  Core(TransportCallbacks callbacks, Clock clock) : callbacks(std::move(callbacks)), clock(clock ? std::move(clock) : steady_now) {}
 
   TransportCallbacks callbacks_of(std::size_t index) {
     TransportCallbacks own;
@@ -41,7 +56,7 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
     own.on_down = [this, index](NodeId node, bool proof) { shared_from_this()->on_down(index, node, proof); };
     own.on_message = [this, index](NodeId node, std::span<const std::byte> message) {
       const auto found = peers.find(node);
-      if (stopped || found == peers.end() || !found->second.linked[index]) return;
+      if (stopped || found == peers.end() || !found->second.links.linked(index)) return;
       const auto keep = shared_from_this();
       callbacks.on_message(node, message);
     };
@@ -69,7 +84,7 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
       if (stopped) return;
     }
     const bool first = !peer.any();
-    peer.linked[index] = true;
+    peer.links.up(index);
     peer.death_reported = false;
     if (first) callbacks.on_up(hello);
   }
@@ -79,12 +94,14 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
     if (stopped || found == peers.end()) return;
     MuxPeer& peer = found->second;
     const bool was_up = peer.any();
-    peer.linked[index] = false;
+    peer.links.down(index);
     if (proof_of_death) {
       if (std::exchange(peer.death_reported, true)) return;
       // What the others still take for links will end, or, if the proof was none, come up again.
       for (std::size_t other = 0; other < carriers.size(); ++other) {
-        if (std::exchange(peer.linked[other], false)) carriers[other].transport->disconnect(node);
+        if (!peer.links.linked(other)) continue;
+        peer.links.down(other);
+        carriers[other].transport->disconnect(node);
       }
       callbacks.on_down(node, true);
     } else if (was_up && !peer.any()) {
@@ -100,23 +117,42 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
     return nullptr;
   }
 
-  /// The best that is up; nullptr: none.
+  /// nullptr: there is no link.
   Transport* carrier_in_use(NodeId node) const {
     const auto found = peers.find(node);
-    if (found == peers.end()) return nullptr;
+    if (found == peers.end() || !found->second.any()) return nullptr;
+    return carriers[found->second.links.in_use()].transport.get();
+  }
+
+  /// Asks each link how far it has come, where there is a choice.
+  void look(NodeId node, MuxPeer& peer, Instant now) {
+    if (peer.links.count() < 2 || now < peer.next_look) return;
+    peer.next_look = now + kLookInterval;
     for (std::size_t index = 0; index < carriers.size(); ++index) {
-      if (found->second.linked[index]) return carriers[index].transport.get();
+      if (!peer.links.linked(index)) continue;
+      if (const auto progress = carriers[index].transport->progress(node)) peer.links.note(index, *progress, now);
     }
-    return nullptr;
+    peer.links.choose(now);
+  }
+
+  /// Whoever is not in use is asked for a sign of life.
+  void send_over_spares(NodeId node, MuxPeer& peer, std::span<const SharedBytes> parts, Instant now) {
+    if (peer.links.count() < 2 || now < peer.next_spare) return;
+    peer.next_spare = now + kSpareInterval;
+    for (std::size_t index = 0; index < carriers.size(); ++index) {
+      if (peer.links.linked(index) && index != peer.links.in_use()) carriers[index].transport->send_at_once(node, parts);
+    }
   }
 
   TransportCallbacks callbacks;
+  Clock clock;
   std::vector<Carrier> carriers;
   std::map<NodeId, MuxPeer> peers;
   bool stopped = false;
 };
 
-MuxTransport::MuxTransport(TransportCallbacks callbacks) : core_(std::make_shared<Core>(std::move(callbacks))) {}
+MuxTransport::MuxTransport(TransportCallbacks callbacks, Clock clock)
+    : core_(std::make_shared<Core>(std::move(callbacks), std::move(clock))) {}
 
 MuxTransport::~MuxTransport() { stop(); }
 
@@ -146,12 +182,16 @@ void MuxTransport::undial(const std::string& address) {
 }
 
 SendResult MuxTransport::send_parts(NodeId node, std::span<const SharedBytes> parts) {
-  const auto found = core_->peers.find(node);
-  if (found == core_->peers.end()) return SendResult::kNoLink;
+  Transport* const carrier = core_->carrier_in_use(node);
+  if (carrier == nullptr) return SendResult::kNoLink;
+  const SendResult result = carrier->send_parts(node, parts);
+  if (result != SendResult::kNoLink) return result;
+  // It is gone and has not said so yet.
+  const MuxPeer& peer = core_->peers.at(node);
   for (std::size_t index = 0; index < core_->carriers.size(); ++index) {
-    if (!found->second.linked[index]) continue;
-    const SendResult result = core_->carriers[index].transport->send_parts(node, parts);
-    if (result != SendResult::kNoLink) return result;
+    if (!peer.links.linked(index) || index == peer.links.in_use()) continue;
+    const SendResult other = core_->carriers[index].transport->send_parts(node, parts);
+    if (other != SendResult::kNoLink) return other;
   }
   return SendResult::kNoLink;
 }
@@ -161,10 +201,18 @@ bool MuxTransport::has_room(NodeId node) const {
   return carrier == nullptr || carrier->has_room(node);
 }
 
-/// Like send_parts(), over the same link.
 SendResult MuxTransport::send_at_once(NodeId node, std::span<const SharedBytes> parts) {
-  Transport* const carrier = core_->carrier_in_use(node);
-  return carrier == nullptr ? SendResult::kNoLink : carrier->send_at_once(node, parts);
+  const auto found = core_->peers.find(node);
+  if (found == core_->peers.end() || !found->second.any()) return SendResult::kNoLink;
+  const Instant now = core_->clock();
+  core_->look(node, found->second, now);
+  core_->send_over_spares(node, found->second, parts, now);
+  return core_->carrier_in_use(node)->send_at_once(node, parts);
+}
+
+std::optional<LinkProgress> MuxTransport::progress(NodeId node) const {
+  const Transport* carrier = core_->carrier_in_use(node);
+  return carrier == nullptr ? std::nullopt : carrier->progress(node);
 }
 
 void MuxTransport::disconnect(NodeId node) {
@@ -173,11 +221,16 @@ void MuxTransport::disconnect(NodeId node) {
 
 std::vector<LinkStats> MuxTransport::stats() const {
   std::vector<LinkStats> all;
-  for (const Carrier& carrier : core_->carriers) {
-    for (LinkStats& stats : carrier.transport->stats()) all.push_back(std::move(stats));
+  for (std::size_t index = 0; index < core_->carriers.size(); ++index) {
+    for (LinkStats& stats : core_->carriers[index].transport->stats()) {
+      const auto found = core_->peers.find(stats.peer);
+      if (found != core_->peers.end() && found->second.links.linked(index)) stats.use = use_of(found->second.links, index);
+      all.push_back(std::move(stats));
+    }
   }
   std::stable_sort(all.begin(), all.end(), [](const LinkStats& a, const LinkStats& b) {
-    return a.peer != b.peer ? a.peer < b.peer : a.connected > b.connected;
+    const auto rank = [](const LinkStats& stats) { return !stats.connected ? 2 : stats.use != LinkUse::kInUse ? 1 : 0; };
+    return a.peer != b.peer ? a.peer < b.peer : rank(a) < rank(b);
   });
   return all;
 }

@@ -1,5 +1,7 @@
 // Several transports as one: addresses go to the transport of their scheme, and of the links that a peer has over several
-// the best one that is up carries what we send. Switching is silent: on_down comes when the last link is gone.
+// the best one that works carries what we send (link_choice.h). Switching is silent: on_down comes when the last link is gone.
+// It looks at the links when something is sent at once (a heartbeat), and sends that over the others too, now and then: so it is
+// known which of them would do.
 // An address is "scheme:rest", e.g. "ivshmem:rse"; one without a known scheme belongs to the transport without a name (TCP:
 // "host:port"). A transport gets its addresses whole.
 // Threads: the event loop's. Memory: small. Errors: those of the transports.
@@ -15,17 +17,19 @@
 #include <string>
 #include <vector>
 
+#include "transport/mux/link_choice.h"
 #include "transport/transport.h"
 
 namespace rse {
-
-inline constexpr std::size_t kCarriersMax = 4;
 
 class MuxTransport final : public Transport {
  public:
   using Make = std::function<std::unique_ptr<Transport>(TransportCallbacks callbacks, std::string& error)>;
 
-  explicit MuxTransport(TransportCallbacks callbacks);
+  using Clock = std::function<Instant()>;
+
+  /// `clock`: monotonic.
+  explicit MuxTransport(TransportCallbacks callbacks, Clock clock = {});
   ~MuxTransport() override;
   /// Adds a transport; the first added is the first used. `scheme` empty: takes every address that no other does.
   /// Empty: done; otherwise what `make` said. Before set_hello().
@@ -38,6 +42,7 @@ class MuxTransport final : public Transport {
   SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override;
   SendResult send_at_once(NodeId peer, std::span<const SharedBytes> parts) override;
   bool has_room(NodeId peer) const override;
+  std::optional<LinkProgress> progress(NodeId peer) const override;
   void disconnect(NodeId peer) override;
   /// Of one peer: first the link in use.
   std::vector<LinkStats> stats() const override;

@@ -21,6 +21,7 @@ constexpr std::size_t kHandshakesMax = 128;        // of connections that others
 constexpr std::size_t kHostHandshakesMax = 32;     // likewise, of one host
 constexpr unsigned kProbeTriesMax = 12;            // waits 100, 200, 400 us, ... 205 ms between them
 constexpr std::chrono::milliseconds kAcceptPause{100};
+constexpr Duration kDelayedAcknowledgement = milliseconds(60);  // Linux: 40 ms, and what a timer may be late
 
 Instant now_of_clock() {
   const auto since = std::chrono::steady_clock::now().time_since_epoch();
@@ -285,6 +286,16 @@ SendResult TcpCore::send(NodeId node, std::span<const SharedBytes> parts) {
 bool TcpCore::has_room(NodeId node) const {
   const auto found = peers_.find(node);
   return found == peers_.end() || !found->second.link || found->second.link->has_room();
+}
+
+std::optional<LinkProgress> TcpCore::progress(NodeId node) const {
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !found->second.link) return {};
+  const TcpMeasure measure = found->second.link->measure();
+  return LinkProgress{.sent = measure.bytes_acknowledged + measure.packets_unacknowledged,
+                      .answered = measure.bytes_acknowledged,
+                      .rtt_nanoseconds = measure.rtt_nanoseconds,
+                      .answer_delay_nanoseconds = kDelayedAcknowledgement.raw};
 }
 
 void TcpCore::on_room(Session& session) {

@@ -75,6 +75,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   void undial(const std::string& address);
   SendResult send(NodeId peer, std::span<const SharedBytes> parts);
   bool has_room(NodeId peer) const;
+  std::optional<LinkProgress> progress(NodeId peer) const;
   void disconnect(NodeId peer);
   std::vector<LinkStats> stats() const;
   std::vector<std::uint16_t> bound_ports() const;

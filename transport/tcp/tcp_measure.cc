@@ -12,7 +12,9 @@ TcpMeasure measure_tcp(int handle) {
   if (::getsockopt(handle, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
   return {.rtt_nanoseconds = std::uint64_t{info.tcpi_rtt} * 1000,
           .packets_sent = info.tcpi_segs_out,
-          .packets_lost = info.tcpi_total_retrans};
+          .packets_lost = info.tcpi_total_retrans,
+          .bytes_acknowledged = info.tcpi_bytes_acked,
+          .packets_unacknowledged = info.tcpi_unacked};
 }
 
 }  // namespace rse

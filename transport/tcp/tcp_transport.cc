@@ -15,6 +15,7 @@ class TcpTransportFacade final : public TcpTransport {
   void undial(const std::string& address) override { core_->undial(address); }
   SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override { return core_->send(peer, parts); }
   bool has_room(NodeId peer) const override { return core_->has_room(peer); }
+  std::optional<LinkProgress> progress(NodeId peer) const override { return core_->progress(peer); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }
   std::vector<LinkStats> stats() const override { return core_->stats(); }
   std::vector<std::uint16_t> bound_ports() const override { return core_->bound_ports(); }

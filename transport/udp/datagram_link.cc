@@ -281,6 +281,7 @@ std::optional<std::uint64_t> DatagramLink::finish(Instant now, const Bytes& pack
     congestion_.sent(packet.size());
     congestion_.pace(now, packet.size(), rtt_.smoothed());
     last_eliciting_ = now;
+    asked_until_ = next_number_ + 1;
     ++eliciting_in_flight_;
   } else {
     sent.settled = true;

@@ -6,6 +6,7 @@
 // window; a small record for each packet in flight. Errors: on_packet() says false when the peer breaks the rules.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -64,6 +65,9 @@ class DatagramLink {
   std::size_t unsent_bytes() const { return stream_out_.unsent_bytes(); }
   bool idle() const { return stream_out_.idle(); }
   Stats stats() const;
+  /// Numbers after the newest packet that wants an acknowledgement, and after the newest that has one.
+  std::uint64_t asked_until() const { return asked_until_; }
+  std::uint64_t answered_until() const { return anything_acknowledged_ ? std::min(newest_acknowledged_ + 1, asked_until_) : 0; }
 
  private:
   struct Sent {
@@ -101,6 +105,7 @@ class DatagramLink {
   std::uint64_t newest_acknowledged_ = 0;
   bool anything_acknowledged_ = false;
   Instant last_eliciting_{};
+  std::uint64_t asked_until_ = 0;
   std::size_t eliciting_in_flight_ = 0;
   Instant loss_at_{};              // when the next packet counts as overtaken for too long; 0: none
   std::uint32_t timeouts_ = 0;     // in a row

@@ -19,6 +19,7 @@ namespace {
 
 constexpr Duration kKeepAlive = milliseconds(250);    // without a packet of ours: a ping
 constexpr Duration kSilenceMax = milliseconds(1500);  // without a packet of theirs, although pings were sent: the link is over
+constexpr Duration kAskInterval = milliseconds(10);   // what is sent at once is not acknowledged: so often a ping goes with it
 constexpr Duration kTimerStep = {20'000};             // pacing in steps smaller than this would only cost wake-ups
 constexpr std::size_t kPacketsAtOnce = 256;
 constexpr std::chrono::milliseconds kBackOffStart{5};
@@ -355,8 +356,19 @@ SendResult UdpCore::send_at_once(NodeId node, std::span<const SharedBytes> parts
   const Bytes whole = join(parts);
   if (whole.empty() || !session.link->push_unreliable(whole)) return send(node, parts);
   ++found->second.stats.messages_sent;
+  if (const Instant now = udp_now(); now >= session.asked + kAskInterval) {
+    session.asked = now;
+    session.link->ping();
+  }
   mark(session);
   return SendResult::kQueued;
+}
+
+std::optional<LinkProgress> UdpCore::progress(NodeId node) const {
+  const auto found = peers_.find(node);
+  if (found == peers_.end() || !found->second.link) return {};
+  const DatagramLink& link = *found->second.link->link;
+  return LinkProgress{.sent = link.asked_until(), .answered = link.answered_until(), .rtt_nanoseconds = link.stats().rtt.raw};
 }
 
 bool UdpCore::has_room(NodeId node) const {

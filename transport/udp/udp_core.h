@@ -68,6 +68,7 @@ struct UdpSession {
   bool crowded = false;             // its queue was not short when somebody looked
   bool dirty = false;               // may have packets to send
   Instant heard{}, sent{};          // last genuine packet, last packet
+  Instant asked{};                  // last ping beside what is sent at once
   std::uint64_t bytes_sent = 0, bytes_received = 0;
 };
 
@@ -95,6 +96,7 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   SendResult send(NodeId peer, std::span<const SharedBytes> parts);
   SendResult send_at_once(NodeId peer, std::span<const SharedBytes> parts);
   bool has_room(NodeId peer) const;
+  std::optional<LinkProgress> progress(NodeId peer) const;
   void disconnect(NodeId peer);
   std::vector<LinkStats> stats() const;
   std::vector<std::uint16_t> bound_ports() const;
