@@ -34,7 +34,7 @@ export function Chart({ series, names, colors, format, version, theme, label, he
         scales: { y: { range: (_, __, high) => [0, high > 0 ? high * 1.12 : 1] } },
         axes: [
           { ...axis, grid: { show: false }, size: 22, space: 90,
-            values: (_, splits) => splits.map((time) => new Date(time * 1000).toTimeString().slice(0, 5)) },
+            values: (_, splits) => splits.map((time) => new Date(time * 1000).toTimeString().slice(0, (splits[1] ?? 60) - splits[0]! < 60 ? 8 : 5)) },
           { ...axis, size: 52, space: 34, values: (_, splits) => splits.map((value) => format(value)) },
         ],
         series: [{}, ...names.map((name, index) => ({ label: name, stroke: color(colors[index]!), width: 1.5, points: { show: false } }))],

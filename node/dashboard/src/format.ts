@@ -25,6 +25,7 @@ export function grouped(value: string | number): string {
 
 export function milliseconds(value: number): string {
   if (!Number.isFinite(value)) return "–";
+  if (value < 0.005) return "0\u202fms";
   if (value < 1) return value.toFixed(2) + "\u202fms";
   if (value < 10) return value.toFixed(1) + "\u202fms";
   return value < 9999.5 ? Math.round(value) + "\u202fms" : (value / 1000).toFixed(1) + "\u202fs";

@@ -1,5 +1,5 @@
 // Dark or light: as the system says, until someone chooses otherwise.
-import { useEffect, useState } from "react";
+import { useEffect, useLayoutEffect, useState } from "react";
 
 export type Theme = "dark" | "light";
 
@@ -24,7 +24,8 @@ export function useTheme(): [Theme, () => void] {
     return () => SYSTEM.removeEventListener("change", follow);
   }, []);
   const theme = choice ?? system;
-  useEffect(() => {
+  // Before the effects of what reads the colours: the charts, the scene.
+  useLayoutEffect(() => {
     document.documentElement.dataset["theme"] = theme;
   }, [theme]);
   const toggle = (): void => {

@@ -19,7 +19,7 @@ export function readPalette(): Palette {
     hot: [value("--a-hot"), value("--b-hot"), value("--c-hot")],
     rest: value("--rest"),
     line: value("--line-strong"),
-    restAlpha: dark ? 0.2 : 0.36,
+    restAlpha: dark ? 0.25 : 0.5,
     glowAlpha: dark ? 0.7 : 0.95,
     additive: dark,
   };

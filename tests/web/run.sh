@@ -1,0 +1,5 @@
+#!/bin/bash
+# run.sh SCRIPT.mjs ARGUMENT...: from the runfiles, whether Bazel tests or runs it.
+cd "${RUNFILES_DIR:-$0.runfiles}/rse" 2>/dev/null || true
+command -v node >/dev/null || { echo 'SKIPPED: node is missing: run deploy/setup'; exit 0; }
+exec node --preserve-symlinks --preserve-symlinks-main "tests/web/$1" "${@:2}"
