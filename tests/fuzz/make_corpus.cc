@@ -13,6 +13,7 @@
 #include "transport/codec/random_message.h"
 #include "transport/secure/channel.h"
 #include "transport/udp/datagram_link.h"
+#include "transport/udp/outer.h"
 
 namespace {
 
@@ -117,6 +118,16 @@ void links(const Corpus& corpus) {
   put_stream_header(frames, 0, 5);
   frames.insert(frames.end(), {std::byte{1}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{8}});
   corpus.put("udp_fuzz", "packet", static_cast<std::uint8_t>(frames.size()), frames);
+  const Bytes some(48, std::byte{9});
+  for (const auto type : {OuterType::kInit, OuterType::kRetry, OuterType::kAccept, OuterType::kFinish}) {
+    const bool asks = type == OuterType::kInit, retries = type == OuterType::kRetry, ends = type == OuterType::kFinish;
+    corpus.put("udp_outer_fuzz", "handshake_" + std::to_string(static_cast<unsigned>(type)),
+               handshake_datagram({.type = type, .to = asks ? 0ul : 5ul, .from = retries || ends ? 0ul : 7ul,
+                                   .message = retries ? std::span<const std::byte>() : std::span<const std::byte>(some)}));
+  }
+  Bytes record(kOuterHeaderBytes + 32);
+  write_record_header(record.data(), {5, 9});
+  corpus.put("udp_outer_fuzz", "record", record);
   corpus.put("storage_fuzz", "patch", 3, {std::byte{1}, std::byte{0}, std::byte{32}, std::byte{1}});
 }
 

@@ -198,6 +198,35 @@ TEST_CASE("tcp: who does not finish the handshake is closed, whether silent at i
   CHECK_FALSE(node.linked(9));
 }
 
+TEST_CASE("tcp: who sends a byte now and then is closed all the same, and a link that is up does not notice") {
+  asio::io_context loop;
+  TcpNode node(loop, {.id = 1, .handshake_limit = std::chrono::milliseconds(300), .encrypted = false});
+  TcpNode member(loop, {.id = 2, .encrypted = false});
+  member.transport->dial(node.address());
+  REQUIRE(run_until(loop, [&] { return node.linked(2) && member.linked(1); }));
+  Raw slow(loop, node);
+  Hello hello;
+  hello.self = {{9}, 1, "raw", {}};
+  Bytes encoded, frame;
+  encode_hello(hello, encoded);
+  ByteWriter(frame).put_sized(encoded);
+  std::size_t written = 0;
+  slow.socket.non_blocking(true);
+  const bool ended = run_until(loop, [&] {  // a byte a turn of the loop, of which there are a hundred a second
+    std::error_code error;
+    if (written < frame.size() - 1) written += slow.socket.write_some(asio::buffer(&frame[written], 1), error);
+    std::array<std::byte, 4096> bytes;
+    slow.socket.read_some(asio::buffer(bytes), error);
+    return error && error != asio::error::would_block;
+  });
+  CHECK(ended);
+  CHECK(written > 5);
+  CHECK(node.failed_with("did not finish the handshake within 300 ms"));
+  REQUIRE(member.transport->send({1}, Bytes(100)) == SendResult::kQueued);
+  CHECK(run_until(loop, [&] { return node.messages.size() == 1; }));
+  CHECK(node.downs.empty());
+}
+
 TEST_CASE("tcp: a link that the other side has lost is replaced without a word") {
   asio::io_context loop;
   TcpNode node(loop, {.id = 1, .encrypted = false});

@@ -8,6 +8,7 @@
 
 #include "tests/transport/udp_node.h"
 #include "torus/base/random.h"
+#include "transport/secure/channel.h"
 #include "transport/udp/outer.h"
 
 using namespace rse;
@@ -173,6 +174,46 @@ TEST_CASE("udp: before an address has proved itself it gets less than it sent, a
   CHECK(received < sent / 20);
   CHECK(node.failures.empty());
   CHECK(node.ups.empty());
+}
+
+TEST_CASE("udp: hundreds of strangers who have proved their address and say no more displace each other, and a member still gets in") {
+  asio::io_context loop;
+  UdpNode node(loop, {.id = 1}), member(loop, {.id = 2});
+  member.transport->dial(node.address());
+  REQUIRE(up(loop, node, member));
+  udp::socket stranger(loop, {asio::ip::address_v4::loopback(), 0});
+  stranger.non_blocking(true);
+  const udp::endpoint target(asio::ip::address_v4::loopback(), node.port());
+  Bytes first;
+  SecureChannel(NoiseRole::kInitiator, std::make_shared<TrustBook>(TcpNode::member_book()), "stranger").start(first);
+  std::array<std::byte, 2048> buffer;
+  std::size_t cookies = 0, accepts = 0;
+  for (std::uint64_t session = 1; session <= 400; ++session) {
+    std::error_code error;
+    stranger.send_to(asio::buffer(handshake_datagram({.type = OuterType::kInit, .from = session})), target, 0, error);
+    loop.restart();
+    loop.poll();
+    while (!error) {
+      const std::size_t got = stranger.receive(asio::buffer(buffer), 0, error);
+      const auto retry = error ? std::nullopt : read_handshake(std::span<const std::byte>(buffer).first(got));
+      accepts += retry && retry->type == OuterType::kAccept ? 1 : 0;
+      if (!retry || retry->type != OuterType::kRetry) continue;
+      ++cookies;
+      std::error_code ignored;
+      stranger.send_to(asio::buffer(handshake_datagram({.type = OuterType::kInit, .from = retry->to, .cookie = retry->cookie, .message = first})),
+                       target, 0, ignored);
+    }
+  }
+  CHECK(cookies > 300);
+  CHECK(node.failed_with("too many unfinished handshakes"));
+  CHECK(accepts > kUdpHostHandshakesMax);  // more than are kept
+  CHECK(node.failures.size() <= 2);
+  CHECK(node.linked(2));
+  CHECK(node.downs.empty());
+  CHECK(member.downs.empty());
+  UdpNode late(loop, {.id = 3});
+  late.transport->dial(node.address());  // the same host, whose budget is used up: it takes its turn
+  CHECK(up(loop, late, node));
 }
 
 TEST_CASE("udp: garbage never becomes a link, and disturbs none") {
