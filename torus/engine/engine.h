@@ -67,6 +67,9 @@ struct Engine {
   std::uint32_t find_shared(VisitRuns visit_runs);
   template <class VisitRuns>
   std::uint32_t relay_alone(std::uint64_t now, VisitRuns visit_runs);
+  void phold_tick(std::uint64_t now, std::uint32_t count);
+  std::uint32_t run_phold(std::uint64_t now);
+  void order_outbox(std::uint8_t peer, std::uint32_t first);
   void process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   void relay(std::uint64_t now, std::uint32_t index, PackedEvent event);
   void relay_checked(std::uint64_t now, std::uint32_t cell, std::int32_t payload);

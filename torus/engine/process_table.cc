@@ -1,11 +1,15 @@
 #include "torus/engine/process_table.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "torus/engine/programs.h"
 
 namespace rse {
 
 void ProcessTable::carve(Carver& carver, std::uint32_t processes_max) {
   RSE_ASSERT(all_programs().size() <= kProgramsMax, "raise kProgramsMax");
+  RSE_ASSERT(all_programs()[kPholdProgram] == &phold_program(), "programs.cc and programs.h differ");
   carver.carve(processes_, std::size_t{processes_max} + 1);
   carver.carve(first_, kCellCount);
   for (std::size_t i = 0; i < all_programs().size(); ++i) {
@@ -21,10 +25,12 @@ void ProcessTable::reset() {
   for (StatePool& pool : pools_) {
     pool.free_slot = 0;
     pool.fresh_slot = 0;
+    pool.count = 0;
   }
   free_process_ = 0;
   fresh_process_ = 1;
   count_ = 0;
+  in_cell_max_ = 0;
   touched_ = false;
 }
 
@@ -64,7 +70,10 @@ std::uint32_t ProcessTable::add(std::uint32_t cell, Pid pid, std::uint32_t progr
     handle = fresh_process_++;
   }
   std::uint32_t* link = &first_[cell];
-  while (*link != 0 && processes_[*link].pid < pid.raw) link = &processes_[*link].next;
+  std::uint32_t in_cell = 1;
+  for (; *link != 0 && processes_[*link].pid < pid.raw; ++in_cell) link = &processes_[*link].next;
+  for (std::uint32_t after = *link; after != 0; after = processes_[after].next) ++in_cell;
+  in_cell_max_ = std::max(in_cell_max_, in_cell);
   processes_[handle] = {.pid = pid.raw,
                         .random = 0,
                         .cell = cell,
@@ -73,6 +82,7 @@ std::uint32_t ProcessTable::add(std::uint32_t cell, Pid pid, std::uint32_t progr
                         .program = program};
   *link = handle;
   ++count_;
+  ++pools_[program].count;
   return handle;
 }
 
@@ -82,6 +92,7 @@ void ProcessTable::remove(std::uint32_t handle) {
   while (*link != handle) link = &processes_[*link].next;
   *link = process.next;
   free_state(process);
+  --pools_[process.program].count;
   process.pid = 0;
   process.next = free_process_;
   free_process_ = handle;

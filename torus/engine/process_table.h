@@ -42,7 +42,15 @@ class ProcessTable {
   std::uint32_t first(std::uint32_t cell) const { return first_[cell]; }
   std::span<std::byte> state(const Process& process) const;
   const Program& program(const Process& process) const { return *all_programs()[process.program]; }
+  /// The same without its size: no virtual call.
+  const std::byte* state_bytes(const Process& process) const {
+    const StatePool& pool = pools_[process.program];
+    return pool.bytes + std::size_t{process.state} * pool.slot_bytes;
+  }
   std::uint32_t count() const { return count_; }
+  std::uint32_t count_of(std::uint32_t program) const { return pools_[program].count; }
+  /// No cell has more processes than this; exact as long as none was removed.
+  std::uint32_t in_cell_max() const { return in_cell_max_; }
   /// Handles up to and with this one may be in use; one that is not has pid 0.
   std::uint32_t handle_max() const { return fresh_process_ - 1; }
 
@@ -52,6 +60,7 @@ class ProcessTable {
     std::uint32_t slot_bytes;  // state_bytes() rounded up to 8: room for the link of a free slot
     std::uint32_t free_slot;   // plus 1; 0: none
     std::uint32_t fresh_slot;
+    std::uint32_t count;  // of its program's processes
   };
   std::uint32_t allocate_state(std::uint32_t program);
   void free_state(const Process& process);
@@ -62,6 +71,7 @@ class ProcessTable {
   std::uint32_t free_process_ = 0;
   std::uint32_t fresh_process_ = 1;
   std::uint32_t count_ = 0;
+  std::uint32_t in_cell_max_ = 0;
   bool touched_ = false;
 };
 

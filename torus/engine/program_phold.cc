@@ -1,9 +1,10 @@
 // PHOLD, the classic benchmark of event engines (Fujimoto 1990). An event that reaches a cell
 // without a process is only counted there, so a scenario that shall keep its events puts a phold
 // process in every cell, or in all cells of a range of indices (`low` to `high` - 1, the same in
-// each torus) and says so to each: that leaves room for others. Draws of the process's random
-// source, in this order: delay; whether to another torus; the cell.
+// each torus) and says so to each: that leaves room for others. phold_tick.cc runs it without these virtual calls where
+// it can.
 #include "torus/engine/packed_event.h"
+#include "torus/engine/phold.h"
 #include "torus/engine/program_args.h"
 #include "torus/engine/programs.h"
 
@@ -12,29 +13,22 @@ namespace {
 
 constexpr std::uint32_t kStartEventsMax = 65536;
 
-struct State {
-  std::uint32_t delay_max;
-  std::uint32_t remote_percent;
-  std::uint32_t low;   // the first cell index that events go to
-  std::uint32_t high;  // one past the last
-};
-
 std::uint32_t below(std::uint32_t bound, ProgramContext& context) {
   return static_cast<std::uint32_t>(((context.random() >> 32) * bound) >> 32);
 }
 
-std::uint32_t random_delay(const State& state, ProgramContext& context) {
+std::uint32_t random_delay(const PholdState& state, ProgramContext& context) {
   return 1 + below(state.delay_max, context);
 }
 
 class Phold final : public Program {
  public:
   std::string_view name() const override { return "phold"; }
-  std::size_t state_bytes() const override { return sizeof(State); }
+  std::size_t state_bytes() const override { return sizeof(PholdState); }
 
   Result<void> start(std::span<std::byte> bytes, std::string_view args,
                      ProgramContext& context) const override {
-    State state{.delay_max = 16, .remote_percent = 0, .low = 0, .high = kCellCount};
+    PholdState state{.delay_max = 16, .remote_percent = 0, .low = 0, .high = kCellCount};
     std::uint64_t events = 1;
     ProgramArgs reader(args);
     while (const auto argument = reader.next()) {
@@ -64,18 +58,10 @@ class Phold final : public Program {
   }
 
   void on_event(std::span<std::byte> bytes, const Event&, ProgramContext& context) const override {
-    const State state = load_state<State>(bytes);
-    const std::uint32_t delay = random_delay(state, context);
-    const bool remote = below(100, context) < state.remote_percent;
-    if (state.low >= state.high || state.high > kCellCount) return;  // from a forged checkpoint
-    const std::uint32_t size = state.high - state.low;
-    const std::uint32_t own = torus_of(context.cell()).raw;
-    const std::uint32_t drawn = below(remote ? 2 * size : size, context);
-    // A remote one counts through the other tori's cells, ascending, without its own.
-    const std::uint32_t other = drawn / size < own ? drawn / size : drawn / size + 1;
-    const std::uint32_t cell = (remote ? other : own) * kCellCount + state.low + drawn % size;
-    static_cast<void>(
-        context.send(CellId{cell}, delay, 0));  // a refusal is counted; the event is gone
+    const auto send = phold_send(load_state<PholdState>(bytes), torus_of(context.cell()).raw,
+                                 [&](std::uint32_t bound) { return below(bound, context); });
+    // A refusal is counted; the event is gone.
+    if (send) static_cast<void>(context.send(send->to, send->delay, 0));
   }
 
   std::int64_t value(std::span<const std::byte>) const override { return 0; }

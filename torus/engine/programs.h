@@ -17,6 +17,7 @@ const Program& relay_program();
 /// Each event makes one event to a random cell. Arguments: max_delay (16), remote (0, percent),
 /// events (1, at start).
 const Program& phold_program();
+inline constexpr std::uint32_t kPholdProgram = 1;  // its index in all_programs()
 /// Sums the payloads of its events. No arguments.
 const Program& counter_program();
 /// Passes each wave (payload = its id) on along every edge, once. Argument, without effect:

@@ -70,19 +70,27 @@ void RandomScenario::build(Engines&... engines) {
     const std::uint64_t ticks = delay();
     (static_cast<void>(engines.connect(from, to, ticks)), ...);
   }
-  static constexpr struct {
+  struct Choice {
     const char* program;
     const char* args;
-  } kPrograms[] =
+  };
+  static constexpr Choice kPholds[] = {{"phold", "max_delay=3 events=20"},
+                                       {"phold", "max_delay=2 remote=60 events=9"},
+                                       {"phold", "max_delay=70 remote=20 low=5 high=6"}};
+  static constexpr Choice kPrograms[] =
       {
-          // the first four make no events with delays of their own{"relay", ""}, {"nothing", ""},
+          // the first four make no events with delays of their own
+          {"relay", ""},           {"nothing", ""},
           {"counter", ""},         {"wave", "delay_from_edges"},
           {"churn", ""},           {"churn", ""},
           {"phold", "remote=101"}, {"phold", "max_delay=9 remote=30 events=2"}};
   const std::uint32_t processes = chance(50) ? random_.below(8) : 0;
+  const bool phold_only = delay_style_ != kHugeDelays && chance(30);
   for (std::uint32_t i = 0; i < processes; ++i) {
-    const auto& choice = kPrograms[random_.below(
-        delay_style_ == kHugeDelays ? 4 : static_cast<std::uint32_t>(std::size(kPrograms)))];
+    const auto& choice =
+        phold_only ? kPholds[random_.below(static_cast<std::uint32_t>(std::size(kPholds)))]
+                   : kPrograms[random_.below(
+                         delay_style_ == kHugeDelays ? 4 : static_cast<std::uint32_t>(std::size(kPrograms)))];
     const CellId cell = local_cell();
     (static_cast<void>(engines.spawn(cell, choice.program, choice.args, Tick{start_})), ...);
   }

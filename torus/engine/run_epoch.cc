@@ -4,6 +4,7 @@
 #include "torus/engine/engine_context.h"
 #include "torus/engine/few_events.h"
 #include "torus/engine/key_sort.h"
+#include "torus/engine/programs.h"
 
 namespace rse {
 
@@ -52,15 +53,15 @@ void Engine::run_to_end() {
 
 void Engine::process_tick(std::uint64_t now) {
   const std::uint32_t count = pending.count_at(now);
-  // Without processes, each event makes at most degree_max() new ones, and far from the end no time
-  // can overflow.
-  const bool room_for_all =
-      processes.count() == 0 && now < ~std::uint64_t{kDelayMax} &&
-      pending_count + count * std::max<std::uint64_t>(lattice.degree_max(), 1) - count <=
-          limits.events;
-  if (room_for_all) {
-    relay_tick(now, count);
-    return;
+  // Each event makes at most so many new ones, if none starts processes or connects cells; far from the end no time can
+  // overflow.
+  const std::uint64_t made =
+      count * std::max<std::uint64_t>({lattice.degree_max(), processes.in_cell_max(), 1});
+  const bool room_for_all = now < ~std::uint64_t{kDelayMax} && pending_count - count + made <= limits.events;
+  if (room_for_all && processes.count() == 0) return relay_tick(now, count);
+  if (room_for_all && processes.count() == processes.count_of(kPholdProgram) &&
+      *std::max_element(outbox_counts.begin(), outbox_counts.end()) + 2 * made <= limits.outbox_events) {
+    return phold_tick(now, count);
   }
   sort_tick(
       count, tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
