@@ -267,12 +267,8 @@ class Daemon {
   }
 
   std::string start() {
-    std::string failure = control_->listen(flags_.control);
-    if (failure.empty()) failure = serve_dashboard();
-    if (!failure.empty()) {
-      control_->stop();
-      return failure;
-    }
+    if (std::string failure = control_->listen(flags_.control); !failure.empty()) return failure;
+    serve_dashboard();
     try {
       shell_->start();
     } catch (const std::exception& error) {
@@ -283,9 +279,10 @@ class Daemon {
     return {};
   }
 
-  /// Of all nodes of this user on this machine: the page goes on as long as this node does, whichever of the others dies.
-  std::string serve_dashboard() {
-    if (flags_.http.empty()) return {};
+  /// Of all nodes of this user on this machine: the page goes on as long as this node does, whichever of the others dies. The
+  /// node does without it where, say, the port is taken.
+  void serve_dashboard() {
+    if (flags_.http.empty()) return;
     Gateway::Options options;
     options.listen = flags_.http;
     options.token = flags_.http_token;
@@ -296,9 +293,10 @@ class Daemon {
       return controls;
     };
     gateway_ = std::make_unique<Gateway>(std::move(options));
-    std::string failure = gateway_->start();
-    if (failure.empty()) log_.write(spdlog::level::info, "dashboard", {{"url", fmt::format("http://{}/", flags_.http)}});
-    return failure;
+    const std::string failure = gateway_->start();
+    if (failure.empty()) return log_.write(spdlog::level::info, "dashboard", {{"url", fmt::format("http://{}/", flags_.http)}});
+    gateway_.reset();
+    log_.write(spdlog::level::warn, "no_dashboard", {{"text", failure}});
   }
 
   void first_lines() {

@@ -77,16 +77,29 @@ start() {
 ask() { "$root/usr/bin/rse" "$@" --control "$work/run/first.sock"; }
 second_is_member() { [[ $(ask status 2>/dev/null) =~ second\ +member ]]; }  # its exit code says that two are not three
 
+# Whether the page comes from that port.
+serves() {
+  local line
+  { exec 5<>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null || return 1
+  printf 'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&5
+  read -r line <&5 || line=
+  exec 5>&-
+  [[ $line == 'HTTP/1.1 200'* ]]
+}
+
 run_cluster() {
   local environment=(PATH=/usr/bin:/bin) ticket daemon
   mkdir -p "$work/data" "$work/run"
   ((EUID != 0)) || chown 65534:65534 "$work/data" "$work/run"
   local address=127.0.0.1:$(free_port)
-  start first --found --listen "$address"
+  local dashboard
+  dashboard=$(free_port)
+  start first --found --listen "$address" --http "127.0.0.1:$dashboard"
   ticket=$(ask ticket create --ttl 5m --uses 1 2>/dev/null)
   environment+=(RSE_TICKET="$ticket")
-  start second --peer "$address" --listen "127.0.0.1:$(free_port)"
+  start second --peer "$address" --http "127.0.0.1:$(free_port)" --listen "127.0.0.1:$(free_port)"
   until_true 20 second_is_member || fail 'the second node did not join'
+  until_true 20 serves "$dashboard" || fail 'the dashboard is not served'
   for daemon in "${daemons[@]}"; do
     kill -TERM "$daemon"
     wait "$daemon" || fail "a daemon's exit code after SIGTERM is $?"

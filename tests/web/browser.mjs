@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
+import { setPriority, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -21,8 +21,10 @@ export function missing() {
   return existsSync(PLAYWRIGHT) ? "" : `${PLAYWRIGHT} is missing: run deploy/setup`;
 }
 
-/// A browser with a fresh profile that is removed at the end. `problems` collects what no page should cause.
+/// A browser with a fresh profile that is removed at the end. `problems` collects what no page should cause. It comes after the
+/// nodes, and behind them: a computed WebGL scene would take the processors that they need.
 export async function openBrowser(options) {
+  setPriority(15);
   const { chromium } = createRequire(import.meta.url)(PLAYWRIGHT);
   const profile = mkdtempSync(join(tmpdir(), "rse-browser-"));
   const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, headless: true, args: FLAGS, ...options });

@@ -1,11 +1,12 @@
-// picture FILE.png: the README's picture, of a cluster that runs on this machine now.
+// picture FILE.png: the README's picture, of a cluster that runs on this machine now and has just lost a node.
 import { writeFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { missing, openBrowser, startLauncher, until } from "./browser.mjs";
 import { indexedPng } from "./indexed_png.mjs";
 
 const SIZE = { width: 1280, height: 800 };
-const WARM_MILLISECONDS = 12_000; // until charts and cells have something to show
+const WARM_MILLISECONDS = 12_000; // until the cells have something to show
+const GROWING_MILLISECONDS = 1_900; // after the death: half of the torus is back
 
 const [given] = process.argv.slice(2);
 const problem = given ? missing() : "usage: picture FILE.png";
@@ -22,6 +23,11 @@ try {
   await page.goto(`${launcher.url}&detail=0`);
   await until("the verdict is there", 30_000, async () => /Healthy/.test(await page.locator(".verdict h1").innerText()));
   await page.waitForTimeout(WARM_MILLISECONDS);
+  const { origin, hash } = new URL(launcher.url);
+  const authorization = hash.replace("#token=", "Bearer ");
+  await fetch(`${origin}/api/v1/kill?node=b`, { method: "POST", headers: { authorization } });
+  await until("the story is told", 30_000, async () => /b died. Torus . grew back/.test(await page.locator(".story").innerText()));
+  await page.waitForTimeout(GROWING_MILLISECONDS);
   const screenshot = await page.screenshot();
   const pixels = await page.evaluate(async (base64) => {
     const image = new Image();

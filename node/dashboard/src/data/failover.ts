@@ -7,8 +7,9 @@ export interface Failover {
   node: string; // that died
   begunMilliseconds: number; // unix time of the first sign
   why: string;
-  tori: number[]; // that had to be rebuilt
-  hosts: string[]; // who rebuilt them
+  lost: number[] | undefined; // tori that it hosted; undefined: the page came too late to know
+  tori: number[]; // that are put together elsewhere
+  hosts: string[]; // who does that
   ends: (number | undefined)[]; // milliseconds from the first sign to the end of each of PHASES, of the slowest torus
   over: boolean;
   returned: boolean; // the node was heard again, or joined again
@@ -21,70 +22,94 @@ export function millisecondsOf(incident: IncidentRecord): number {
   return Number(BigInt(incident.unix_nanoseconds) / 1000n) / 1000;
 }
 
-/// `incidents` of any number of nodes of one machine or with well-set clocks, in the order of time.
-export function findFailovers(incidents: readonly IncidentRecord[]): Failover[] {
-  const found: Failover[] = [];
-  let suspected: IncidentRecord | undefined;
-  for (const incident of incidents) {
+class Teller {
+  readonly found: Failover[] = [];
+  private readonly suspected = new Map<string, number>();
+  private hosts: string[] = []; // names, of A, B and C, as the newest view says
+  private readonly running = new Map<Failover, Set<number>>();
+
+  constructor(private readonly nameOf: (node: string) => string) {}
+
+  take(incident: IncidentRecord): void {
     const at = millisecondsOf(incident);
-    const newest = found[found.length - 1];
-    const recent = newest && at - newest.begunMilliseconds < STORY_MILLISECONDS ? newest : undefined;
-    const current = recent?.over ? undefined : recent;
-    const after = (phase: number): void => {
-      if (current) current.ends[phase] = Math.max(current.ends[phase] ?? 0, at - current.begunMilliseconds);
-    };
-    switch (incident.kind) {
-      case "PEER_SUSPECTED":
-        if (suspected?.node !== incident.node) suspected = incident;
-        break;
-      case "PEER_LOST": {
-        if (recent && recent.node === incident.node && !recent.returned) break; // another node says the same
-        const first = suspected?.node === incident.node && at - millisecondsOf(suspected) < SUSPICION_MILLISECONDS ? suspected : incident;
-        const begun = millisecondsOf(first);
-        found.push({
-          node: incident.node, begunMilliseconds: begun, why: incident.text, tori: [], hosts: [],
-          ends: [at - begun, undefined, undefined, undefined, undefined], over: false, returned: false,
-        });
-        break;
-      }
-      case "VIEW_INSTALLED":
-        if (current && current.ends[1] === undefined) after(1);
-        break;
-      case "REBUILD_STARTED":
-        if (current && incident.torus !== undefined && !current.tori.includes(incident.torus)) {
-          current.tori.push(incident.torus);
-          current.hosts.push(incident.node);
-        }
-        break;
-      case "REBUILD_REPLAYING":
-        after(2);
-        break;
-      case "REBUILT":
-        after(3);
-        break;
-      case "FIRST_EPOCH":
-        if (current && incident.torus !== undefined && current.tori.includes(incident.torus)) {
-          after(4);
-          current.over = true;
-        }
-        break;
-      case "PEER_HEARD_AGAIN":
-        if (suspected?.node === incident.node) suspected = undefined;
-        break;
-      case "JOINED":
-        for (const failover of found) if (failover.node === incident.node) failover.returned = true;
-        break;
-      default:
-        break;
-    }
+    const { kind, node, torus } = incident;
+    if (kind === "PEER_SUSPECTED" && !this.suspected.has(node)) this.suspected.set(node, at);
+    if (kind === "PEER_HEARD_AGAIN") this.suspected.delete(node);
+    if (kind === "PEER_HEARD_AGAIN" || kind === "JOINED") this.found.forEach((one) => (one.returned ||= one.node === node));
+    if (kind === "PEER_LOST") this.lose(incident, at);
+    if (kind === "VIEW_INSTALLED") this.seeView(incident.text, at);
+    if (torus === undefined) return;
+    if (kind === "REBUILD_STARTED") this.begin(torus, node, at);
+    if (kind === "REBUILD_REPLAYING") this.pass(torus, 2, at);
+    if (kind === "REBUILT") this.pass(torus, 3, at);
+    if (kind === "FIRST_EPOCH") this.finish(torus, at);
   }
-  return found;
+
+  private lose(incident: IncidentRecord, at: number): void {
+    const same = this.found.some((one) => one.node === incident.node && !one.returned && at - one.begunMilliseconds < STORY_MILLISECONDS);
+    if (same) return; // another node says it too
+    const first = this.suspected.get(incident.node) ?? at;
+    const begun = at - first < SUSPICION_MILLISECONDS ? first : at;
+    const name = this.nameOf(incident.node);
+    const lost = this.hosts.length > 0 ? this.hosts.flatMap((host, torus) => (host === name ? [torus] : [])) : undefined;
+    this.found.push({
+      node: incident.node, begunMilliseconds: begun, why: incident.text, lost, tori: [], hosts: [],
+      ends: [at - begun, undefined, undefined, undefined, undefined], over: false, returned: false,
+    });
+  }
+
+  /// "view 9: A on a B on c C on a"
+  private seeView(text: string, at: number): void {
+    for (const one of this.found) if (!one.over && one.ends[1] === undefined && this.isRecent(one, at)) one.ends[1] = at - one.begunMilliseconds;
+    const hosts = [...text.matchAll(/\b([ABC]) on (\S+)/g)].map((match) => match[2]!);
+    if (hosts.length === TORUS_NAMES.length) this.hosts = hosts;
+  }
+
+  private begin(torus: number, node: string, at: number): void {
+    const story = this.storyOf(torus, at);
+    if (!story || story.tori.includes(torus)) return;
+    story.tori.push(torus);
+    story.hosts.push(node);
+  }
+
+  private pass(torus: number, phase: number, at: number): void {
+    const story = this.storyOf(torus, at);
+    if (story?.tori.includes(torus)) story.ends[phase] = Math.max(story.ends[phase] ?? 0, at - story.begunMilliseconds);
+  }
+
+  private finish(torus: number, at: number): void {
+    const story = this.storyOf(torus, at);
+    if (!story?.tori.includes(torus)) return;
+    this.pass(torus, 4, at);
+    const running = this.running.get(story) ?? new Set();
+    this.running.set(story, running.add(torus));
+    story.over = (story.lost ?? story.tori).every((one) => running.has(one));
+  }
+
+  private isRecent(one: Failover, at: number): boolean {
+    return at - one.begunMilliseconds < STORY_MILLISECONDS;
+  }
+
+  /// The newest death that explains why this torus is put together.
+  private storyOf(torus: number, at: number): Failover | undefined {
+    return [...this.found].reverse().find((one) => !one.over && this.isRecent(one, at) && (one.lost?.includes(torus) ?? true));
+  }
+}
+
+/// `incidents` of any number of nodes of one machine or with well-set clocks, in the order of time.
+export function findFailovers(incidents: readonly IncidentRecord[], nameOf: (node: string) => string): Failover[] {
+  const teller = new Teller(nameOf);
+  for (const incident of incidents) teller.take(incident);
+  return teller.found;
 }
 
 /// What the survivors made of it, in one sentence.
 export function tell(failover: Failover, nameOf: (node: string) => string): string {
   const who = nameOf(failover.node);
-  if (failover.tori.length === 0) return `${who} was lost.`;
+  if (failover.tori.length === 0) {
+    const waiting = failover.lost?.map((torus) => TORUS_NAMES[torus]).join(" and ");
+    return waiting ? `${who} died, and took torus ${waiting} with it.` : `${who} was lost; it hosted no torus.`;
+  }
   const tori = failover.tori.map((torus) => TORUS_NAMES[torus]).join(" and ");
   const where = [...new Set(failover.hosts)].map(nameOf).join(" and ");
   const total = failover.ends[4] ?? failover.ends[3];

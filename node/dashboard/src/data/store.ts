@@ -117,7 +117,7 @@ export class Store {
       for (const incident of this.incidents)
         this.known.add(`${incident.unix_nanoseconds} ${incident.kind} ${incident.node} ${incident.torus ?? ""}`);
     }
-    this.failovers = findFailovers(this.incidents);
+    this.failovers = findFailovers(this.incidents, this.nameOf);
     const newest = this.failovers[this.failovers.length - 1];
     if (!newest || newest.begunMilliseconds === this.newsBegun) return;
     // At the first look it is as old as the clocks say; later, it has just happened.

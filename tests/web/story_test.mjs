@@ -1,0 +1,69 @@
+// The page's own reasoning, without a browser: deaths out of incidents, and memory that stays bounded.
+import assert from "node:assert/strict";
+import { findFailovers, tell } from "../../node/dashboard/failover.mjs";
+import { Series } from "../../node/dashboard/series.mjs";
+import { Store } from "../../node/dashboard/store.mjs";
+
+const NAMES = { 1: "a", 2: "b", 3: "c" };
+const nameOf = (node) => NAMES[node];
+const incident = (milliseconds, kind, node, rest = {}) => ({
+  kind, node, text: "", epoch: "0", at_nanoseconds: "0", unix_nanoseconds: String(BigInt(Math.round(milliseconds * 1000)) * 1000n), ...rest,
+});
+const view = (milliseconds, text) => incident(milliseconds, "VIEW_INSTALLED", "1", { text });
+const rebuild = (torus, node, begin) => [
+  incident(begin, "REBUILD_STARTED", node, { torus }),
+  incident(begin + 10, "REBUILD_REPLAYING", node, { torus }),
+  incident(begin + 20, "REBUILT", node, { torus }),
+  incident(begin + 30, "FIRST_EPOCH", node, { torus }),
+];
+const death = [
+  view(1000, "view 8: A on a B on c C on b"),
+  incident(2000, "PEER_SUSPECTED", "2"),
+  incident(2005, "PEER_LOST", "2", { text: "b has died" }),
+  incident(2006, "PEER_LOST", "2", { text: "b has died" }),
+  view(2020, "view 9: A on a B on c C on a"),
+];
+
+{
+  const [story, ...others] = findFailovers([...death, ...rebuild(2, "1", 2025)], nameOf);
+  assert.equal(others.length, 0, "two witnesses of one death make one story");
+  assert.deepEqual(story.ends, [5, 20, 35, 45, 55]);
+  assert.equal(tell(story, nameOf), "b died. Torus C grew back on a in 55 ms, bit for bit; nothing was lost.");
+}
+{
+  const withdrawn = [incident(1500, "PEER_SUSPECTED", "2"), incident(1600, "PEER_HEARD_AGAIN", "2")];
+  const [story] = findFailovers([death[0], ...withdrawn, ...death.slice(1), ...rebuild(2, "1", 2025)], nameOf);
+  assert.equal(story.begunMilliseconds, 2000, "a suspicion that was withdrawn is not the beginning");
+}
+{
+  const [story] = findFailovers([...death, ...rebuild(0, "3", 2022)], nameOf);
+  assert.deepEqual(story.tori, [], "a torus that the dead node did not host is another story");
+  assert.equal(tell(story, nameOf), "b died, and took torus C with it.");
+}
+{
+  const back = [incident(9000, "JOINED", "2"), ...rebuild(2, "2", 9100)];
+  const [story] = findFailovers([...death, ...rebuild(2, "1", 2025), ...back], nameOf);
+  assert.equal(story.ends[4], 55, "the return of the torus is no part of it");
+  assert.ok(story.returned);
+}
+{
+  const series = new Series(1, 5);
+  for (let second = 0; second < 50; ++second) series.push(second, [second === 47 ? NaN : second]);
+  assert.deepEqual(series.table(), [[45, 46, 47, 48, 49], [45, 46, null, 48, 49]]);
+}
+{
+  const store = new Store();
+  const status = (epoch) => ({
+    health: "HEALTHY", verdict: "healthy: 3 of 3 nodes; any one may fail", peers: [], links: [],
+    view: { cluster: "1", number: "1", run: "1", members: [], voters: [], hosts: [], homes: [] },
+    tori: [0, 1, 2].map((torus) => ({ torus, host: "1", epoch: String(epoch), events: String(epoch * 1000) })),
+    self: { node: "1", name: "a", cluster: "1", cpu_nanoseconds: String(epoch * 1e7), resident_bytes: "1" },
+    incidents: [incident(epoch, "CUT_DURABLE", "1")],
+  });
+  for (let step = 0; step < 20_000; ++step) store.takeState([status(step * 10)], step * 0.25);
+  assert.equal(Math.round(store.rates.epochs[0]), 40, "ten epochs each quarter of a second are forty a second");
+  assert.ok(Math.abs(store.measures.get("1").load - 0.4) < 1e-6);
+  assert.equal(store.incidents.length, 240, "incidents are bounded");
+  assert.equal(store.eventSeries.table()[0].length, 600, "series are bounded");
+}
+console.log("stories are told as they were, in bounded memory");
