@@ -30,9 +30,10 @@ std::uint64_t random_number() {
 
 Discovery::Discovery(asio::io_context& loop, std::vector<std::string> listen, Hooks hooks)
     : hooks_(std::move(hooks)),
-      port_(std::make_shared<BeaconPort>(loop, std::move(listen), [this](const asio::ip::address& from, std::span<const std::byte> datagram) {
-        on_datagram(from, datagram);
-      })) {}
+      port_(std::make_shared<BeaconPort>(loop, std::move(listen),
+                                         [this](const asio::ip::address& from, std::span<const std::byte> datagram) {
+                                           on_datagram(from, datagram);
+                                         })) {}
 
 void Discovery::tick(Instant now, std::shared_ptr<const TrustBook> book, const Member& self, bool linked) {
   now_ = now;
@@ -40,7 +41,7 @@ void Discovery::tick(Instant now, std::shared_ptr<const TrustBook> book, const M
   if (book && book->trust.has_seed() && now >= next_said_) {
     next_said_ = now + kSayInterval;
     book_ = book;
-    say(now, self);
+    say(self);
   }
   if (!book || linked) {
     book_.reset();
@@ -56,7 +57,7 @@ void Discovery::tick(Instant now, std::shared_ptr<const TrustBook> book, const M
   port_->refresh();
 }
 
-void Discovery::say(Instant, const Member& self) {
+void Discovery::say(const Member& self) {
   Beacon beacon{.protocol_min = kProtocolMin,
                 .protocol_max = kProtocolMax,
                 .cluster = book_->cluster,

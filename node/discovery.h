@@ -41,7 +41,7 @@ class Discovery {
     Instant at{};
   };
   void on_datagram(const asio::ip::address& from, std::span<const std::byte> datagram);
-  void say(Instant now, const Member& self);
+  void say(const Member& self);
 
   Hooks hooks_;
   std::shared_ptr<BeaconPort> port_;

@@ -143,7 +143,8 @@ FloodResult flood(const FloodOptions& options) {
   for (std::size_t self = 0; self < 2 && result.failure.empty(); ++self)
     result.failure = read_report(children[self], to_milliseconds(end - std::chrono::steady_clock::now()), result.ends[self]);
   // One that comes twice after the last would be told now.
-  for (std::size_t self = 0; self < 2 && result.failure.empty(); ++self) (void)read_report(children[self], kAfterTheLast, result.ends[self]);
+  for (std::size_t self = 0; self < 2 && result.failure.empty(); ++self)
+    (void)read_report(children[self], kAfterTheLast, result.ends[self]);
   result.network = network.counts();
   for (const Child& child : children) {
     ::kill(child.process, SIGKILL);

@@ -34,7 +34,9 @@ NatNetwork::~NatNetwork() {
     if (space >= 0) ::close(space);  // with its last process a namespace goes, and with it what is in it
 }
 
-std::string NatNetwork::path_of(Space space) const { return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(spaces_[space]); }
+std::string NatNetwork::path_of(Space space) const {
+  return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(spaces_[space]);
+}
 
 /// A line for the shell; the first that fails is the failure.
 void NatNetwork::run(Space space, const std::string& command) {

@@ -31,8 +31,9 @@ struct World {
   World() {
     REQUIRE_MESSAGE(network.failure().empty(), network.failure());
     REQUIRE(coturn
-                .start({.words = {kCoturn, "-n", "--stun-only", "--no-tls", "--no-dtls", "--no-cli", "-L", NatNetwork::address(Host::kServer), "-p",
-                                  "3478", "--log-file", "stdout", "--pidfile", folder.path("coturn.pid"), "--db", folder.path("coturn.db")},
+                .start({.words = {kCoturn, "-n", "--stun-only", "--no-tls", "--no-dtls", "--no-cli", "-L", NatNetwork::address(Host::kServer),
+                                  "-p", "3478", "--log-file", "stdout", "--pidfile", folder.path("coturn.pid"), "--db",
+                                  folder.path("coturn.db")},
                         .log = folder.path("coturn.log"),
                         .enter = [this] { return network.enter(Host::kServer); }})
                 .empty());

@@ -57,7 +57,9 @@ std::optional<asio::ip::udp::endpoint> read_address(std::span<const std::byte> v
   if (value.size() < 8) return {};
   const auto port = static_cast<std::uint16_t>(number_at(value, 2, 2) ^ number_at(mask, 0, 2));
   const std::uint32_t family = number_at(value, 1, 1);
-  if (family == 1 && value.size() == 8) return asio::ip::udp::endpoint(asio::ip::address_v4(number_at(value, 4, 4) ^ number_at(mask, 0, 4)), port);
+  if (family == 1 && value.size() == 8) {
+    return asio::ip::udp::endpoint(asio::ip::address_v4(number_at(value, 4, 4) ^ number_at(mask, 0, 4)), port);
+  }
   if (family != 2 || value.size() != 20) return {};
   asio::ip::address_v6::bytes_type bytes;
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = std::to_integer<std::uint8_t>(value[4 + i] ^ mask[i]);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace rse {
 namespace {
@@ -16,23 +17,28 @@ Instant now_of_clock() {
 
 }  // namespace
 
+void StunKeeper::stop() {
+  stopped_ = true;
+  timer_.cancel();
+}
+
 void StunKeeper::tick() {
   const Instant now = now_of_clock();
   if (!client_ || client_->state() != StunClient::State::kAsking) client_.emplace(random_stun_transaction(), now);
   if (const auto question = client_->poll_send(now)) hooks_.send(*question);
-  const Instant next = std::min(now + kInterval, client_->next_deadline().value_or(now + kInterval));
-  timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(static_cast<std::int64_t>(next.raw))));
-  timer_.async_wait([this](const std::error_code& cancelled) {
-    if (!cancelled) tick();
+  wait(elapsed(now, std::min(now + kInterval, client_->next_deadline().value_or(now + kInterval))));
+}
+
+void StunKeeper::wait(Duration time) {
+  timer_.expires_after(std::chrono::nanoseconds(time.raw));
+  timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
+    if (!cancelled && !self->stopped_) self->tick();
   });
 }
 
 void StunKeeper::on_datagram(std::span<const std::byte> datagram) {
   if (!client_ || client_->state() != StunClient::State::kAsking || !client_->on_datagram(datagram)) return;
-  timer_.expires_after(std::chrono::nanoseconds(kInterval.raw));
-  timer_.async_wait([this](const std::error_code& cancelled) {
-    if (!cancelled) tick();
-  });
+  wait(kInterval);
   if (client_->state() != StunClient::State::kAnswered) return;
   const auto before = std::exchange(mapped_, client_->mapped());
   if (before && *before != client_->mapped()) hooks_.changed(*before, client_->mapped());

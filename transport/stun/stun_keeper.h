@@ -7,13 +7,15 @@
 #include <asio/steady_timer.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <span>
 
 #include "transport/stun/stun.h"
 
 namespace rse {
 
-class StunKeeper {
+class StunKeeper : public std::enable_shared_from_this<StunKeeper> {
  public:
   struct Hooks {
     std::function<void(std::span<const std::byte> question)> send;
@@ -21,16 +23,19 @@ class StunKeeper {
   };
   StunKeeper(asio::io_context& loop, Hooks hooks) : timer_(loop), hooks_(std::move(hooks)) {}
   void start() { tick(); }
-  void stop() { timer_.cancel(); }
+  /// No hook is called from here on.
+  void stop();
   void on_datagram(std::span<const std::byte> datagram);
 
  private:
   void tick();
+  void wait(Duration time);
 
   asio::steady_timer timer_;
   Hooks hooks_;
   std::optional<StunClient> client_;
   std::optional<asio::ip::udp::endpoint> mapped_;
+  bool stopped_ = false;
 };
 
 }  // namespace rse

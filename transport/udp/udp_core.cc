@@ -225,7 +225,7 @@ void UdpCore::set_hello(const Hello& hello) {
 }
 
 void UdpCore::keep_public_address() {
-  StunKeeper::Hooks hooks;  // stopped before the core goes
+  StunKeeper::Hooks hooks;  // it is stopped before the core goes
   hooks.send = [this](std::span<const std::byte> question) {
     const auto socket = socket_for(*stun_server_);
     if (!socket) return;
@@ -237,7 +237,7 @@ void UdpCore::keep_public_address() {
     report_failure("udp:" + text(after), "the public address of this node was " + text(before) + " and is " + text(after) +
                                              ": nodes that have no link with it look for it at the old one; start it again");
   };
-  stun_.emplace(loop_, std::move(hooks));
+  stun_ = std::make_shared<StunKeeper>(loop_, std::move(hooks));
   stun_->start();
 }
 

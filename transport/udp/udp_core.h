@@ -189,7 +189,7 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   asio::steady_timer timer_;
   std::optional<Instant> armed_;
   std::optional<Endpoint> stun_server_;  // none: its answers are not wanted
-  std::optional<StunKeeper> stun_;
+  std::shared_ptr<StunKeeper> stun_;
 };
 
 Instant udp_now();
