@@ -1,143 +1,139 @@
-// Events a second of the engine beside a binary heap with the same semantics and digest, in one run
-// on one core.
-//   bazel run -c opt //tests/bench:engine -- [--json]
+// Events a second of the engine, in one run of some minutes:
+//   bazel run -c opt //tests/bench:engine -- [--json] [--svg FILE] [SERIES...]
+// pending: beside a binary heap with the same semantics and digest, on one core. remote: PHOLD whose events go to other
+// tori. lattice: six edges a cell. tori: one to three on threads of their own. checkpoints: with and without.
 #include <algorithm>
-#include <array>
-#include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
 
-#include "tests/bench/heap_engine.h"
-#include "torus/engine/torus.h"
+#include "tests/bench/engine_plot.h"
+#include "tests/bench/engine_series.h"
 
 namespace rse {
 namespace {
 
-constexpr int kRuns = 5;
-constexpr std::uint64_t kEventsPerRun =
-    3'000'000;  // of the heap; the engine runs kEngineFactor times as many
-constexpr std::uint64_t kEngineFactor = 4;
-
-double seconds_of(auto work) {
-  const std::clock_t start = std::clock();  // processor time: other builds share the cores
-  work();
-  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-}
-
-struct Rates {
-  std::array<double, kRuns> millions;  // events a second
-  double median() const {
-    auto sorted = millions;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted[kRuns / 2];
-  }
-  double spread() const {
-    const auto [low, high] = std::minmax_element(millions.begin(), millions.end());
-    return *high - *low;
-  }
+struct Options {
+  bool json = false;
+  const char* svg = nullptr;
+  std::vector<std::string> series;
 };
 
-struct Row {
-  Model model;
-  std::uint32_t pending;
-  Rates engine;
-  Rates heap;
-  bool same_digest;
-};
-
-Row measure(Torus& torus, Model model, std::uint32_t pending) {
-  const Workload workload = make_workload(model, pending);
-  fill(torus, workload);
-  HeapEngine heap(workload);
-  const std::uint64_t warm_up_ticks =
-      std::max<std::uint64_t>(2, kEventsPerRun / 4 * mean_delay(model) / pending);
-  std::uint64_t torus_end = 0;
-  const auto run_torus = [&](std::uint64_t ticks) {
-    torus.begin_epoch({torus_end}, {torus_end + ticks});
-    torus.run_epoch();
-    torus_end += ticks;
-  };
-  run_torus(warm_up_ticks);
-  heap.run_until(warm_up_ticks);
-  Row row{model, pending, {}, {}, torus.event_digest() == heap.digest()};
-  // Delays adapt while it runs, so a run is as many slices of ticks as give the events it shall
-  // have.
-  const std::uint64_t slice =
-      std::max<std::uint64_t>(1, kEventsPerRun / 32 * warm_up_ticks / heap.events());
-  std::uint64_t heap_end = warm_up_ticks;
-  for (int run = 0; run < kRuns; ++run) {
-    const std::uint64_t torus_before = torus.counters().events;
-    const double torus_seconds = seconds_of([&] {
-      while (torus.counters().events - torus_before < kEventsPerRun * kEngineFactor)
-        run_torus(slice);
-    });
-    const auto torus_events = static_cast<double>(torus.counters().events - torus_before);
-    row.engine.millions[run] = torus_events / torus_seconds / 1e6;
-    const std::uint64_t heap_before = heap.events();
-    const double heap_seconds = seconds_of([&] {
-      while (heap.events() - heap_before < kEventsPerRun) heap.run_until(heap_end += slice);
-    });
-    row.heap.millions[run] = static_cast<double>(heap.events() - heap_before) / heap_seconds / 1e6;
+bool parse(int argc, char** argv, Options& options) {
+  static constexpr const char* kSeries[] = {"pending", "remote", "lattice", "tori", "checkpoints"};
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--json") == 0) {
+      options.json = true;
+    } else if (std::strcmp(argv[i], "--svg") == 0 && i + 1 < argc) {
+      options.svg = argv[++i];
+    } else if (std::any_of(std::begin(kSeries), std::end(kSeries),
+                           [&](const char* name) { return std::strcmp(argv[i], name) == 0; })) {
+      options.series.push_back(argv[i]);
+    } else {
+      return false;
+    }
   }
-  return row;
+  if (options.series.empty()) options.series.assign(std::begin(kSeries), std::end(kSeries));
+  return true;
 }
 
 void print_table_row(const Row& row) {
-  std::printf("%-8s %9u  %8.1f +-%6.1f  %8.1f +-%6.1f  %6.1fx  %s\n", to_string(row.model),
-              row.pending, row.engine.median(), row.engine.spread() / 2, row.heap.median(),
-              row.heap.spread() / 2, row.engine.median() / row.heap.median(),
-              row.same_digest ? "same" : "DIFFERENT");
+  std::printf("%-12s %-18s %9u  %8.1f +-%6.1f", row.series.c_str(), row.model.c_str(), row.pending,
+              row.engine.median() / 1e6, row.engine.spread() / 2e6);
+  if (row.base) {
+    std::printf("  %8.1f +-%6.1f  %6.2fx", row.base->median() / 1e6, row.base->spread() / 2e6,
+                row.engine.median() / row.base->median());
+  } else {
+    std::printf("  %26s", "");
+  }
+  std::printf("  %7.2f ns", 1e9 / row.engine.median());
+  if (row.instructions) std::printf("  %6.1f instructions", *row.instructions);
+  if (row.bytes) std::printf("  %6.1f B", *row.bytes);
+  std::printf("%s\n", row.same_digest ? "" : "  DIFFERENT DIGEST");
   std::fflush(stdout);
 }
 
 void print_json_row(const Row& row, bool first) {
-  std::printf(
-      "%s\n  {\"model\": \"%s\", \"pending\": %u, \"runs\": %d, \"engine_events_per_second\": "
-      "%.0f, "
-      "\"engine_spread\": %.0f, \"heap_events_per_second\": %.0f, \"heap_spread\": %.0f, "
-      "\"ratio\": %.2f, \"same_digest\": %s}",
-      first ? "" : ",", to_string(row.model), row.pending, kRuns, row.engine.median() * 1e6,
-      row.engine.spread() * 1e6, row.heap.median() * 1e6, row.heap.spread() * 1e6,
-      row.engine.median() / row.heap.median(), row.same_digest ? "true" : "false");
+  std::printf("%s\n  {\"series\": \"%s\", \"model\": \"%s\", \"pending\": %u, \"runs\": %d, \"events_per_second\": %.0f, "
+              "\"spread\": %.0f, \"ns_per_event\": %.3f",
+              first ? "" : ",", row.series.c_str(), row.model.c_str(), row.pending, kRuns, row.engine.median(),
+              row.engine.spread(), 1e9 / row.engine.median());
+  if (row.base) {
+    std::printf(", \"base_events_per_second\": %.0f, \"base_spread\": %.0f, \"ratio\": %.3f", row.base->median(),
+                row.base->spread(), row.engine.median() / row.base->median());
+  }
+  if (row.series == "pending") {
+    if (row.instructions) std::printf(", \"instructions_per_event\": %.1f", *row.instructions);
+    std::printf(", \"bytes_per_pending_event\": %.1f, \"same_digest\": %s", *row.bytes,
+                row.same_digest ? "true" : "false");
+  }
+  std::printf("}");
   std::fflush(stdout);
 }
 
-int run(bool json) {
-  Torus torus({0}, Capacity{});
-  if (json) {
-    std::printf("{\"benchmark\": \"engine\", \"rows\": [");
+void run_series(const std::string& name, const std::function<void(const Row&)>& add) {
+  if (name == "pending") {
+    for (const Model model : kModels) {
+      for (const std::uint32_t pending : {1u, 10u, 32u, 100u, 1000u, 8000u, 32'768u, 100'000u, 1'000'000u, 10'000'000u}) {
+        if (model != Model::kPhold || pending > kRingPendingMax) add(measure_pending(model, pending));
+      }
+    }
+  } else if (name == "remote") {
+    for (const std::uint32_t percent : {0u, 10u, 50u}) add(measure_remote(percent));
+  } else if (name == "lattice") {
+    add(measure_lattice());
+  } else if (name == "tori") {
+    for (const Model model : kModels) {
+      const Row one = measure_tori(model, 1, std::nullopt);
+      add(one);
+      for (const std::uint32_t count : {2u, 3u}) add(measure_tori(model, count, one.engine));
+    }
   } else {
-    std::printf("million events a second, median of %d runs and half the spread\n", kRuns);
-    std::printf("%-8s %9s  %18s  %18s  %7s  digest\n", "model", "pending", "engine", "binary heap",
-                "ratio");
+    for (const Model model : kModels) add(measure_checkpoints(model, 32'768));
   }
-  bool same = true;
-  bool first = true;
-  for (const Model model : {Model::kDelayOne, Model::kMixed, Model::kPhold}) {
-    for (const std::uint32_t pending : {1u, 10u, 32u, 1000u, 8000u, 32768u, 1'000'000u}) {
-      if (model == Model::kPhold && pending <= kRingPendingMax) continue;  // PHOLD has no ring
-      const Row row = measure(torus, model, pending);
-      same = same && row.same_digest;
-      if (json) {
-        print_json_row(row, first);
+}
+
+int run(const Options& options) {
+  std::vector<Row> rows;
+  const bool counts = InstructionCounter().read_count().has_value();
+  if (options.json) {
+    std::printf("{\"benchmark\": \"engine\", \"instruction_counter\": %s, \"rows\": [", counts ? "true" : "false");
+  } else {
+    std::printf("million events a second, median of %d runs and half the spread; base: heap, one torus, no checkpoints\n",
+                kRuns);
+    if (!counts) std::printf("instructions are not counted: this machine has no counter for them (perf_event_open)\n");
+    std::printf("%-12s %-18s %9s  %18s  %18s  %7s\n", "series", "model", "pending", "engine", "base", "ratio");
+  }
+  for (const std::string& name : options.series) {
+    run_series(name, [&](const Row& row) {
+      if (options.json) {
+        print_json_row(row, rows.empty());
       } else {
         print_table_row(row);
       }
-      first = false;
-    }
+      rows.push_back(row);
+    });
   }
-  if (json) std::printf("\n]}\n");
-  return same ? 0 : 1;
+  if (options.json) std::printf("\n]}\n");
+  if (options.svg != nullptr && !(std::ofstream(options.svg) << plot_cost(rows))) {
+    std::fprintf(stderr, "cannot write %s: give a file in a directory that exists\n", options.svg);
+    return 1;
+  }
+  return std::all_of(rows.begin(), rows.end(), [](const Row& row) { return row.same_digest; }) ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace rse
 
 int main(int argc, char** argv) {
-  if (argc > 2 || (argc == 2 && std::strcmp(argv[1], "--json") != 0)) {
-    std::fprintf(stderr, "usage: engine [--json]\n");
+  rse::Options options;
+  if (!rse::parse(argc, argv, options)) {
+    std::fprintf(stderr,
+                 "usage: engine [--json] [--svg FILE] [SERIES...]; series: pending remote lattice tori checkpoints\n");
     return 2;
   }
-  return rse::run(argc == 2);
+  return rse::run(options);
 }

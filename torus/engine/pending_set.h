@@ -26,6 +26,7 @@ class PendingSet {
   class Appender;
   class TickAppender;
 
+  static constexpr std::uint32_t kEventsInRunMax = 63;
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
   void carve(Carver& carver, std::uint32_t events_max);
@@ -48,7 +49,7 @@ class PendingSet {
   std::uint64_t earliest() const;
   /// The number of events of `time`, the tick that next_before() returned.
   std::uint32_t count_at(std::uint64_t time) const;
-  /// Calls `visit(events, count)` for runs of the events of `time`, in order of insertion.
+  /// Calls `visit(events, count)` for runs of at most kEventsInRunMax events of `time`, in order of insertion.
   template <class Visit>
   void visit_tick(std::uint64_t time, Visit visit) const;
   /// Forgets the events of `time`; the caller has taken them.
@@ -78,6 +79,7 @@ class PendingSet {
   // next event goes; a multiple of 64 says that the chunk before is full, 0 that the list is empty.
   // Chunk 0 is never used.
   static constexpr std::uint32_t kChunkWords = 64;
+  static_assert(kEventsInRunMax == kChunkWords - 1);
   static constexpr std::uint32_t kChunkMask = kChunkWords - 1;
   static constexpr std::uint32_t kFarEventsPerChunk = (kChunkWords - 2) / 2;
 

@@ -15,6 +15,20 @@
 #include "torus/engine/programs.h"
 
 namespace rse {
+namespace {
+
+// Unsorted events hit processes all over the table. So for a whole run of them, step by step, everything is asked for that
+// will be read: the misses of a run overlap instead of following each other.
+void fetch_processes(const ProcessTable& processes, const PackedEvent* events, std::uint32_t count,
+                     std::uint32_t* handles) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    handles[i] = processes.first(packed_destination(events[i]));
+    __builtin_prefetch(&processes.at(handles[i]));
+  }
+  for (std::uint32_t i = 0; i < count; ++i) __builtin_prefetch(processes.state_bytes(processes.at(handles[i])));
+}
+
+}  // namespace
 
 // Processes the events in cells with processes, in any order. Puts the others into tick_scratch; their number.
 std::uint32_t Engine::run_phold(std::uint64_t now) {
@@ -28,10 +42,12 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
   std::uint32_t taken = 0;
   std::uint32_t made = 0;
   pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+    std::array<std::uint32_t, PendingSet::kEventsInRunMax> handles;
+    fetch_processes(processes, events, in_run, handles.data());
     for (std::uint32_t i = 0; i < in_run; ++i) {
       const PackedEvent event = events[i];
       const std::uint32_t index = packed_destination(event);
-      std::uint32_t handle = processes.first(index);
+      std::uint32_t handle = handles[i];
       if (handle == 0) [[unlikely]] {
         rest[rest_count++] = event;
         continue;
