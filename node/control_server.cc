@@ -70,6 +70,7 @@ void ControlServer::accept() {
 void ControlServer::stop() {
   kill_timer_.cancel();
   for (CellLook& look : looks_) look.timer.reset();
+  if (history_) history_->stop();
   const auto sessions = std::exchange(sessions_, {});
   for (const auto& session : sessions) session->close();
   if (acceptor_) {
@@ -81,6 +82,11 @@ void ControlServer::stop() {
 }
 
 void ControlServer::on_incident(const Incident& incident) {
+  if (history_) {
+    v1::IncidentRecord record;
+    fill(incident, record);
+    history_->note(std::move(record));
+  }
   for (const auto& session : sessions_) {
     if (!session->watching) continue;
     v1::ControlReply reply;
@@ -117,6 +123,7 @@ void ControlServer::handle(const std::shared_ptr<Session>& session, const v1::Co
     case Case::kTicketList: ticket_list(reply); break;
     case Case::kTicketRevoke: return ticket_revoke(session, request.id(), request.ticket_revoke());
     case Case::kForget: return forget(session, request.id(), request.forget());
+    case Case::kHistory: return history(session, request.id(), request.history());
     case Case::kStop:
       reply.mutable_done();
       session->reply(reply);

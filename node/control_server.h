@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "node/cell_activity.h"
+#include "node/history/history.h"
 #include "node/shell.h"
 #include "proto/rse/v1/control.pb.h"
 
@@ -32,6 +33,8 @@ class ControlServer {
 
   /// `where`: a path, or HOST:PORT with a loopback address. Returns what went wrong, for a person; empty: listening.
   std::string listen(const std::string& where);
+  /// What happens from now on is kept there; without it, requests for the past are refused.
+  void keep_history(std::unique_ptr<HistoryStore> store, std::function<void(const std::string&)> warn);
   void on_incident(const Incident& incident);
   /// Closes everything and removes the socket.
   void stop();
@@ -69,6 +72,7 @@ class ControlServer {
   void decide(const std::shared_ptr<Session>& session, v1::ControlReply reply, const TrustChange& change, std::string failure);
   void ticket_revoke(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::TicketRevokeRequest& request);
   void forget(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::ForgetRequest& request);
+  void history(const std::shared_ptr<Session>& session, std::uint64_t id, const v1::HistoryRequest& request);
 
   asio::io_context& loop_;
   NodeShell& shell_;
@@ -79,6 +83,7 @@ class ControlServer {
   std::unique_ptr<asio::posix::stream_descriptor> acceptor_;
   std::string socket_path_;
   std::set<std::shared_ptr<Session>> sessions_;
+  std::unique_ptr<History> history_;
   asio::steady_timer kill_timer_;
   std::array<CellLook, kTorusCount> looks_;
 };

@@ -12,6 +12,7 @@ void add_cluster_commands(CLI::App& app, int& exit_code) {
   add_outputs_command(app, exit_code);
   add_kill_node_command(app, exit_code);
   add_verify_command(app, exit_code);
+  add_history_command(app, exit_code);
   add_override_command(app, exit_code);
   add_bench_command(app, exit_code);
   add_trust_commands(app, exit_code);

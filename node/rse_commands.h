@@ -20,6 +20,7 @@ void add_kill_node_command(CLI::App& app, int& exit_code);
 void add_verify_command(CLI::App& app, int& exit_code);
 void add_override_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
+void add_history_command(CLI::App& app, int& exit_code);  // history, incident
 void add_doctor_command(CLI::App& app, int& exit_code);
 void add_trust_commands(CLI::App& app, int& exit_code);  // ticket, forget
 

@@ -266,6 +266,17 @@ class Daemon {
     return transport;
   }
 
+  void keep_history() {
+    if (flags_.data_directory.empty()) return;
+    const auto warn = [this](const std::string& why) { log_.write(spdlog::level::warn, "history", {{"text", why}}); };
+    std::string warning;
+    std::string failure;
+    auto store = HistoryStore::open(flags_.data_directory + kHistoryFile, {}, warning, failure);
+    if (!warning.empty()) warn(warning);
+    if (store) control_->keep_history(std::move(store), warn);
+    else warn(failure + "; this node keeps none");
+  }
+
   std::string start() {
     if (std::string failure = control_->listen(flags_.control); !failure.empty()) return failure;
     serve_dashboard();
@@ -275,6 +286,7 @@ class Daemon {
       control_->stop();
       return error.what();
     }
+    keep_history();
     publish_control(flags_.name, flags_.control);
     return {};
   }
