@@ -3,10 +3,27 @@
 #include <fmt/format.h>
 #include <time.h>
 
+#include <algorithm>
+
 #include "node/history/history_store.h"
 
 namespace rse {
 namespace {
+
+constexpr std::uint64_t kRepeatedNanoseconds = 1'000'000'000;
+
+/// Another node has said the same just before.
+bool is_repeated(const std::vector<Told>& told, std::size_t i) {
+  const v1::IncidentRecord& now = told[i].record;
+  for (std::size_t before = i; before-- > 0 && now.unix_nanoseconds() - told[before].record.unix_nanoseconds() < kRepeatedNanoseconds;)
+    if (told[before].by != told[i].by && told[before].record.text() == now.text()) return true;
+  return false;
+}
+
+bool is_told_by_stories(const v1::IncidentRecord& record) {
+  return record.kind() == v1::IncidentRecord::PEER_SUSPECTED || record.kind() == v1::IncidentRecord::PEER_HEARD_AGAIN ||
+         record.kind() == v1::IncidentRecord::PEER_LOST;
+}
 
 v1::HistoryRequest request_of(const HistoryQuestion& question) {
   v1::HistoryRequest request;
@@ -53,6 +70,22 @@ std::optional<Past> ask_past(const HistoryQuestion& question, ControlFailure& fa
 
 std::string incident_name(const NodeNames& names, std::uint64_t by, std::uint64_t number) {
   return fmt::format("{}:{}", name_in(names, by), number);
+}
+
+std::vector<PastLine> past_lines(const std::vector<Told>& told, const NodeNames& names) {
+  std::vector<bool> in_story(told.size());
+  std::vector<PastLine> lines;
+  for (const Story& story : find_stories(told)) {
+    std::fill(in_story.begin() + static_cast<std::ptrdiff_t>(story.first), in_story.begin() + static_cast<std::ptrdiff_t>(story.last) + 1, true);
+    lines.push_back({story.begun_unix_nanoseconds, incident_name(names, story.witness, story.number), tell(story, names), true});
+  }
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    const v1::IncidentRecord& record = told[i].record;
+    if (in_story[i] || is_told_by_stories(record) || is_repeated(told, i)) continue;
+    lines.push_back({record.unix_nanoseconds(), incident_name(names, told[i].by, record.number()), record.text(), false});
+  }
+  std::stable_sort(lines.begin(), lines.end(), [](const PastLine& a, const PastLine& b) { return a.unix_nanoseconds < b.unix_nanoseconds; });
+  return lines;
 }
 
 std::string utc_text(std::uint64_t unix_nanoseconds) {

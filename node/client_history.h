@@ -28,6 +28,14 @@ std::optional<Past> ask_past(const HistoryQuestion& question, ControlFailure& fa
 
 /// "a:17", the name of the story (and of any incident) for `rse incident`.
 std::string incident_name(const NodeNames& names, std::uint64_t by, std::uint64_t number);
+struct PastLine {
+  std::uint64_t unix_nanoseconds = 0;
+  std::string name;    // incident_name()
+  std::string text;
+  bool death = false;
+};
+/// What belongs to a death is told by its story; the rest, each thing once, though several nodes may have seen it.
+std::vector<PastLine> past_lines(const std::vector<Told>& told, const NodeNames& names);
 /// "2026-11-26 13:02:11.123", UTC.
 std::string utc_text(std::uint64_t unix_nanoseconds);
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
-#include <set>
 
 #include "node/client_history.h"
 #include "node/client_status.h"
@@ -33,43 +32,6 @@ void print_json(const v1::HistoryReply& history) {
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(history, &json, options).ok()) json = "{}";
   fmt::print("{}\n", json);
-}
-
-struct Line {
-  std::uint64_t unix_nanoseconds;
-  std::string name;
-  std::string text;
-};
-
-constexpr std::uint64_t kRepeatedNanoseconds = 1'000'000'000;
-
-/// Another node has said the same just before.
-bool is_repeated(const std::vector<Told>& told, std::size_t i) {
-  const v1::IncidentRecord& now = told[i].record;
-  for (std::size_t before = i; before-- > 0 && now.unix_nanoseconds() - told[before].record.unix_nanoseconds() < kRepeatedNanoseconds;)
-    if (told[before].by != told[i].by && told[before].record.text() == now.text()) return true;
-  return false;
-}
-
-/// What belongs to a death is told by its story; the rest, each thing once, though several nodes may have seen it.
-std::vector<Line> lines_of(const Past& past) {
-  const std::vector<Told> told = put_together(past.histories);
-  const std::vector<Story> stories = find_stories(told);
-  std::vector<bool> in_story(told.size());
-  std::vector<Line> lines;
-  for (const Story& story : stories) {
-    std::fill(in_story.begin() + static_cast<std::ptrdiff_t>(story.first), in_story.begin() + static_cast<std::ptrdiff_t>(story.last) + 1, true);
-    lines.push_back({story.begun_unix_nanoseconds, incident_name(past.names, story.witness, story.number), tell(story, past.names)});
-  }
-  for (std::size_t i = 0; i < told.size(); ++i) {
-    const v1::IncidentRecord& record = told[i].record;
-    const bool passing = record.kind() == v1::IncidentRecord::PEER_SUSPECTED || record.kind() == v1::IncidentRecord::PEER_HEARD_AGAIN ||
-                         record.kind() == v1::IncidentRecord::PEER_LOST;
-    if (in_story[i] || passing || is_repeated(told, i)) continue;
-    lines.push_back({record.unix_nanoseconds(), incident_name(past.names, told[i].by, record.number()), record.text()});
-  }
-  std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.unix_nanoseconds < b.unix_nanoseconds; });
-  return lines;
 }
 
 void print_samples(const Past& past) {
@@ -103,7 +65,7 @@ int show_history(HistoryFlags& flags) {
     print_samples(*past);
     return kExitDone;
   }
-  const std::vector<Line> lines = lines_of(*past);
+  const std::vector<PastLine> lines = past_lines(put_together(past->histories), past->names);
   if (lines.empty()) fmt::print("nothing has happened yet\n");
   const std::size_t first = lines.size() > flags.count ? lines.size() - flags.count : 0;
   for (std::size_t i = first; i < lines.size(); ++i)

@@ -57,7 +57,7 @@ std::string cell_bytes(const v1::CellsReply& cells) {
 
 std::optional<TorusId> torus_of(const HttpRequest& request) {
   const std::string_view text = request.argument("torus");
-  if (text.size() != 1 || text[0] < '0' || text[0] >= '0' + kTorusCount) return std::nullopt;
+  if (text.size() != 1 || text[0] < '0' || text[0] >= static_cast<char>('0' + kTorusCount)) return std::nullopt;
   return TorusId{static_cast<std::uint8_t>(text[0] - '0')};
 }
 

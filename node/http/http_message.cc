@@ -121,9 +121,9 @@ HttpParse take_http_request(std::string& bytes, HttpRequest& request) {
   return HttpParse::kDone;
 }
 
-std::string http_reply_bytes(const HttpReply& reply, bool keep_alive) {
+std::string http_reply_bytes(const HttpReply& reply, bool keep_alive, HttpBody body) {
   return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: {}\r\n\r\n{}", reply.status, reason(reply.status),
-                     reply.content_type, reply.body.size(), kCommonHeaders, keep_alive ? "keep-alive" : "close", reply.body);
+                     reply.content_type, reply.body.size(), kCommonHeaders, keep_alive ? "keep-alive" : "close", body == HttpBody::kSent ? reply.body : std::string());
 }
 
 std::string http_stream_head() {

@@ -38,8 +38,9 @@ enum class HttpParse { kIncomplete, kDone, kBad, kTooLarge };
 /// connection is of no more use.
 HttpParse take_http_request(std::string& bytes, HttpRequest& request);
 
+enum class HttpBody { kSent, kLeftOut };  // left out: an answer to HEAD
 /// Head and body. What a browser may do with the page is said here, for every reply.
-std::string http_reply_bytes(const HttpReply& reply, bool keep_alive);
+std::string http_reply_bytes(const HttpReply& reply, bool keep_alive, HttpBody body = HttpBody::kSent);
 /// The head of a stream of server-sent events.
 std::string http_stream_head();
 /// `data` holds no line feed.

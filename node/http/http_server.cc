@@ -82,15 +82,16 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
       return read();
     }
     answering_ = true;
-    server_.hooks_.on_request(request, [self = shared_from_this(), keep_alive = request.keep_alive](const HttpReply& reply) {
+    server_.hooks_.on_request(request, [self = shared_from_this(), keep_alive = request.keep_alive,
+                                        body = request.method == "HEAD" ? HttpBody::kLeftOut : HttpBody::kSent](const HttpReply& reply) {
       self->answering_ = false;
-      self->finish(reply, keep_alive);
+      self->finish(reply, keep_alive, body);
     });
   }
 
-  void finish(const HttpReply& reply, bool keep_alive) {
+  void finish(const HttpReply& reply, bool keep_alive, HttpBody body = HttpBody::kSent) {
     closing_ = !keep_alive;
-    send(http_reply_bytes(reply, keep_alive));
+    send(http_reply_bytes(reply, keep_alive, body));
     if (keep_alive && !closed_) take();
   }
 
