@@ -70,12 +70,12 @@ TEST_CASE("http: page, health, state and metrics; changes need the token; strang
   ControlFailure failure;
   std::uint64_t run = 0;
   REQUIRE_MESSAGE(load_scenario(node.cluster.controls(), encode_scenario(busy_scenario()), kStoryLimit, run, failure), failure.text);
+  std::string state;  // the server looks at the node once a second, and has seen it start
+  const auto end = std::chrono::steady_clock::now() + kStoryLimit;
+  while (!holds(state, "UNPROTECTED") && std::chrono::steady_clock::now() < end) state = node.ask("GET /api/v1/state");
 
   SUBCASE("reading") {
     CHECK(begins(node.ask("GET /"), "HTTP/1.1 200 OK\r\nContent-Type: text/html"));
-    std::string state;  // the server looks at the node once a second
-    const auto end = std::chrono::steady_clock::now() + kStoryLimit;
-    while (!holds(state, "UNPROTECTED") && std::chrono::steady_clock::now() < end) state = node.ask("GET /api/v1/state");
     CHECK_MESSAGE(holds(state, "{\"nodes\":[{\"health\":\"UNPROTECTED\",\"verdict\":\""), state);
     CHECK(holds(node.ask("GET /healthz"), "unprotected"));
     CHECK(body_of(node.ask("HEAD /")) == "");
