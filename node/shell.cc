@@ -172,8 +172,9 @@ void NodeShell::on_up(const Hello& hello) {
   ever_linked_ = true;
   log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
   incarnations_[hello.self.node.raw] = hello.self.incarnation;
-  life_sign_.watch(hello.self.node, hello.self.incarnation);
+  const bool watched = life_sign_.watch(hello.self.node, hello.self.incarnation);
   braid_->on_link_up(monotonic_now(), hello.self, hello.key, hello.ticket);
+  if (watched) braid_->on_watched(monotonic_now(), hello.self.node, hello.self.incarnation);
   pump();
 }
 

@@ -106,15 +106,15 @@ void LifeSign::hold(NodeId self, std::uint64_t incarnation) {
   shared_->own_path = path;
 }
 
-void LifeSign::watch(NodeId node, std::uint64_t incarnation) {
-  if (const auto at = watched_.find(node.raw); at != watched_.end() && at->second == incarnation) return;
+bool LifeSign::watch(NodeId node, std::uint64_t incarnation) {
+  if (const auto at = watched_.find(node.raw); at != watched_.end() && at->second == incarnation) return true;
   const std::string path = path_of(node, incarnation);
   const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return;
+  if (fd < 0) return false;
   Page* page = map_page(fd);
   if (page == nullptr || page->magic.load(std::memory_order_acquire) != kMagic) {
     if (page != nullptr) ::munmap(page, sizeof(Page));
-    return;
+    return false;
   }
   watched_[node.raw] = incarnation;
   // Detached: it sleeps as long as that peer lives, perhaps longer than we do.
@@ -132,6 +132,7 @@ void LifeSign::watch(NodeId node, std::uint64_t incarnation) {
       if (shared->loop != nullptr) shared->on_death(node, incarnation);
     });
   }).detach();
+  return true;
 }
 
 void LifeSign::stop() {

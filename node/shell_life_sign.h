@@ -28,8 +28,8 @@ class LifeSign {
 
   /// Takes our own mutex; it is given back by the kernel when this process ends, however it ends.
   void hold(NodeId self, std::uint64_t incarnation);
-  /// Watches a peer's life if it is on this machine; a life that is watched already is not watched twice.
-  void watch(NodeId node, std::uint64_t incarnation);
+  /// Watches a peer's life if it is on this machine; a life that is watched already is not watched twice. false: it is not here.
+  bool watch(NodeId node, std::uint64_t incarnation);
   /// No callback after this.
   void stop();
 

@@ -34,6 +34,7 @@ class Duel {
         case 0: propose(voter); break;
         case 1: restart(voter); break;
         case 2: of(voter).abandon(); break;
+        case 3: prepare(voter); break;
         default: deliver(); break;
       }
     }
@@ -49,7 +50,10 @@ class Duel {
 
   void propose(NodeId voter) {
     if (of(voter).proposing()) return;
-    to_all(voter, of(voter).propose(Bytes(1, static_cast<std::byte>(++values_))));
+    std::visit([&](const auto& first) { to_all(voter, first); }, of(voter).propose(Bytes(1, static_cast<std::byte>(++values_))));
+  }
+  void prepare(NodeId voter) {
+    if (of(voter).idle()) to_all(voter, of(voter).prepare());
   }
   /// What it has answered was on its disk before; what it proposed is forgotten.
   void restart(NodeId voter) {

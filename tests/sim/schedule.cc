@@ -131,6 +131,7 @@ Schedule make_schedule(std::uint64_t seed) {
   cluster.drop_percent = random.below(6) == 0 ? 1 + random.below(5) : 0;
   cluster.codec_percent = random.below(16) == 0 ? 10 : 0;
   cluster.encrypted = Random(~seed).below(4) == 0;
+  cluster.one_machine = Random(~seed + 1).below(4) == 0;
   cluster.actions_max = 1'000'000;  // ten times what the busiest take
   cluster.capacity = {.events = 1u << 10, .edges = 1u << 9, .processes = 128, .outbox_events = 1u << 9};
   schedule.scenario = small_scenario(random.next());
@@ -180,7 +181,8 @@ std::string describe(const Schedule& schedule) {
   const SimOptions& of = schedule.cluster;
   const auto micro = [](Duration span) { return std::to_string(span.raw / 1'000) + " us"; };
   return "seed " + std::to_string(schedule.seed) + ": " + std::to_string(of.nodes) + " nodes " +
-         (of.observers != 0 ? "(the last one observes) " : "") + (of.durable ? "with" : "without") + " disks, latency up to " + micro(of.latency_max) + ", an epoch takes up to " +
+         (of.observers != 0 ? "(the last one observes) " : "") + (of.durable ? "with" : "without") + " disks, " +
+         (of.one_machine ? "on one machine, " : "") + "latency up to " + micro(of.latency_max) + ", an epoch takes up to " +
          micro(of.epoch_work_max) + ", a cut after at most " + std::to_string(of.cut_epochs_max) + " epochs, " +
          std::to_string(of.drop_percent) + "% of messages lost, " + std::to_string(schedule.steps.size()) + " steps";
 }

@@ -219,9 +219,13 @@ std::size_t Simulation::index_of(NodeId id) const {
 void Simulation::link_up(Node& node, std::size_t peer_index) {
   const Node& peer = nodes_[peer_index];
   const Member member = member_of(peer_index);
-  if (!options_.encrypted) return node.braid->on_link_up(local(node), member);
-  const bool known = node.braid->view().trust.is_admitted(key_of(peer.id)) || peer.braid->view().trust.has_seed();
-  node.braid->on_link_up(local(node), member, key_of(peer.id), known ? 0 : ticket_of(peer.id));
+  if (options_.encrypted) {
+    const bool known = node.braid->view().trust.is_admitted(key_of(peer.id)) || peer.braid->view().trust.has_seed();
+    node.braid->on_link_up(local(node), member, key_of(peer.id), known ? 0 : ticket_of(peer.id));
+  } else {
+    node.braid->on_link_up(local(node), member);
+  }
+  if (options_.one_machine) node.braid->on_watched(local(node), member.node, member.incarnation);
 }
 
 void Simulation::start(std::size_t index) {

@@ -26,6 +26,7 @@ struct SimOptions {
   std::uint32_t drop_percent = 0;         // of messages, everywhere
   std::uint32_t codec_percent = 0;        // of messages that go through the codec on their way
   bool encrypted = false;                 // the cluster pins keys and admits by ticket
+  bool one_machine = false;               // the nodes are told at once of each other's death
   Duration latency_max{200'000};
   Duration epoch_work_max{300'000};       // of a worker, for one epoch
   Duration disk_wait_max{1'500'000};      // for one batch of writes

@@ -92,7 +92,10 @@ void BraidNode::Impl::consider_views() {
   }
   if (!desired && majority_of_voters_heard()) desired = undecided_view();
   if (!desired) {
-    if (!resumption) desired_since.reset();
+    if (!resumption) {
+      desired_since.reset();
+      prepare_ahead();
+    }
     return;
   }
   if (!desired_since) desired_since = now;
@@ -110,7 +113,27 @@ void BraidNode::Impl::consider_views() {
   Bytes value;
   encode_view(*desired, value);
   propose_deadline = now + milliseconds(150);
-  to_voters(agreement.propose(std::move(value)));
+  const auto first = agreement.propose(std::move(value));
+  if (const auto* accept = std::get_if<Accept>(&first)) return ask_to_accept(*accept);
+  to_voters(std::get<Prepare>(first));
+}
+
+/// Asks for promises while there is nothing to propose, so that a removal takes one round of votes: the first voter that is heard
+/// does, unless another that is heard has them.
+void BraidNode::Impl::prepare_ahead() {
+  if (!agreement.idle() || !am_member() || restarted || !majority_of_voters_heard()) return;
+  const auto heard = [&](NodeId voter) {
+    const Member* member = view.find(voter);
+    return member && !suspected_early(*member);
+  };
+  if (*std::find_if(view.voters.begin(), view.voters.end(), heard) != self.node) return;
+  const NodeId has_them = agreement.promised_to();
+  if (has_them == self.node || heard(has_them)) return;
+  to_voters(agreement.prepare());
+}
+
+void BraidNode::Impl::ask_to_accept(const Accept& accept) {
+  for (const NodeId voter : view.voters) send_view(voter, accept, accept.view);
 }
 
 void BraidNode::Impl::on_prepare(NodeId from, const Prepare& prepare) {
@@ -118,7 +141,10 @@ void BraidNode::Impl::on_prepare(NodeId from, const Prepare& prepare) {
   // A promise would tell it of a view that it is not to see: silence is always allowed.
   if (const auto accepted = undecided_view(); accepted && !may_see(from, *accepted)) return;
   auto reply = agreement.on_prepare(prepare);
-  if (from != self.node) {
+  const bool urgent = desired_since || std::any_of(view.members.begin(), view.members.end(), [&](const Member& member) {
+    return suspected_early(member);
+  });
+  if (from != self.node && urgent) {
     // Somebody else is at it: two that outbid each other would take longer than one.
     propose_not_before = std::max(propose_not_before, now + kProposerPatience);
   }
@@ -144,9 +170,7 @@ void BraidNode::Impl::on_accept(NodeId from, const Accept& accept) {
 
 void BraidNode::Impl::on_promise(NodeId from, const Promise& promise) {
   if (promise.number != agreement.number()) return;
-  const auto accept = agreement.on_promise(from, promise);
-  if (!accept) return;
-  for (const NodeId voter : view.voters) send_view(voter, *accept, accept->view);
+  if (const auto accept = agreement.on_promise(from, promise)) ask_to_accept(*accept);
 }
 
 void BraidNode::Impl::on_reject(NodeId, const Reject& reject) {

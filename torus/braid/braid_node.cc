@@ -473,6 +473,12 @@ void BraidNode::on_link_down(Instant now, NodeId peer, bool proof_of_death) {
   impl_->on_link_down(peer, proof_of_death);
   impl_->settle();
 }
+void BraidNode::on_watched(Instant now, NodeId peer, std::uint64_t incarnation) {
+  impl_->now = now;
+  const auto found = impl_->peers.find(peer);
+  if (found != impl_->peers.end() && found->second.member.incarnation == incarnation) found->second.watched = true;
+  impl_->settle();
+}
 void BraidNode::on_message(Instant now, NodeId from, const Envelope& envelope) {
   impl_->now = now;
   impl_->on_message(from, envelope);

@@ -173,7 +173,7 @@ class BraidNode {
     Capacity capacity;
     Duration heartbeat = milliseconds(5);
     Duration early_silence = milliseconds(12);
-    Duration silence_floor = milliseconds(40);
+    Duration silence_floor = milliseconds(25);
     Duration silence_ceiling = milliseconds(300);
     Duration idle_epoch = milliseconds(50);  // how long a quiet torus waits before its next epoch
     std::uint64_t seed = 1;           // of back-off
@@ -187,6 +187,8 @@ class BraidNode {
   void on_link_up(Instant now, const Member& peer, const PublicKey& key = {}, std::uint64_t ticket = 0);
   /// `proof_of_death`: the peer's process has gone (connection refused after a close, a robust futex), not just the link.
   void on_link_down(Instant now, NodeId peer, bool proof_of_death);
+  /// The death of that life of a linked peer would be proved to us at once, whatever becomes of the link: its silence says little.
+  void on_watched(Instant now, NodeId peer, std::uint64_t incarnation);
   void on_message(Instant now, NodeId from, const Envelope& envelope);
   void on_epoch_done(Instant now, TorusId torus, RunEpoch::Kind kind);
   void on_persisted(Instant now, std::uint64_t token);

@@ -29,6 +29,7 @@ struct PeerState {
   ViewNumber member_since;    // its words of earlier views do not count
   bool linked = false;
   bool dead = false;          // proof of death of this incarnation
+  bool watched = false;       // such a proof would come at once, whatever its links do
   bool said_suspected = false, said_lost = false;
   Instant heard;              // last message of any kind, relayed ones too
   Instant heard_directly;
@@ -215,6 +216,7 @@ struct BraidNode::Impl {
 
   // --- braid_views.cc ---
   Duration silence_limit(const PeerState& state) const;
+  Duration early_silence(const PeerState& state) const;
   bool suspected_early(const Member& member) const;
   bool suspected_early(const Member& member, const PeerState& state) const;
   bool lost(const Member& member) const;
@@ -230,6 +232,8 @@ struct BraidNode::Impl {
   void settle_voters(View& next) const;
   void consider_views();
   void start_agreement();
+  void prepare_ahead();
+  void ask_to_accept(const Accept& accept);
   std::optional<View> undecided_view() const;
   bool next_view_is_open() const;
   void persist_vote(std::function<void()> then);

@@ -8,7 +8,13 @@ namespace rse {
 // --- Suspicion. ---
 
 Duration BraidNode::Impl::silence_limit(const PeerState& state) const {
+  if (state.watched) return options.silence_ceiling;  // it lives: a node that stands still is given time
   return {std::clamp(4 * state.gap_max, options.silence_floor.raw, options.silence_ceiling.raw)};
+}
+
+/// From here on what a removal would need is got ready, which costs a machine that is short of time a little more of it.
+Duration BraidNode::Impl::early_silence(const PeerState& state) const {
+  return state.watched ? Duration{options.silence_ceiling.raw / 4} : options.early_silence;
 }
 
 bool BraidNode::Impl::suspected_early(const Member& member) const {
@@ -20,7 +26,7 @@ bool BraidNode::Impl::suspected_early(const Member& member) const {
 bool BraidNode::Impl::suspected_early(const Member& member, const PeerState& state) const {
   // A link that has closed says something, until its end is heard by way of another.
   const bool closed = !state.linked && state.heard <= state.closed_at;
-  return lost(member, state) || closed || elapsed(state.heard, now) > options.early_silence;
+  return lost(member, state) || closed || elapsed(state.heard, now) > early_silence(state);
 }
 
 bool BraidNode::Impl::lost(const Member& member) const {

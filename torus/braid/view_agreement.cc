@@ -42,17 +42,38 @@ ViewAgreement::Reply ViewAgreement::on_accept(const Accept& accept) {
   return {Accepted{number_, accept.ballot}, changed};
 }
 
-Prepare ViewAgreement::propose(Bytes value) {
+NodeId ViewAgreement::promised_to() const {
+  const std::uint64_t rank = acceptor_.promised & 0xFFFF;
+  return acceptor_.promised != 0 && rank < voters_.size() ? voters_[rank] : NodeId{};
+}
+
+Prepare ViewAgreement::prepare() {
   const auto rank = static_cast<std::uint64_t>(
       std::find(voters_.begin(), voters_.end(), self_) - voters_.begin());
   RSE_ASSERT(rank < voters_.size(), "only voters propose");
   const std::uint64_t seen = std::max(ballot_seen_, acceptor_.promised);
   ballot_ = (((seen >> 16) + 1) << 16) | rank;
-  value_ = std::move(value);
+  has_value_ = false;
+  value_.clear();
   value_ballot_ = 0;
   answers_.clear();
   phase_ = Phase::kPreparing;
   return {number_, ballot_};
+}
+
+std::variant<Prepare, Accept> ViewAgreement::propose(Bytes value) {
+  // What others have promised meanwhile they will say; what we have promised to another we know.
+  if (idle() || acceptor_.promised > ballot_) prepare();
+  has_value_ = true;
+  if (value_ballot_ == 0) value_ = std::move(value);
+  if (phase_ == Phase::kPrepared) return accept();
+  return Prepare{number_, ballot_};
+}
+
+Accept ViewAgreement::accept() {
+  answers_.clear();
+  phase_ = Phase::kAccepting;
+  return {number_, ballot_, value_};
 }
 
 std::optional<Accept> ViewAgreement::on_promise(NodeId from, const Promise& promise) {
@@ -65,9 +86,9 @@ std::optional<Accept> ViewAgreement::on_promise(NodeId from, const Promise& prom
   // Our own promise has to be on disk before anybody may accept: a next life of this node would use the ballot again, for
   // another value, and Accepted does not name the value.
   if (answers_.size() < majority() || !answers_.contains(self_)) return {};
-  answers_.clear();
-  phase_ = Phase::kAccepting;
-  return Accept{number_, ballot_, value_};
+  phase_ = Phase::kPrepared;
+  if (!has_value_) return {};
+  return accept();
 }
 
 std::optional<Bytes> ViewAgreement::on_accepted(NodeId from, const Accepted& accepted) {

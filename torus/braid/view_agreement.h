@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "torus/braid/messages.h"
@@ -38,18 +39,25 @@ class ViewAgreement {
   Reply on_accept(const Accept& accept);
 
   // --- Proposer. ---
-  bool proposing() const { return phase_ != Phase::kIdle; }
-  /// Proposes `value` with a ballot above all that were seen. Send the result to every voter, self included.
-  Prepare propose(Bytes value);
+  bool idle() const { return phase_ == Phase::kIdle; }
+  bool proposing() const { return has_value_ && !idle(); }
+  /// To whom this voter has promised last; 0: to nobody.
+  NodeId promised_to() const;
+  /// Asks for promises before there is a value, with a ballot above all that were seen: if nobody outbids it meanwhile, the next
+  /// propose() is left with one round. Send the result to every voter, self included; so with all below.
+  Prepare prepare();
+  /// Proposes `value`: Accept where promises are at hand from prepare(), else Prepare.
+  std::variant<Prepare, Accept> propose(Bytes value);
   void abandon() { phase_ = Phase::kIdle; }
-  /// A majority has promised: what to send to every voter next.
+  /// A majority has promised a value: what to send next.
   std::optional<Accept> on_promise(NodeId from, const Promise& promise);
   /// A majority has accepted: the decided value.
   std::optional<Bytes> on_accepted(NodeId from, const Accepted& accepted);
   void on_reject(const Reject& reject);
 
  private:
-  enum class Phase : std::uint8_t { kIdle, kPreparing, kAccepting };
+  enum class Phase : std::uint8_t { kIdle, kPreparing, kPrepared, kAccepting };
+  Accept accept();
   bool is_voter(NodeId node) const;
   std::size_t majority() const { return voters_.size() / 2 + 1; }
 
@@ -60,6 +68,7 @@ class ViewAgreement {
   Phase phase_ = Phase::kIdle;
   std::uint64_t ballot_ = 0;
   std::uint64_t ballot_seen_ = 0;
+  bool has_value_ = false;          // false: asks ahead
   Bytes value_;
   std::uint64_t value_ballot_ = 0;  // of the accepted value adopted from a promise
   std::map<NodeId, bool> answers_;
