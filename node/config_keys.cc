@@ -55,7 +55,7 @@ const std::vector<ConfigKey>& keys() {
        kMillisecondsMax},
       {"silence-floor-ms",
        &NodeConfig::silence_floor_milliseconds,
-       "40",
+       "25",
        "a node is never lost after a shorter silence",
        {},
        1,

@@ -1,4 +1,4 @@
-// A cable pulled from around a node, measured: milliseconds from the cut until the torus of the node that is cut off runs on a
+// A cable pulled from around a node for two seconds, measured: milliseconds from the cut until the torus of the node that is cut off runs on a
 // survivor, over network namespaces; beside etcd with a heartbeat of 10 ms and elections after 50 ms in the same namespaces,
 // where it is installed: until a write is accepted again after its leader was cut off.
 //   bazel run -c opt //tests/net:cut_bench -- --trials 20 [--transport udp]
@@ -25,6 +25,7 @@ namespace rse {
 namespace {
 
 constexpr std::size_t kHosts = 3;
+constexpr std::chrono::seconds kPulled{2};  // a cable is out for so long, whatever happens meanwhile
 constexpr const char* kEtcd = "/usr/bin/etcd";
 
 struct Phases {
@@ -73,6 +74,7 @@ std::string measure_rse(const std::string& transport, int trials, Phases& phases
     std::uint32_t torus = 0;
     while (torus < kTorusCount && before->view().hosts(static_cast<int>(torus)) != before->self().node()) ++torus;
     const Instant cut = network.cut_off(lone);
+    const auto plugged_in = std::chrono::steady_clock::now() + kPulled;
     double lost = -1, view = -1, first_epoch = -1;
     const auto end = std::chrono::steady_clock::now() + kStoryLimit;
     while (first_epoch < 0 && std::chrono::steady_clock::now() < end) {
@@ -86,6 +88,7 @@ std::string measure_rse(const std::string& transport, int trials, Phases& phases
     phases.lost.push_back(lost);
     phases.view.push_back(view);
     phases.first_epoch.push_back(first_epoch);
+    std::this_thread::sleep_until(plugged_in);
     network.join_up(lone);
   }
   if (!cluster.wait_for(healthy_on_three, kStoryLimit)) return "not whole again\n" + log_tails(cluster);
@@ -194,12 +197,14 @@ std::string measure_etcd(int trials, std::vector<double>& again) {
       if (std::chrono::steady_clock::now() > end) return "etcd does not come up";
     const std::size_t survivor = (leader + 1) % kHosts;
     const Instant cut = network.cut_off(leader);
+    const auto plugged_in = std::chrono::steady_clock::now() + kPulled;
     while (!etcd.writes(survivor, std::chrono::milliseconds(20)))
       if (std::chrono::steady_clock::now() > end) return "etcd does not write again";
     timespec now{};
     ::clock_gettime(CLOCK_MONOTONIC, &now);
     again.push_back(since(cut, static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec)));
     fmt::print(stderr, "etcd {}/{}: a write again after {:.1f} ms\n", trial + 1, trials, again.back());
+    std::this_thread::sleep_until(plugged_in);
     network.join_up(leader);
   }
   return {};
