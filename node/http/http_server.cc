@@ -9,12 +9,13 @@
 #include <array>
 #include <charconv>
 #include <deque>
+#include <utility>
 
 namespace rse {
 namespace {
 
 constexpr std::size_t kReadStepBytes = 4096;
-constexpr std::chrono::seconds kIdleLimit{60};
+constexpr std::chrono::seconds kRequestLimit{60};
 
 }  // namespace
 
@@ -48,8 +49,8 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
 
  private:
   void read() {
-    if (!listens) {
-      idle_.expires_after(kIdleLimit);
+    if (!listens && !std::exchange(awaits_, true)) {  // a whole request in that time, not a byte now and then
+      idle_.expires_after(kRequestLimit);
       idle_.async_wait([self = shared_from_this()](const std::error_code& error) {
         if (!error && !self->listens && !self->answering_) self->close();
       });
@@ -68,7 +69,7 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
       case HttpParse::kIncomplete: return read();
       case HttpParse::kBad: return finish({400, "text/plain; charset=utf-8", "this is no HTTP request\n"}, false);
       case HttpParse::kTooLarge: return finish({413, "text/plain; charset=utf-8", "the request is too large\n"}, false);
-      case HttpParse::kDone: break;
+      case HttpParse::kDone: awaits_ = false; break;
     }
     if (!is_local_host(request.header("host"), server_.host_)) {
       return finish({403, "text/plain; charset=utf-8",
@@ -114,6 +115,7 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;
   bool answering_ = false;
+  bool awaits_ = false;  // a request, since the timer was set
   bool closing_ = false;
   bool closed_ = false;
 };

@@ -25,6 +25,9 @@ constexpr std::size_t kChunksPerWrite = 64;             // Asio hands at most th
 constexpr std::size_t kSpareChunksMax = 4;
 /// The kernel gives up a connection whose bytes nobody acknowledged for so long; until then the braid counts silence.
 constexpr unsigned kUnacknowledgedMillisecondsMax = 20'000;
+/// How long the kernel waits at most before it tries again, where it lets us say so: a link that heals is not to stay silent long.
+constexpr int kRetransmissionMillisecondsMax = 1000;  // the least it takes
+constexpr int kTcpRtoMax = 44;                        // TCP_RTO_MAX_MS of Linux 6.15
 constexpr int kReceiveWindowBytes = 256 << 10;
 constexpr int kUnsentBytes = 128 << 10;
 
@@ -42,6 +45,10 @@ void Connection::start() {
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   const unsigned limit = kUnacknowledgedMillisecondsMax;
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
+  // With little under way it tries at even intervals for a while instead of doubling them.
+  const int on = 1;
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_THIN_LINEAR_TIMEOUTS, &on, sizeof on);
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, kTcpRtoMax, &kRetransmissionMillisecondsMax, sizeof kRetransmissionMillisecondsMax);
   // The kernel would let megabytes of regions lie between the two processes, with votes and heartbeats behind them.
   socket_.set_option(asio::socket_base::receive_buffer_size(kReceiveWindowBytes), ignored);
   const int unsent = kUnsentBytes;
