@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "tests/bench/engine_workload.h"
+#include "tests/bench/measure.h"
 
 namespace rse {
 namespace {
@@ -15,18 +16,6 @@ namespace {
 constexpr std::uint32_t kPending = 32768;
 constexpr std::size_t kArenaBytesMax = 150'000'000;  // DESIGN 2.2
 constexpr std::size_t kSlackBytes = 64 << 10;        // the C library's own pages
-
-// Exact, while statm may lag by some hundred kilobytes; without the pages of the program itself.
-std::size_t resident_bytes() {
-  std::size_t kilobytes = 0;
-  std::FILE* const file = std::fopen("/proc/self/smaps_rollup", "r");
-  char line[256];
-  while (file != nullptr && kilobytes == 0 && std::fgets(line, sizeof(line), file) != nullptr) {
-    if (std::strncmp(line, "Anonymous:", 10) == 0) kilobytes = std::strtoull(line + 10, nullptr, 10);
-  }
-  if (file != nullptr) std::fclose(file);
-  return kilobytes * 1024;
-}
 
 void run_events(Torus& torus, std::uint64_t count) {
   constexpr std::uint64_t kEpochTicks = 100;

@@ -1,9 +1,6 @@
 #include "tests/bench/engine_series.h"
 
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <deque>
 #include <memory>
@@ -11,6 +8,7 @@
 #include <vector>
 
 #include "tests/bench/heap_engine.h"
+#include "tests/bench/measure.h"
 
 namespace rse {
 namespace {
@@ -32,18 +30,6 @@ double wall_seconds_of(auto work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// Exact, while statm may lag by some hundred kilobytes; without the pages of the program itself.
-std::size_t resident_bytes() {
-  std::size_t kilobytes = 0;
-  std::FILE* const file = std::fopen("/proc/self/smaps_rollup", "r");
-  char line[256];
-  while (file != nullptr && kilobytes == 0 && std::fgets(line, sizeof(line), file) != nullptr) {
-    if (std::strncmp(line, "Anonymous:", 10) == 0) kilobytes = std::strtoull(line + 10, nullptr, 10);
-  }
-  if (file != nullptr) std::fclose(file);
-  return kilobytes * 1024;
 }
 
 Capacity capacity_for(std::uint32_t pending) {

@@ -1,6 +1,6 @@
-// Measuring for the engine's benchmark: five runs of the same work, and the instructions of a thread where they can be
-// counted.
-// Threads: none. Errors: a counter that the machine does not have gives nullopt.
+// Measuring for the engine's benchmark and its guards: five runs of the same work, the instructions of a thread where they can
+// be counted, resident memory.
+// Threads: none. Errors: a counter that the machine does not have gives nullopt; memory that cannot be read is 0.
 #pragma once
 
 #include <linux/perf_event.h>
@@ -10,6 +10,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <optional>
 
 namespace rse {
@@ -58,5 +61,17 @@ class InstructionCounter {
  private:
   int file_ = -1;
 };
+
+/// Of this process: exact, while statm may lag by some hundred kilobytes; without the pages of the program itself.
+inline std::size_t resident_bytes() {
+  std::size_t kilobytes = 0;
+  std::FILE* const file = std::fopen("/proc/self/smaps_rollup", "r");
+  char line[256];
+  while (file != nullptr && kilobytes == 0 && std::fgets(line, sizeof(line), file) != nullptr) {
+    if (std::strncmp(line, "Anonymous:", 10) == 0) kilobytes = std::strtoull(line + 10, nullptr, 10);
+  }
+  if (file != nullptr) std::fclose(file);
+  return kilobytes * 1024;
+}
 
 }  // namespace rse
