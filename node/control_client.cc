@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -143,6 +144,21 @@ std::optional<v1::StatusReply> ask_status(ControlClient& client, ControlFailure&
   v1::ControlReply reply;
   if (!client.ask(request, reply, failure)) return std::nullopt;
   return reply.status();
+}
+
+std::vector<v1::StatusReply> StatusPoll::ask(const std::vector<std::string>& where, ControlFailure& failure) {
+  constexpr std::chrono::milliseconds kAnswerLimit{400};  // a paused node must not stop the news of the others
+  std::erase_if(clients_, [&](const auto& client) { return std::find(where.begin(), where.end(), client.first) == where.end(); });
+  std::vector<v1::StatusReply> statuses;
+  for (const std::string& address : where) {
+    std::unique_ptr<ControlClient>& client = clients_[address];
+    if (!client) client = ControlClient::connect(address, failure);
+    if (!client) continue;
+    client->set_limit(kAnswerLimit);
+    if (auto status = ask_status(*client, failure)) statuses.push_back(std::move(*status));
+    else client.reset();  // a reply that comes too late would be taken for the next one's
+  }
+  return statuses;
 }
 
 }  // namespace rse

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,5 +62,14 @@ std::vector<std::string> control_candidates(const std::vector<std::string>& give
 
 /// Status in one call; the client may be used again.
 std::optional<v1::StatusReply> ask_status(ControlClient& client, ControlFailure& failure);
+
+/// The status of several nodes, again and again, over connections that are kept; who does not answer soon is left out.
+class StatusPoll {
+ public:
+  std::vector<v1::StatusReply> ask(const std::vector<std::string>& where, ControlFailure& failure);
+
+ private:
+  std::map<std::string, std::unique_ptr<ControlClient>> clients_;
+};
 
 }  // namespace rse

@@ -9,7 +9,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdlib>
-#include <map>
 #include <memory>
 
 #include "node/client_status.h"
@@ -19,8 +18,6 @@
 
 namespace rse {
 namespace {
-
-constexpr std::chrono::milliseconds kAnswerLimit{400};  // a paused node must not stop the news of the others
 
 volatile sig_atomic_t stopping = 0;
 void on_signal(int) { stopping = 1; }
@@ -87,15 +84,7 @@ class Watcher {
   explicit Watcher(const TopFlags& flags) : flags_(flags) {}
 
   std::vector<v1::StatusReply> ask() {
-    std::vector<v1::StatusReply> statuses;
-    for (const std::string& where : control_candidates(flags_.control)) {
-      std::unique_ptr<ControlClient>& client = clients_[where];
-      if (!client) client = ControlClient::connect(where, failure);
-      if (!client) continue;
-      client->set_limit(kAnswerLimit);
-      if (auto status = ask_status(*client, failure)) statuses.push_back(std::move(*status));
-      else client.reset();  // a reply that comes too late would be taken for the next one's
-    }
+    std::vector<v1::StatusReply> statuses = poll_.ask(control_candidates(flags_.control), failure);
     if (statuses.empty() && failure.text.empty()) connect_to_any(flags_.control, failure);
     return statuses;
   }
@@ -103,7 +92,7 @@ class Watcher {
 
  private:
   const TopFlags& flags_;
-  std::map<std::string, std::unique_ptr<ControlClient>> clients_;
+  StatusPoll poll_;
 };
 
 /// Whether to go on.

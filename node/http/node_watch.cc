@@ -1,6 +1,5 @@
 #include "node/http/node_watch.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace rse {
@@ -9,7 +8,6 @@ namespace {
 constexpr std::chrono::milliseconds kWatchPeriod{250};
 constexpr std::chrono::milliseconds kWatchRest{1000};
 constexpr std::chrono::milliseconds kRefreshPeriod{2000};  // nodes come and go
-constexpr std::chrono::milliseconds kAnswerLimit{400};  // a paused node must not stop the news of the others
 
 }  // namespace
 
@@ -47,25 +45,13 @@ void NodeWatch::run() {
   }
 }
 
-void NodeWatch::refresh_controls() {
-  where_ = controls_();
-  refreshed_ = std::chrono::steady_clock::now();
-  std::erase_if(clients_, [&](const auto& client) { return std::find(where_.begin(), where_.end(), client.first) == where_.end(); });
-}
-
 NodeWatch::Statuses NodeWatch::ask_all() {
-  Statuses statuses;
-  if (std::chrono::steady_clock::now() - refreshed_ > kRefreshPeriod) refresh_controls();
-  for (const std::string& where : where_) {
-    ControlFailure failure;
-    std::unique_ptr<ControlClient>& client = clients_[where];
-    if (!client) client = ControlClient::connect(where, failure);
-    if (!client) continue;
-    client->set_limit(kAnswerLimit);
-    if (auto status = ask_status(*client, failure)) statuses.push_back(std::move(*status));
-    else client.reset();  // a reply that comes too late would be taken for the next one's
+  if (std::chrono::steady_clock::now() - refreshed_ > kRefreshPeriod) {
+    where_ = controls_();
+    refreshed_ = std::chrono::steady_clock::now();
   }
-  return statuses;
+  ControlFailure ignored;
+  return poll_.ask(where_, ignored);
 }
 
 }  // namespace rse

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <map>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -30,13 +28,12 @@ class NodeWatch {
  private:
   void run();
   Statuses ask_all();
-  void refresh_controls();
 
   std::function<std::vector<std::string>()> controls_;
   std::function<void(Statuses)> on_statuses_;
   std::vector<std::string> where_;
   std::chrono::steady_clock::time_point refreshed_{};
-  std::map<std::string, std::unique_ptr<ControlClient>> clients_;
+  StatusPoll poll_;
   std::mutex mutex_;
   std::condition_variable changed_;
   bool wanted_ = false;    // under mutex_
