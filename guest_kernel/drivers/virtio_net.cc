@@ -27,7 +27,7 @@ void VirtioNet::offer(std::uint16_t index) {
   static_cast<void>(receiving_.add({&part, 1}, index));  // as many descriptors as buffers
 }
 
-const char* VirtioNet::start() {
+const char* VirtioNet::start(InterruptHandler woken, void* context) {
   const PciDevices& devices = machine_devices();
   const PciDevice* found = devices.find(kVendor, kModernDevice);
   if (found == nullptr) found = devices.find(kVendor, kTransitionalDevice);
@@ -40,8 +40,7 @@ const char* VirtioNet::start() {
   buffers_ = take_dma_memory(2 * kFrames * kBufferBytes);
   if (buffers_ == 0) return "there is no memory for the network card's buffers";
   for (std::size_t i = 0; i < address_.size(); ++i) address_[i] = device_.configuration(i);
-  // Only to wake the processor: receive() looks at the queue itself.
-  static_cast<void>(device_.on_done(kReceive, [](Frame&, void*) {}, nullptr));
+  wakes_ = device_.on_done(kReceive, woken, context);
   for (std::uint16_t i = 0; i < kFrames; ++i) offer(i);
   device_.go();
   device_.notify(kReceive);

@@ -62,10 +62,11 @@ bool VirtQueue::add(std::span<const Part> parts, std::uint16_t token) {
   return true;
 }
 
+bool VirtQueue::has_done() const { return *reinterpret_cast<const volatile std::uint16_t*>(used() + 2) != used_index_; }
+
 std::optional<VirtQueue::Done> VirtQueue::take_done() {
   for (;;) {
-    const auto index = *reinterpret_cast<const volatile std::uint16_t*>(used() + 2);
-    if (index == used_index_) return std::nullopt;
+    if (!has_done()) return std::nullopt;
     std::atomic_thread_fence(std::memory_order_acquire);
     const auto* const entry =
         reinterpret_cast<const volatile std::uint32_t*>(used() + kRingHead + 8u * (used_index_ % count_));

@@ -32,6 +32,8 @@ class VirtQueue {
     std::uint32_t size;  // written by the device; at most the size of its parts
   };
   std::optional<Done> take_done();
+  /// Whether take_done() has something to look at.
+  bool has_done() const;
   /// Whether the device asked not to be told of new buffers.
   bool wants_notice() const;
 
