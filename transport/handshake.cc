@@ -18,6 +18,14 @@ std::string told_text(const std::string& address, const std::string& refusal) {
   return text;
 }
 
+std::string nothing_listens_text(const std::string& address) {
+  return "cannot reach " + address + ": nothing listens there; start rse-node on that machine or correct the address";
+}
+
+std::string no_answer_text(const std::string& address) {
+  return "cannot reach " + address + ": no answer; check that the machine is up and that no firewall is between";
+}
+
 std::string hex_id(std::uint64_t id) {
   std::string text(16, '0');
   for (std::size_t i = 16; i-- > 0; id >>= 4) text[i] = "0123456789abcdef"[id & 15];

@@ -55,6 +55,9 @@ ClaimVerdict judge_claim(const LinkInUse& link, std::uint64_t newest, std::uint6
 /// A refusal as the node at `address` gave it, fit for a terminal: "10.0.0.7:7400 answers: ...". Empty: it gave none.
 std::string told_text(const std::string& address, const std::string& refusal);
 inline constexpr const char* kAnswers = " answers: ";
+/// A dial came to nothing: the machine refused, or nothing was heard of it.
+std::string nothing_listens_text(const std::string& address);
+std::string no_answer_text(const std::string& address);
 std::string old_life_text(const Hello& peer, const std::string& address, std::uint64_t newest);
 /// "0123456789abcdef".
 std::string hex_id(std::uint64_t id);

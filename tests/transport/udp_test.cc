@@ -10,6 +10,7 @@
 #include "torus/base/random.h"
 #include "transport/secure/channel.h"
 #include "transport/udp/outer.h"
+#include "transport/udp/udp_core.h"
 
 using namespace rse;
 using asio::ip::udp;

@@ -4,38 +4,10 @@
 #include <asio/ip/address.hpp>
 
 #include <algorithm>
-#include <charconv>
+
+#include "transport/handshake.h"
 
 namespace rse {
-
-std::optional<HostPort> parse_host_port(const std::string& text) {
-  HostPort address;
-  std::string port;
-  const auto colon = text.rfind(':');
-  if (text.starts_with('[')) {
-    const auto end = text.find(']');
-    if (end == std::string::npos) return std::nullopt;
-    address.host = text.substr(1, end - 1);
-    const std::string rest = text.substr(end + 1);
-    if (!rest.empty() && !rest.starts_with(':')) return std::nullopt;
-    if (!rest.empty()) port = rest.substr(1);
-    if (!rest.empty() && port.empty()) return std::nullopt;
-  } else if (std::count(text.begin(), text.end(), ':') > 1) {
-    address.host = text;  // an IPv6 address without brackets has no port
-  } else if (colon != std::string::npos) {
-    address.host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (port.empty()) return std::nullopt;
-  } else {
-    if (text.empty()) return std::nullopt;
-    address.host = text;
-  }
-  if (!port.empty()) {
-    const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-    if (error != std::errc() || end != port.data() + port.size()) return std::nullopt;
-  }
-  return address;
-}
 
 std::optional<asio::ip::tcp::endpoint> numeric_endpoint(const HostPort& address) {
   std::error_code error;
@@ -59,11 +31,9 @@ std::string to_text(const asio::ip::tcp::endpoint& endpoint) {
 }
 
 std::string dial_failure_text(const std::string& address, const std::error_code& error) {
+  if (error == asio::error::connection_refused) return nothing_listens_text(address);
+  if (error == asio::error::timed_out) return no_answer_text(address);
   const std::string what = "cannot reach " + address + ": ";
-  if (error == asio::error::connection_refused)
-    return what + "nothing listens there; start rse-node on that machine or correct the address";
-  if (error == asio::error::timed_out)
-    return what + "no answer; check that the machine is up and that no firewall is between";
   if (error == asio::error::host_unreachable || error == asio::error::network_unreachable)
     return what + "no route to it; check the network of both machines";
   return what + error.message() + "; check the address and the network";

@@ -4,21 +4,14 @@
 
 #include <asio/ip/tcp.hpp>
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <system_error>
 
+#include "transport/host_port.h"
+
 namespace rse {
 
-inline constexpr std::uint16_t kTcpDefaultPort = 7400;
-
-struct HostPort {
-  std::string host;  // name or number, without brackets; empty: all interfaces
-  std::uint16_t port = kTcpDefaultPort;
-};
-/// "host", "host:port", ":port", "10.0.0.7:port", "[::1]:port", "::1".
-std::optional<HostPort> parse_host_port(const std::string& text);
 /// When the host is a number; a name has to be resolved.
 std::optional<asio::ip::tcp::endpoint> numeric_endpoint(const HostPort& address);
 /// What a stranger cannot choose freely: an IPv4 address, or the network half of an IPv6 address.

@@ -1,20 +1,12 @@
-// The transport's life outside handshakes: sockets, dialling, records, time, and what a silent link means.
+// The transport's life outside handshakes: dialling, records, time, and what a silent link means.
 #include "transport/udp/udp_core.h"
 
-#include <asio/error.hpp>
-#include <asio/post.hpp>
-
 #include <algorithm>
-#include <random>
 
 #include "torus/base/assert.h"
 #include "torus/braid/messages.h"
-#include "transport/tcp/address.h"
 
 namespace rse {
-
-using asio::ip::udp;
-
 namespace {
 
 constexpr Duration kKeepAlive = milliseconds(250);    // without a packet of ours: a ping
@@ -22,121 +14,36 @@ constexpr Duration kSilenceMax = milliseconds(1500);  // without a packet of the
 constexpr Duration kAskInterval = milliseconds(10);   // what is sent at once is not acknowledged: so often a ping goes with it
 constexpr Duration kTimerStep = {20'000};             // pacing in steps smaller than this would only cost wake-ups
 constexpr std::size_t kPacketsAtOnce = 256;
-constexpr std::chrono::milliseconds kBackOffStart{5};
-constexpr std::chrono::milliseconds kBackOffMax{1000};
+constexpr Duration kBackOffStart = milliseconds(5);
+constexpr Duration kBackOffMax = milliseconds(1000);
 constexpr Instant kNever{~std::uint64_t{0}};
-const std::string kPrefix = "udp:";
 
-std::uint64_t system_seed() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32) | device();
-}
-
-std::optional<HostPort> parse_udp(const std::string& address) {
-  if (!address.starts_with(kPrefix)) return {};
-  return parse_host_port(address.substr(kPrefix.size()));
-}
-
-std::optional<udp::endpoint> numeric_udp(const HostPort& parsed) {
-  const auto numeric = numeric_endpoint(parsed);
-  if (!numeric) return {};
-  return udp::endpoint(numeric->address(), numeric->port());
+std::uint64_t random_seed() {
+  const SecretKey random = random_secret();
+  std::uint64_t seed;
+  std::memcpy(&seed, random.bytes.data(), sizeof seed);
+  return seed;
 }
 
 }  // namespace
 
-Instant udp_now() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
-
-UdpCore::UdpCore(asio::io_context& loop, const UdpOptions& options, TransportCallbacks callbacks)
-    : loop_(loop),
+UdpCore::UdpCore(UdpSystem& system, const Options& options, TransportCallbacks callbacks)
+    : system_(system),
       callbacks_(std::move(callbacks)),
-      handshake_limit_{static_cast<std::uint64_t>(std::chrono::nanoseconds(options.handshake_limit).count())},
-      random_(system_seed()),
+      handshake_limit_(options.handshake_limit),
+      random_(random_seed()),
       trust_(options.trust),
-      opened_(kPacketBytesMax + kRecordTagBytes),
-      timer_(loop),
-      stun_server_(options.stun) {}
-
-// --- Sockets. ---
-
-std::shared_ptr<UdpSocket> UdpCore::make_socket() {
-  UdpSocket::Hooks hooks;  // a socket is closed before the core goes
-  hooks.arrived = [this](UdpSocket& socket, const Endpoint& from, std::span<const std::byte> datagram) {
-    const auto keep = shared_from_this();
-    on_datagram(socket, from, datagram);
-  };
-  hooks.refused = [this](const Endpoint&, std::span<const std::byte> datagram) {
-    const auto keep = shared_from_this();
-    on_refused(datagram);
-  };
-  hooks.batch_ended = [this] {
-    const auto keep = shared_from_this();
-    on_batch_end();
-  };
-  return std::make_shared<UdpSocket>(loop_, std::move(hooks));
-}
-
-std::string UdpCore::listen(const std::vector<std::string>& addresses) {
-  for (const std::string& address : addresses) {
-    if (std::string failure = listen_on(address, addresses.size() > 1); !failure.empty()) return failure;
-  }
-  return {};
-}
-
-std::string UdpCore::listen_on(const std::string& address, bool only_v6) {
-  const auto parsed = parse_udp(address);
-  if (!parsed) return resolve_failure_text("cannot listen on", address.substr(kPrefix.size()), {});
-  Endpoint endpoint(udp::v4(), parsed->port);
-  if (const auto numeric = numeric_udp(*parsed)) {
-    endpoint = *numeric;
-  } else if (!parsed->host.empty()) {
-    std::error_code error;
-    const auto found = udp::resolver(loop_).resolve(parsed->host, std::to_string(parsed->port), error);
-    if (error || found.empty()) return resolve_failure_text("cannot listen on", address.substr(kPrefix.size()), error);
-    endpoint = found.begin()->endpoint();
-  }
-  auto socket = make_socket();
-  if (const std::error_code error = socket->open(endpoint, only_v6)) return listen_failure_text(address, error);
-  sockets_.push_back({std::move(socket), true});
-  return {};
-}
-
-/// The one that packets to `to` leave by: where we listen, so that both ends of a link dial from where they are dialled.
-std::shared_ptr<UdpSocket> UdpCore::socket_for(const Endpoint& to) {
-  for (const Listener& listener : sockets_) {
-    const auto own = listener.socket->own().address();
-    if (own.is_v4() != to.address().is_v4()) continue;
-    if (!own.is_unspecified() && own.is_loopback() != to.address().is_loopback()) continue;
-    return listener.socket;
-  }
-  auto socket = make_socket();
-  if (socket->open(Endpoint(to.address().is_v4() ? udp::v4() : udp::v6(), 0), true)) return nullptr;
-  socket->start();
-  sockets_.push_back({socket, false});
-  return socket;
-}
-
-std::vector<std::uint16_t> UdpCore::bound_ports() const {
-  std::vector<std::uint16_t> ports;
-  for (const Listener& listener : sockets_) {
-    if (listener.asked_for) ports.push_back(listener.socket->own().port());
-  }
-  return ports;
-}
+      opened_(kPacketBytesMax + kRecordTagBytes) {}
 
 // --- Datagrams that come. ---
 
-void UdpCore::on_datagram(UdpSocket& socket, const Endpoint& from, std::span<const std::byte> datagram) {
+void UdpCore::on_datagram(UdpPort& port, const Endpoint& from, std::span<const std::byte> datagram) {
   if (stopped_ || datagram.empty()) return;
   in_batch_ = true;
   if (static_cast<OuterType>(datagram[0]) == OuterType::kRecord) return on_record(from, datagram);
-  if (stun_ && from == socket.fit(*stun_server_)) return stun_->on_datagram(datagram);
   const auto handshake = read_handshake(datagram);
   if (!handshake) return;  // anybody may send anything to a port
-  if (handshake->type == OuterType::kInit) return on_init(socket, from, *handshake);
+  if (handshake->type == OuterType::kInit) return on_init(port, from, *handshake);
   const auto found = sessions_.find(handshake->to);
   if (found == sessions_.end() || found->second->remote != from) return;
   const SessionPtr session = found->second;
@@ -163,7 +70,7 @@ void UdpCore::on_record(const Endpoint& from, std::span<const std::byte> datagra
     if (!session->opener->open(header->number, record, opened_.data())) return;  // forged, or doubled
     record = std::span<const std::byte>(opened_).first(record.size() - kRecordTagBytes);
   }
-  const Instant now = udp_now();
+  const Instant now = system_.now();
   session->heard = now;
   session->again.clear();
   session->bytes_received += datagram.size();
@@ -183,7 +90,6 @@ void UdpCore::on_record(const Endpoint& from, std::span<const std::byte> datagra
   }
 }
 
-/// `datagram` is what the refusal quotes: only who has seen it can have made the refusal.
 void UdpCore::on_refused(std::span<const std::byte> datagram) {
   if (stopped_ || datagram.size() < kOuterHeaderBytes) return;
   in_batch_ = true;
@@ -200,7 +106,7 @@ void UdpCore::on_refused(std::span<const std::byte> datagram) {
   if (!session) return;
   if (session->phase == UdpPhase::kUp) return link_lost(session, true);
   const NodeId node = session->dial ? session->dial->node : NodeId{};
-  refuse(session, dial_failure_text(session->address, asio::error::connection_refused));
+  refuse(session, nothing_listens_text(session->address));
   const auto known = peers_.find(node);
   if (stopped_ || known == peers_.end()) return;
   Peer& peer = known->second;
@@ -219,36 +125,18 @@ void UdpCore::set_hello(const Hello& hello) {
   if (stopped_) return;
   hello_ = hello;
   if (std::exchange(started_, true)) return;
-  for (const Listener& listener : sockets_) listener.socket->start();
-  for (const auto& [address, dial] : dials_) attempt(dial);
-  if (stun_server_) keep_public_address();
-}
-
-void UdpCore::keep_public_address() {
-  StunKeeper::Hooks hooks;  // it is stopped before the core goes
-  hooks.send = [this](std::span<const std::byte> question) {
-    const auto socket = socket_for(*stun_server_);
-    if (!socket) return;
-    socket->send(socket->fit(*stun_server_), question);
-    socket->flush();
-  };
-  hooks.changed = [this](const Endpoint& before, const Endpoint& after) {
-    const auto text = [](const Endpoint& endpoint) { return to_text(asio::ip::tcp::endpoint(endpoint.address(), endpoint.port())); };
-    report_failure("udp:" + text(after), "the public address of this node was " + text(before) + " and is " + text(after) +
-                                             ": nodes that have no link with it look for it at the old one; start it again");
-  };
-  stun_ = std::make_shared<StunKeeper>(loop_, std::move(hooks));
-  stun_->start();
+  start_due_dials(system_.now());
 }
 
 void UdpCore::dial(const std::string& address) {
   if (stopped_ || own_addresses_.contains(address) || dials_.contains(address)) return;
-  auto dial = std::make_shared<UdpDial>(loop_);
+  auto dial = std::make_shared<UdpDial>();
   dial->address = address;
   dial->wait = kBackOffStart;
+  dial->attempt = ++dial_count_ << 32;
+  dial->again_at = system_.now();
   dials_.emplace(address, dial);
-  if (!started_) return;
-  asio::post(loop_, [self = shared_from_this(), dial] { self->attempt(dial); });  // no callback from inside this call
+  if (started_) call_soon();  // no callback from inside this call
 }
 
 void UdpCore::undial(const std::string& address) {
@@ -256,8 +144,6 @@ void UdpCore::undial(const std::string& address) {
   const auto found = dials_.find(address);
   if (found == dials_.end()) return;
   found->second->stopped = true;
-  found->second->timer.cancel();
-  found->second->resolver.cancel();
   dials_.erase(found);
 }
 
@@ -265,34 +151,26 @@ void UdpCore::attempt(const std::shared_ptr<UdpDial>& dial) {
   if (stopped_ || dial->stopped || dial->under_way) return;
   if (dial->node.raw != 0 && linked(dial->node)) return;  // wake_dials() when that link is down
   dial->under_way = true;
-  const std::uint64_t number = ++dial->attempt;
-  const auto fail = [this](const std::shared_ptr<UdpDial>& of, const std::string& why) {
-    retry(of);
-    report_failure(of->address, why);
-  };
-  const auto parsed = parse_udp(dial->address);
-  if (!parsed) return fail(dial, resolve_failure_text("cannot reach", dial->address.substr(kPrefix.size()), {}));
-  if (const auto endpoint = numeric_udp(*parsed)) return try_endpoint(dial, *endpoint);
-  dial->resolver.async_resolve(
-      parsed->host, std::to_string(parsed->port),
-      [self = shared_from_this(), dial, number, fail](const std::error_code& error, const udp::resolver::results_type& found) {
-        if (self->stopped_ || dial->stopped || number != dial->attempt) return;
-        const std::string bare = dial->address.substr(kPrefix.size());
-        if (error || found.empty()) return fail(dial, resolve_failure_text("cannot reach", bare, error));
-        // A name with several addresses: another one each time.
-        auto entry = found.begin();
-        std::advance(entry, number % found.size());
-        self->try_endpoint(dial, entry->endpoint());
-      });
+  system_.resolve(dial->address, ++dial->attempt);
+}
+
+void UdpCore::on_resolved(const std::string& address, std::uint64_t attempt, const std::optional<UdpEndpoint>& endpoint,
+                          const std::string& why) {
+  const auto found = dials_.find(address);
+  if (stopped_ || found == dials_.end() || found->second->attempt != attempt) return;
+  const std::shared_ptr<UdpDial> dial = found->second;
+  if (endpoint) return try_endpoint(dial, *endpoint);
+  retry(dial);
+  report_failure(address, why);
 }
 
 void UdpCore::try_endpoint(const std::shared_ptr<UdpDial>& dial, const Endpoint& endpoint) {
-  const auto socket = socket_for(endpoint);
-  if (!socket) {
+  const auto port = system_.port_to(endpoint);
+  if (!port) {
     retry(dial);
     return report_failure(dial->address, "cannot reach " + dial->address + ": this machine gives no socket for it; check its network");
   }
-  const SessionPtr session = new_session(UdpPhase::kInit, socket, socket->fit(endpoint), dial->address);
+  const SessionPtr session = new_session(UdpPhase::kInit, port, port->fit(endpoint), dial->address);
   session->outgoing = true;
   session->dial = dial;
   if (trust_) {
@@ -300,20 +178,29 @@ void UdpCore::try_endpoint(const std::shared_ptr<UdpDial>& dial, const Endpoint&
     session->channel->start(session->first_message);
   }
   send_init(*session);
-  socket->flush();
+  system_.flush();
   arm(deadline_of(*session));
 }
 
 void UdpCore::retry(const std::shared_ptr<UdpDial>& dial) {
   if (stopped_ || dial->stopped) return;
   dial->under_way = false;
-  const auto half = static_cast<std::uint64_t>(dial->wait.count() / 2);
-  const std::chrono::nanoseconds wait(half + random_.below(static_cast<std::uint32_t>(half)));
-  dial->wait = std::min<std::chrono::nanoseconds>(dial->wait * 2, kBackOffMax);
-  dial->timer.expires_after(std::chrono::duration_cast<asio::steady_timer::duration>(wait));
-  dial->timer.async_wait([self = shared_from_this(), dial](const std::error_code& cancelled) {
-    if (!cancelled) self->attempt(dial);
-  });
+  const std::uint64_t half = dial->wait.raw / 2;
+  dial->again_at = system_.now() + Duration{half + random_.below(static_cast<std::uint32_t>(half))};
+  dial->wait = std::min(Duration{2 * dial->wait.raw}, kBackOffMax);
+  arm(dial->again_at);
+}
+
+/// A callback may dial and undial.
+void UdpCore::start_due_dials(Instant now) {
+  std::vector<std::shared_ptr<UdpDial>> due;
+  for (const auto& [address, dial] : dials_) {
+    if (dial->again_at.raw != 0 && now >= dial->again_at) due.push_back(dial);
+  }
+  for (const auto& dial : due) {
+    dial->again_at = {};
+    attempt(dial);
+  }
 }
 
 void UdpCore::wake_dials(NodeId node) {
@@ -356,7 +243,7 @@ SendResult UdpCore::send_at_once(NodeId node, std::span<const SharedBytes> parts
   const Bytes whole = join(parts);
   if (whole.empty() || !session.link->push_unreliable(whole)) return send(node, parts);
   ++found->second.stats.messages_sent;
-  if (const Instant now = udp_now(); now >= session.asked + kAskInterval) {
+  if (const Instant now = system_.now(); now >= session.asked + kAskInterval) {
     session.asked = now;
     session.link->ping();
   }
@@ -381,12 +268,20 @@ void UdpCore::disconnect(NodeId node) {
   if (found == peers_.end() || !found->second.link) return;
   forget(found->second.link, true);
   found->second.down_unreported = true;
-  asio::post(loop_, [self = shared_from_this(), node] {
-    const auto again = self->peers_.find(node);
-    if (self->stopped_ || again == self->peers_.end() || !std::exchange(again->second.down_unreported, false)) return;
-    self->wake_dials(node);
-    self->callbacks_.on_down(node, false);
-  });
+  call_soon();
+}
+
+void UdpCore::report_closed() {
+  std::vector<NodeId> closed;
+  for (const auto& [node, peer] : peers_) {
+    if (peer.down_unreported) closed.push_back(node);
+  }
+  for (const NodeId node : closed) {
+    const auto found = peers_.find(node);
+    if (stopped_ || found == peers_.end() || !std::exchange(found->second.down_unreported, false)) continue;
+    wake_dials(node);
+    callbacks_.on_down(node, false);
+  }
 }
 
 void UdpCore::set_trust(std::shared_ptr<const TrustBook> book) {
@@ -405,7 +300,7 @@ void UdpCore::forget(const SessionPtr& session, bool tell_peer) {
   if (tell_peer && keep->link) {
     keep->link->close();
     flush(*keep);
-    keep->socket->flush();
+    system_.flush();
   }
   sessions_.erase(keep->id);
   if (keep->phase != UdpPhase::kUp) return;
@@ -429,7 +324,7 @@ void UdpCore::report_failure(const std::string& address, const std::string& why)
 }
 
 void UdpCore::report_stranger(const Session& session, const std::string& why) {
-  if (const auto line = strangers_.line(session.host, why, udp_now())) report_failure(session.address, *line);
+  if (const auto line = strangers_.line(session.host, why, system_.now())) report_failure(session.address, *line);
 }
 
 // --- Datagrams that go, and time. ---
@@ -437,11 +332,18 @@ void UdpCore::report_stranger(const Session& session, const std::string& why) {
 /// It may have something to send: at the end of this turn of the loop, together with what comes up until then.
 void UdpCore::mark(Session& session) {
   if (!std::exchange(session.dirty, true)) dirty_.push_back(sessions_.at(session.id));
-  if (in_batch_ || std::exchange(flush_posted_, true)) return;
-  asio::post(loop_, [self = shared_from_this()] {
-    self->flush_posted_ = false;
-    if (!self->stopped_) self->flush();
-  });
+  if (!in_batch_) call_soon();
+}
+
+void UdpCore::call_soon() {
+  if (!std::exchange(soon_asked_, true)) system_.call_soon();
+}
+
+void UdpCore::on_soon() {
+  soon_asked_ = false;
+  if (!stopped_) start_due_dials(system_.now());
+  if (!stopped_) report_closed();
+  if (!stopped_) flush();
 }
 
 void UdpCore::flush() {
@@ -454,19 +356,19 @@ void UdpCore::flush() {
     next = std::min(next, deadline_of(session));
   }
   dirty_.clear();
-  for (const Listener& listener : sockets_) listener.socket->flush();
+  system_.flush();
   arm(next);
 }
 
 void UdpCore::flush(Session& session) {
   if (!session.link) return;
-  const Instant now = udp_now();
+  const Instant now = system_.now();
   const std::size_t tag = session.sealer ? kRecordTagBytes : 0;
   for (std::size_t count = 0; count < kPacketsAtOnce; ++count) {
     const auto number = session.link->poll_packet(now, packet_);
     if (!number) return;
     const std::size_t size = kOuterHeaderBytes + packet_.size() + tag;
-    std::byte* const room = session.socket->queue(session.remote, size);
+    std::byte* const room = session.port->queue(session.remote, size);
     write_record_header(room, {session.peer_id, *number});
     if (session.sealer) {
       const std::uint64_t sealed_as = session.sealer->seal(packet_, room + kOuterHeaderBytes);
@@ -490,17 +392,14 @@ Instant UdpCore::deadline_of(const Session& session) const {
 
 void UdpCore::arm(Instant deadline) {
   if (stopped_ || deadline == kNever || (armed_ && *armed_ <= deadline)) return;  // an early call does nothing
-  armed_ = std::max(deadline, udp_now() + kTimerStep);
-  timer_.expires_at(std::chrono::steady_clock::time_point(std::chrono::nanoseconds(static_cast<std::int64_t>(armed_->raw))));
-  timer_.async_wait([self = shared_from_this()](const std::error_code& cancelled) {
-    if (cancelled || self->stopped_) return;
-    self->armed_.reset();
-    self->on_timer();
-  });
+  armed_ = std::max(deadline, system_.now() + kTimerStep);
+  system_.call_at(*armed_);
 }
 
 void UdpCore::on_timer() {
-  const Instant now = udp_now();
+  if (stopped_) return;
+  armed_.reset();
+  const Instant now = system_.now();
   std::vector<SessionPtr> all;
   for (const auto& [id, session] : sessions_) all.push_back(session);
   in_batch_ = true;
@@ -508,9 +407,13 @@ void UdpCore::on_timer() {
     if (!session->closed && !stopped_) look_after(session, now);
   }
   in_batch_ = false;
+  if (!stopped_) start_due_dials(now);
   if (stopped_) return;
   flush();
   Instant next = kNever;
+  for (const auto& [address, dial] : dials_) {
+    if (dial->again_at.raw != 0) next = std::min(next, dial->again_at);
+  }
   for (const auto& [id, session] : sessions_) next = std::min(next, deadline_of(*session));
   arm(next);
 }
@@ -520,14 +423,14 @@ void UdpCore::look_after(const SessionPtr& session, Instant now) {
     if (session->phase == UdpPhase::kRefused) return forget(session, false);
     const std::string limit = std::to_string(handshake_limit_.raw / 1'000'000) + " ms";
     if (session->phase == UdpPhase::kUp) return link_lost(session, false);  // the peer has not taken the grant
-    if (session->phase == UdpPhase::kInit) return refuse(session, dial_failure_text(session->address, asio::error::timed_out));
+    if (session->phase == UdpPhase::kInit) return refuse(session, no_answer_text(session->address));
     return refuse(session, "cannot talk to " + session->address + ": it did not finish the handshake within " + limit + "; is it an rse-node?");
   }
   if (!session->again.empty() && session->again_at.raw != 0 && now >= session->again_at) send_again(*session, now);
   if (!session->link) return;
   if (now >= session->heard + kSilenceMax) {
     if (session->phase == UdpPhase::kUp) return link_lost(session, false);
-    return refuse(session, dial_failure_text(session->address, asio::error::timed_out));
+    return refuse(session, no_answer_text(session->address));
   }
   if (now >= session->sent + kKeepAlive) {
     session->link->ping();
@@ -567,18 +470,9 @@ void UdpCore::stop() {
     flush(*session);
   }
   for (auto& [node, peer] : peers_) peer.link = nullptr;
-  for (const Listener& listener : sockets_) {
-    listener.socket->flush();
-    listener.socket->close();
-  }
-  for (const auto& [address, dial] : dials_) {
-    dial->stopped = true;
-    dial->timer.cancel();
-    dial->resolver.cancel();
-  }
+  system_.flush();
+  for (const auto& [address, dial] : dials_) dial->stopped = true;
   dials_.clear();
-  timer_.cancel();
-  if (stun_) stun_->stop();
 }
 
 }  // namespace rse

@@ -1,10 +1,7 @@
-// What is behind UdpTransport: sockets, dialled addresses, the sessions and which of them is the link with each peer.
-// Outlives the transport while handlers of the event loop refer to it; after stop() they find nothing to do.
+// What is behind UdpTransport: dialled addresses, the sessions and which of them is the link with each peer. Clock, timer and ports
+// are the UdpSystem's; compiled into the guest kernel, too.
+// Threads, memory, errors: see udp_transport.h. After stop() whatever comes finds nothing to do.
 #pragma once
-
-#include <asio/io_context.hpp>
-#include <asio/ip/udp.hpp>
-#include <asio/steady_timer.hpp>
 
 #include <map>
 #include <memory>
@@ -18,13 +15,15 @@
 #include "transport/handshake_gate.h"
 #include "transport/secure/channel.h"
 #include "transport/strangers.h"
-#include "transport/stun/stun_keeper.h"
 #include "transport/udp/datagram_link.h"
 #include "transport/udp/outer.h"
-#include "transport/udp/udp_socket.h"
-#include "transport/udp/udp_transport.h"
+#include "transport/udp/udp_system.h"
 
 namespace rse {
+
+inline constexpr std::size_t kUdpHandshakesMax = 128;
+inline constexpr std::size_t kUdpHostHandshakesMax = 32;
+inline constexpr const char* kUdpPrefix = "udp:";
 
 //  dialled:  kInit --accept--> kHello       kHello --smaller id--> kClaim --granted--> kUp
 //  asked:    kAccepted --finish--> kHello     '-----larger id---> kGrant --granted----'     any --closed, silent--> (gone)
@@ -48,8 +47,8 @@ struct UdpSession {
   bool outgoing = false;
   bool closed = false;
   std::uint64_t number = 0;  // of all sessions, as they came
-  std::shared_ptr<UdpSocket> socket;
-  asio::ip::udp::endpoint remote;
+  std::shared_ptr<UdpPort> port;
+  UdpEndpoint remote;
   std::string host, address;        // as in TCP's Session
   std::shared_ptr<UdpDial> dial;    // null: incoming
   std::unique_ptr<SecureChannel> channel;  // null: not encrypted
@@ -74,20 +73,21 @@ struct UdpSession {
 
 /// An address that is dialled until undial().
 struct UdpDial {
-  explicit UdpDial(asio::io_context& loop) : timer(loop), resolver(loop) {}
   std::string address;
-  asio::steady_timer timer;
-  asio::ip::udp::resolver resolver;
-  std::chrono::nanoseconds wait{};
-  NodeId node{};  // last seen at this address
-  std::uint64_t attempt = 0;
+  Duration wait{};
+  Instant again_at{};  // when it is tried next; 0: not by time
+  NodeId node{};       // last seen at this address
+  std::uint64_t attempt = 0;  // never that of another dial
   bool under_way = false, stopped = false;
 };
 
-class UdpCore : public std::enable_shared_from_this<UdpCore> {
+class UdpCore {
  public:
-  UdpCore(asio::io_context& loop, const UdpOptions& options, TransportCallbacks callbacks);
-  std::string listen(const std::vector<std::string>& addresses);
+  struct Options {
+    Duration handshake_limit = milliseconds(2000);
+    std::shared_ptr<const TrustBook> trust{};  // null: not encrypted
+  };
+  UdpCore(UdpSystem& system, const Options& options, TransportCallbacks callbacks);
 
   void set_hello(const Hello& hello);
   void set_trust(std::shared_ptr<const TrustBook> book);
@@ -99,11 +99,23 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   std::optional<LinkProgress> progress(NodeId peer) const;
   void disconnect(NodeId peer);
   std::vector<LinkStats> stats() const;
-  std::vector<std::uint16_t> bound_ports() const;
   void stop();
 
+  // --- From the system. A callback may have stopped the core when one of these returns. ---
+  void on_datagram(UdpPort& port, const UdpEndpoint& from, std::span<const std::byte> datagram);
+  /// `datagram` is what the refusal quotes: only who has seen it can have made the refusal.
+  void on_refused(std::span<const std::byte> datagram);
+  /// After any number of the two.
+  void on_batch_end();
+  /// nullopt: `why` says so.
+  void on_resolved(const std::string& address, std::uint64_t attempt, const std::optional<UdpEndpoint>& endpoint, const std::string& why);
+  void on_soon();
+  void on_timer();
+  bool stopped() const { return stopped_; }
+  void report_failure(const std::string& address, const std::string& why);
+
  private:
-  using Endpoint = asio::ip::udp::endpoint;
+  using Endpoint = UdpEndpoint;
   using Session = UdpSession;
   using SessionPtr = std::shared_ptr<UdpSession>;
   struct Peer {
@@ -116,14 +128,9 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   };
 
   // udp_core.cc
-  std::string listen_on(const std::string& address, bool only_v6);
-  std::shared_ptr<UdpSocket> make_socket();
-  std::shared_ptr<UdpSocket> socket_for(const Endpoint& to);
-  void on_datagram(UdpSocket& socket, const Endpoint& from, std::span<const std::byte> datagram);
-  void keep_public_address();
   void on_record(const Endpoint& from, std::span<const std::byte> datagram);
-  void on_refused(std::span<const std::byte> datagram);
-  void on_batch_end();
+  void start_due_dials(Instant now);
+  void report_closed();
   void attempt(const std::shared_ptr<UdpDial>& dial);
   void retry(const std::shared_ptr<UdpDial>& dial);
   void try_endpoint(const std::shared_ptr<UdpDial>& dial, const Endpoint& endpoint);
@@ -131,23 +138,22 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   void mark(Session& session);
   void flush();
   void flush(Session& session);
+  void call_soon();
   void arm(Instant deadline);
-  void on_timer();
   void look_after(const SessionPtr& session, Instant now);
   Instant deadline_of(const Session& session) const;
   bool linked(NodeId node) const;
   /// Ends a session, whatever it is, and counts what it did. Nobody is told.
   void forget(const SessionPtr& session, bool tell_peer);
   void link_lost(const SessionPtr& session, bool proof_of_death);
-  void report_failure(const std::string& address, const std::string& why);
   void report_stranger(const Session& session, const std::string& why);
 
   // udp_handshake.cc
-  SessionPtr new_session(UdpPhase phase, std::shared_ptr<UdpSocket> socket, const Endpoint& remote, std::string address);
+  SessionPtr new_session(UdpPhase phase, std::shared_ptr<UdpPort> port, const Endpoint& remote, std::string address);
   void make_room_for_handshake(const std::string& host);
   void send_init(Session& session);
   void send_again(Session& session, Instant now);
-  void on_init(UdpSocket& socket, const Endpoint& from, const HandshakeDatagram& init);
+  void on_init(UdpPort& port, const Endpoint& from, const HandshakeDatagram& init);
   void on_accept(const SessionPtr& session, const HandshakeDatagram& accept);
   void on_finish(const SessionPtr& session, const HandshakeDatagram& finish);
   void open_link(const SessionPtr& session);
@@ -163,7 +169,7 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   std::uint64_t newest_incarnation(NodeId node) const;
   bool make_room_for(NodeId node);
 
-  asio::io_context& loop_;
+  UdpSystem& system_;
   TransportCallbacks callbacks_;
   Duration handshake_limit_;
   Random random_;
@@ -173,25 +179,15 @@ class UdpCore : public std::enable_shared_from_this<UdpCore> {
   HandshakeGate gate_;
   StrangerLog strangers_;
   bool started_ = false, stopped_ = false;
-  std::uint64_t session_count_ = 0, grant_count_ = 0;
-  struct Listener {
-    std::shared_ptr<UdpSocket> socket;
-    bool asked_for;  // else made for dialling
-  };
-  std::vector<Listener> sockets_;
+  std::uint64_t session_count_ = 0, grant_count_ = 0, dial_count_ = 0;
   std::map<std::uint64_t, SessionPtr> sessions_;
   std::map<NodeId, Peer> peers_;
   std::map<std::string, std::shared_ptr<UdpDial>> dials_;
   std::set<std::string> own_addresses_;  // turned out to be ourselves
   std::vector<SessionPtr> dirty_;
-  bool in_batch_ = false, flush_posted_ = false;
+  bool in_batch_ = false, soon_asked_ = false;
   Bytes packet_, opened_;
-  asio::steady_timer timer_;
   std::optional<Instant> armed_;
-  std::optional<Endpoint> stun_server_;  // none: its answers are not wanted
-  std::shared_ptr<StunKeeper> stun_;
 };
-
-Instant udp_now();
 
 }  // namespace rse

@@ -3,7 +3,6 @@
 
 #include "torus/braid/messages.h"
 #include "transport/codec/codec.h"
-#include "transport/tcp/address.h"
 #include "transport/udp/udp_core.h"
 
 namespace rse {
@@ -16,14 +15,12 @@ constexpr Duration kAgainMax = milliseconds(500);
 constexpr const char* kBadBytes = "it sent what is no handshake of ours";
 constexpr const char* kOtherMode = ": it does not speak RSE's encrypted protocol, or only that one; give both nodes --insecure or neither";
 
-std::string to_text(const asio::ip::udp::endpoint& endpoint) {
-  return "udp:" + rse::to_text(asio::ip::tcp::endpoint(endpoint.address(), endpoint.port()));
-}
-
-Bytes address_bytes(const asio::ip::udp::endpoint& endpoint) {
-  const std::string text = to_text(endpoint);
-  const auto bytes = std::as_bytes(std::span(text));
-  return {bytes.begin(), bytes.end()};
+std::span<const std::byte> address_bytes(const UdpEndpoint& endpoint, std::array<std::byte, 23>& out) {
+  std::memcpy(out.data(), endpoint.address.data(), 16);
+  std::memcpy(out.data() + 16, &endpoint.scope, 4);
+  std::memcpy(out.data() + 20, &endpoint.port, 2);
+  out[22] = std::byte{endpoint.v6};
+  return out;
 }
 
 DatagramLink::Options link_options(bool encrypted) {
@@ -35,18 +32,18 @@ DatagramLink::Options link_options(bool encrypted) {
 
 }  // namespace
 
-UdpCore::SessionPtr UdpCore::new_session(UdpPhase phase, std::shared_ptr<UdpSocket> socket, const Endpoint& remote,
+UdpCore::SessionPtr UdpCore::new_session(UdpPhase phase, std::shared_ptr<UdpPort> port, const Endpoint& remote,
                                          std::string address) {
   auto session = std::make_shared<UdpSession>();
   const SecretKey random = random_secret();
   std::copy_n(reinterpret_cast<const char*>(random.bytes.data()), sizeof session->id, reinterpret_cast<char*>(&session->id));
   session->phase = phase;
   session->number = ++session_count_;
-  session->socket = std::move(socket);
+  session->port = std::move(port);
   session->remote = remote;
-  session->host = host_of(remote.address());
+  session->host = system_.host(remote);
   session->address = std::move(address);
-  session->limit = udp_now() + handshake_limit_;
+  session->limit = system_.now() + handshake_limit_;
   sessions_[session->id] = session;
   return session;
 }
@@ -81,38 +78,39 @@ void UdpCore::send_init(Session& session) {
                                       .cookie = session.cookie,
                                       .message = session.first_message});
   session.again_wait = kAgainStart;
-  send_again(session, udp_now());
+  send_again(session, system_.now());
 }
 
 void UdpCore::send_again(Session& session, Instant now) {
-  session.socket->send(session.remote, session.again);
+  session.port->send(session.remote, session.again);
   session.again_at = now + session.again_wait;
   session.again_wait = std::min(Duration{2 * session.again_wait.raw}, kAgainMax);
 }
 
-void UdpCore::on_init(UdpSocket& socket, const Endpoint& from, const HandshakeDatagram& init) {
-  const Instant now = udp_now();
-  const Bytes address = address_bytes(from);
+void UdpCore::on_init(UdpPort& port, const Endpoint& from, const HandshakeDatagram& init) {
+  const Instant now = system_.now();
+  std::array<std::byte, 23> room;
+  const auto address = address_bytes(from, room);
   if (!cookies_.knows(init.cookie, address, init.from, now)) {
     const Cookie cookie = cookies_.cookie(address, init.from, now);
-    return socket.send(from, handshake_datagram({.type = OuterType::kRetry, .to = init.from, .cookie = cookie}));
+    return port.send(from, handshake_datagram({.type = OuterType::kRetry, .to = init.from, .cookie = cookie}));
   }
   for (const auto& [id, known] : sessions_) {
     if (known->outgoing || known->peer_id != init.from || known->remote != from) continue;
-    if (known->phase == UdpPhase::kAccepted) socket.send(from, known->again);  // ours was lost
+    if (known->phase == UdpPhase::kAccepted) port.send(from, known->again);  // ours was lost
     return;
   }
   const UdpMode mode = trust_ ? UdpMode::kEncrypted : UdpMode::kOpen;
   UdpSession stranger;
-  stranger.host = host_of(from.address());
-  stranger.address = to_text(from);
+  stranger.host = system_.host(from);
+  stranger.address = kUdpPrefix + system_.text(from);
   if (!gate_.admit(stranger.host, now)) return report_stranger(stranger, "too many handshakes from " + stranger.host);
   if (init.mode != mode) {
-    socket.send(from, handshake_datagram({.type = OuterType::kAccept, .to = init.from, .mode = mode}));
+    port.send(from, handshake_datagram({.type = OuterType::kAccept, .to = init.from, .mode = mode}));
     return report_stranger(stranger, "cannot talk to " + stranger.address + kOtherMode);
   }
   make_room_for_handshake(stranger.host);
-  const SessionPtr session = new_session(UdpPhase::kAccepted, socket.shared_from_this(), from, stranger.address);
+  const SessionPtr session = new_session(UdpPhase::kAccepted, port.shared_from_this(), from, stranger.address);
   session->peer_id = init.from;
   Bytes reply;
   if (trust_) {
@@ -124,7 +122,7 @@ void UdpCore::on_init(UdpSocket& socket, const Endpoint& from, const HandshakeDa
   }
   session->again = handshake_datagram(
       {.type = OuterType::kAccept, .to = session->peer_id, .from = session->id, .mode = mode, .message = reply});
-  socket.send(from, session->again);
+  port.send(from, session->again);
   arm(session->limit);
 }
 
@@ -145,12 +143,12 @@ void UdpCore::on_accept(const SessionPtr& session, const HandshakeDatagram& acce
   session->peer_id = accept.from;
   session->again = handshake_datagram({.type = OuterType::kFinish, .to = session->peer_id, .message = reply});
   session->again_wait = kAgainStart;
-  send_again(*session, udp_now());
+  send_again(*session, system_.now());
   open_link(session);
 }
 
 void UdpCore::on_finish(const SessionPtr& session, const HandshakeDatagram& finish) {
-  if (session->phase == UdpPhase::kRefused) return session->socket->send(session->remote, session->again);
+  if (session->phase == UdpPhase::kRefused) return session->port->send(session->remote, session->again);
   if (session->phase != UdpPhase::kAccepted) return;
   if (session->channel) {
     Bytes none;
@@ -173,7 +171,7 @@ void UdpCore::open_link(const SessionPtr& session) {
   }
   if (!session->outgoing) session->again.clear();
   session->phase = UdpPhase::kHello;
-  session->heard = session->sent = udp_now();
+  session->heard = session->sent = system_.now();
   const std::weak_ptr<UdpSession> weak = session;
   const auto frames = [this, weak](bool at_once) {
     return [this, weak, at_once](std::span<const std::byte> frame) {
@@ -197,13 +195,13 @@ void UdpCore::refuse_with_hello(Session& session, const std::string& refusal) {
   Bytes frame, packet;
   encode_hello(hello, frame);
   link.push_unreliable(frame);
-  const auto number = link.poll_packet(udp_now(), packet);
+  const auto number = link.poll_packet(system_.now(), packet);
   session.phase = UdpPhase::kRefused;
   session.again.resize(kOuterHeaderBytes + packet.size() + kRecordTagBytes);
   write_record_header(session.again.data(), {session.peer_id, number.value_or(0)});
   ends.sealer.seal(packet, session.again.data() + kOuterHeaderBytes);
   session.again_at = {};
-  session.socket->send(session.remote, session.again);
+  session.port->send(session.remote, session.again);
   report_stranger(session, refusal);
 }
 
@@ -325,7 +323,7 @@ void UdpCore::on_claim(const SessionPtr& session, std::span<const std::byte> fra
     if (!grant.refusal.empty()) report_stranger(*session, grant.refusal);
     return;
   }
-  session->limit = udp_now() + handshake_limit_;  // until the peer has taken it
+  session->limit = system_.now() + handshake_limit_;  // until the peer has taken it
   bring_up(session);
 }
 
@@ -368,12 +366,12 @@ void UdpCore::bring_up(const SessionPtr& session) {
   peer.link_number = session->grant;
   peer.incarnation = incarnation;
   peer.death_reported = false;
-  peer.stats.address = to_text(session->remote);
+  peer.stats.address = kUdpPrefix + system_.text(session->remote);
   for (const auto& [address, dial] : dials_) {
     if (dial != session->dial && dial->node != node) continue;
     dial->node = node;
     dial->under_way = false;
-    dial->timer.cancel();
+    dial->again_at = {};
   }
   const bool down_unreported = std::exchange(peer.down_unreported, false);
   const Hello hello = session->peer;

@@ -30,6 +30,27 @@ void set(int handle, int level, int name, int value) { ::setsockopt(handle, leve
 
 }  // namespace
 
+UdpEndpoint to_udp(const asio::ip::udp::endpoint& endpoint) {
+  UdpEndpoint out;
+  out.port = endpoint.port();
+  out.v6 = endpoint.address().is_v6();
+  if (out.v6) {
+    out.address = endpoint.address().to_v6().to_bytes();
+    out.scope = static_cast<std::uint32_t>(endpoint.address().to_v6().scope_id());
+  } else {
+    const auto bytes = endpoint.address().to_v4().to_bytes();
+    std::copy(bytes.begin(), bytes.end(), out.address.begin());
+  }
+  return out;
+}
+
+asio::ip::udp::endpoint to_asio(const UdpEndpoint& endpoint) {
+  if (endpoint.v6) return {asio::ip::address_v6(endpoint.address, endpoint.scope), endpoint.port};
+  asio::ip::address_v4::bytes_type bytes;
+  std::copy_n(endpoint.address.begin(), bytes.size(), bytes.begin());
+  return {asio::ip::address_v4(bytes), endpoint.port};
+}
+
 UdpSocket::UdpSocket(asio::io_context& loop, Hooks hooks) : socket_(loop), hooks_(std::move(hooks)), received_(kReceivesAtOnce * kReceiveBytes) {}
 
 std::error_code UdpSocket::open(const Endpoint& own, bool only_v6) {
@@ -70,15 +91,16 @@ UdpSocket::Endpoint UdpSocket::own() const {
   return socket_.local_endpoint(ignored);
 }
 
-UdpSocket::Endpoint UdpSocket::fit(const Endpoint& to) const {
-  if (own().address().is_v4() || to.address().is_v6()) return to;
-  return {asio::ip::make_address_v6(asio::ip::v4_mapped, to.address().to_v4()), to.port()};
+UdpEndpoint UdpSocket::fit(const UdpEndpoint& to) const {
+  if (to.v6 || own().address().is_v4()) return to;
+  const Endpoint bare = to_asio(to);
+  return to_udp({asio::ip::make_address_v6(asio::ip::v4_mapped, bare.address().to_v4()), bare.port()});
 }
 
 // --- Receiving. ---
 
 void UdpSocket::wait() {
-  socket_.async_wait(udp::socket::wait_read, [self = shared_from_this()](const std::error_code& error) {
+  socket_.async_wait(udp::socket::wait_read, [self = self()](const std::error_code& error) {
     if (error || self->closed_) return;
     self->read_all();
     if (self->closed_) return;
@@ -132,9 +154,10 @@ void UdpSocket::hand_over(const Endpoint& from, msghdr& header, std::span<const 
     std::memcpy(&size, CMSG_DATA(part), sizeof size);
     if (size > 0) segment = static_cast<std::size_t>(size);
   }
+  const UdpEndpoint sender = to_udp(from);
   while (!bytes.empty() && !closed_) {
     const std::size_t size = std::min(segment, bytes.size());
-    hooks_.arrived(*this, from, bytes.first(size));
+    hooks_.arrived(*this, sender, bytes.first(size));
     bytes = bytes.subspan(size);
   }
 }
@@ -161,7 +184,7 @@ void UdpSocket::read_errors() {
       sock_extended_err why{};
       std::memcpy(&why, CMSG_DATA(part), sizeof why);
       if (why.ee_errno != ECONNREFUSED || why.ee_origin == SO_EE_ORIGIN_LOCAL) continue;
-      hooks_.refused(to, std::span<const std::byte>(received_).first(static_cast<std::size_t>(got)));
+      hooks_.refused(std::span<const std::byte>(received_).first(static_cast<std::size_t>(got)));
       break;
     }
   }
@@ -169,17 +192,13 @@ void UdpSocket::read_errors() {
 
 // --- Sending. ---
 
-std::byte* UdpSocket::queue(const Endpoint& to, std::size_t size) {
+std::byte* UdpSocket::queue(const UdpEndpoint& to, std::size_t size) {
   if (outgoing_size_ + size > kRunBytesMax && !queued_.empty()) flush();
   if (outgoing_.size() < outgoing_size_ + size) outgoing_.resize(std::max(2 * kRunBytesMax, outgoing_size_ + size));
   queued_.push_back({to, size});
   std::byte* const room = outgoing_.data() + outgoing_size_;
   outgoing_size_ += size;
   return room;
-}
-
-void UdpSocket::send(const Endpoint& to, std::span<const std::byte> datagram) {
-  std::memcpy(queue(to, datagram.size()), datagram.data(), datagram.size());
 }
 
 /// Datagrams of one size to one place, the last of which may be smaller, go by one call.
@@ -205,11 +224,12 @@ void UdpSocket::flush() {
 void UdpSocket::send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end) {
   if (closed_) return;
   const Queued& queued = queued_[first];
+  const Endpoint to = to_asio(queued.to);
   iovec piece{outgoing_.data() + begin, end - begin};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control{};
   msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(static_cast<const sockaddr*>(queued.to.data()));
-  message.msg_namelen = static_cast<socklen_t>(queued.to.size());
+  message.msg_name = const_cast<sockaddr*>(static_cast<const sockaddr*>(to.data()));
+  message.msg_namelen = static_cast<socklen_t>(to.size());
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   if (count > 1) {

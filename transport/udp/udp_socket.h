@@ -15,34 +15,36 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "transport/udp/udp_system.h"
 
 namespace rse {
 
-class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
+UdpEndpoint to_udp(const asio::ip::udp::endpoint& endpoint);
+asio::ip::udp::endpoint to_asio(const UdpEndpoint& endpoint);
+
+class UdpSocket final : public UdpPort {
  public:
   using Endpoint = asio::ip::udp::endpoint;
   struct Hooks {
-    std::function<void(UdpSocket&, const Endpoint& from, std::span<const std::byte> datagram)> arrived;
-    /// Nothing listens at `to`; `datagram` is the beginning of what was sent there.
-    std::function<void(const Endpoint& to, std::span<const std::byte> datagram)> refused;
+    std::function<void(UdpSocket&, const UdpEndpoint& from, std::span<const std::byte> datagram)> arrived;
+    /// Nothing listens there; `datagram` is the beginning of what was sent.
+    std::function<void(std::span<const std::byte> datagram)> refused;
     std::function<void()> batch_ended;  // after any of the two
   };
   UdpSocket(asio::io_context& loop, Hooks hooks);
-  ~UdpSocket() { close(); }
+  ~UdpSocket() override { close(); }
   /// Empty error: bound.
   std::error_code open(const Endpoint& own, bool only_v6);
   void start();
   void close();
 
-  /// Room for a datagram of `size` bytes to `to`, to be filled before the next call.
-  std::byte* queue(const Endpoint& to, std::size_t size);
-  void send(const Endpoint& to, std::span<const std::byte> datagram);
+  std::byte* queue(const UdpEndpoint& to, std::size_t size) override;
+  UdpEndpoint fit(const UdpEndpoint& to) const override;
   void flush();
   Endpoint own() const;
-  /// As the socket needs it: on one that takes IPv6 and IPv4, an IPv4 address is mapped.
-  Endpoint fit(const Endpoint& to) const;
 
  private:
+  std::shared_ptr<UdpSocket> self() { return std::static_pointer_cast<UdpSocket>(shared_from_this()); }
   void wait();
   void read_all();
   int read_batch();
@@ -51,7 +53,7 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
   void send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end);
 
   struct Queued {
-    Endpoint to;
+    UdpEndpoint to;
     std::size_t size;
   };
   asio::ip::udp::socket socket_;

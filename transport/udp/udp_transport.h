@@ -21,9 +21,6 @@
 
 namespace rse {
 
-inline constexpr std::size_t kUdpHandshakesMax = 128;
-inline constexpr std::size_t kUdpHostHandshakesMax = 32;
-
 struct UdpOptions {
   std::vector<std::string> listen;  // "udp:host:port"; port 0: any free one; none: only dials
   std::chrono::milliseconds handshake_limit{2000};
