@@ -36,6 +36,7 @@ class VirtualMachines {
   struct Bells;
   std::vector<std::string> machine(const std::string& accelerator, int megabytes) const;
   std::string qemu_, kernel_, socket_;
+  std::string firmware_;  // empty: QEMU's own
   Accelerator accelerator_;
   std::unique_ptr<Bells> bells_;
 };

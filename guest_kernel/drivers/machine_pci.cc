@@ -44,8 +44,10 @@ struct MsiXEntry {
 PciAccess& machine_pci() { return ports; }
 
 const PciDevices& machine_devices() {
-  if (!searched) find_pci_devices(ports, devices);
+  if (searched) return devices;
   searched = true;
+  find_pci_devices(ports, devices);
+  place_pci_devices(ports, devices);
   return devices;
 }
 

@@ -2,6 +2,8 @@
 
 #include <bitset>
 
+#include "guest_kernel/memory/layout.h"
+
 namespace rse::kernel {
 namespace {
 
@@ -58,21 +60,19 @@ class Search {
   std::bitset<256> seen_;
 };
 
-}  // namespace
+// Where neither RAM nor the interrupt controllers lie, nor q35's configuration space: free as long as nobody has placed devices.
+constexpr PhysicalRange kFreeMemory{0xe0000000, 0xfec00000};
+constexpr PhysicalRange kFreePorts{0xc000, 0x10000};
 
-const PciDevice* PciDevices::find(std::uint16_t vendor, std::uint16_t device, std::size_t index) const {
-  for (const PciDevice& found : all()) {
-    if (found.vendor == vendor && found.device == device && index-- == 0) return &found;
-  }
-  return nullptr;
-}
+struct Bar {
+  std::uint64_t begin = 0;  // 0: it has no place yet
+  std::uint64_t size = 0;   // a power of two
+  bool is_memory = false;
+  bool is_wide = false;     // takes the next register, too
+};
 
-void find_pci_devices(PciAccess& access, PciDevices& out) {
-  out = {};
-  Search(access, out).bus(0);
-}
-
-std::optional<PciBar> pci_bar(PciAccess& access, const PciDevice& device, unsigned index) {
+/// nullopt: there is none, or it is malformed.
+std::optional<Bar> read_bar(PciAccess& access, const PciDevice& device, unsigned index) {
   if (index >= kBarsMax) return std::nullopt;
   const auto place = static_cast<std::uint8_t>(kBars + 4 * index);
   const std::uint32_t low = access.read(device.address, place);
@@ -95,12 +95,60 @@ std::optional<PciBar> pci_bar(PciAccess& access, const PciDevice& device, unsign
     mask |= ~std::uint64_t{0} << 32;
   }
   access.write(device.address, kCommand, command);
+  if (mask == 0) return std::nullopt;
   if (!is_memory) mask |= ~std::uint64_t{0xffff};  // ports have 16 bits
   const std::uint64_t flags = is_memory ? 0xf : 0x3;
   const std::uint64_t size = ~(mask & ~flags) + 1;
-  const std::uint64_t begin = (std::uint64_t{high} << 32 | low) & ~flags;
-  if (mask == 0 || begin == 0 || size == 0 || begin + size < begin) return std::nullopt;
-  return PciBar{{begin, begin + size}, is_memory};
+  if (size == 0) return std::nullopt;
+  return Bar{(std::uint64_t{high} << 32 | low) & ~flags, size, is_memory, is_wide};
+}
+
+}  // namespace
+
+const PciDevice* PciDevices::find(std::uint16_t vendor, std::uint16_t device, std::size_t index) const {
+  for (const PciDevice& found : all()) {
+    if (found.vendor == vendor && found.device == device && index-- == 0) return &found;
+  }
+  return nullptr;
+}
+
+void find_pci_devices(PciAccess& access, PciDevices& out) {
+  out = {};
+  Search(access, out).bus(0);
+}
+
+std::optional<PciBar> pci_bar(PciAccess& access, const PciDevice& device, unsigned index) {
+  const std::optional<Bar> bar = read_bar(access, device, index);
+  if (!bar || bar->begin == 0 || bar->begin + bar->size < bar->begin) return std::nullopt;
+  return PciBar{{bar->begin, bar->begin + bar->size}, bar->is_memory};
+}
+
+void place_pci_devices(PciAccess& access, const PciDevices& devices) {
+  const auto for_each_bar = [&](auto&& use) {
+    for (const PciDevice& device : devices.all()) {
+      const bool is_plain = (access.read(device.address, kHeaderType) >> 16 & 0x7f) == 0;
+      if (!is_plain || device.address.bus != 0) continue;  // those behind bridges would need room in the bridges, too
+      for (unsigned index = 0; index < kBarsMax; ++index) {
+        const std::optional<Bar> bar = read_bar(access, device, index);
+        if (!bar) continue;
+        use(device, static_cast<std::uint8_t>(kBars + 4 * index), *bar);
+        if (bar->is_wide) ++index;
+      }
+    }
+  };
+  bool has_places = false;
+  for_each_bar([&](const PciDevice&, std::uint8_t, const Bar& bar) { has_places = has_places || bar.begin != 0; });
+  if (has_places) return;
+  PhysicalRange memory = kFreeMemory;
+  PhysicalRange ports = kFreePorts;
+  for_each_bar([&](const PciDevice& device, std::uint8_t place, const Bar& bar) {
+    PhysicalRange& room = bar.is_memory ? memory : ports;
+    const std::uint64_t begin = round_up(room.begin, bar.size);
+    if (bar.size > room.size() || begin + bar.size > room.end) return;  // its driver says that it has no registers
+    room.begin = begin + bar.size;
+    access.write(device.address, place, static_cast<std::uint32_t>(begin));
+    if (bar.is_wide) access.write(device.address, static_cast<std::uint8_t>(place + 4), 0);
+  });
 }
 
 std::uint8_t pci_capability(PciAccess& access, const PciDevice& device, std::uint8_t id, std::uint8_t after) {

@@ -60,6 +60,9 @@ void find_pci_devices(PciAccess& access, PciDevices& out);
 /// Base address register 0..5; nullopt: unused or malformed. The device must be idle: sizing writes to it for a moment.
 std::optional<PciBar> pci_bar(PciAccess& access, const PciDevice& device, unsigned index);
 
+/// Gives the devices of bus 0 their places, if the firmware has placed none at all (QEMU's qboot.rom leaves that to the kernel).
+void place_pci_devices(PciAccess& access, const PciDevices& devices);
+
 /// Offset of the next capability `id` after `after` (0: the first); 0: there is none.
 std::uint8_t pci_capability(PciAccess& access, const PciDevice& device, std::uint8_t id, std::uint8_t after = 0);
 inline constexpr std::uint8_t kPciCapabilityVendor = 0x09;

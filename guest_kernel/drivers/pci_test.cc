@@ -100,6 +100,37 @@ TEST_CASE("pci: base addresses of 32 and 64 bits and of ports are sized, and sta
   CHECK(device.words[7] == 4);
 }
 
+TEST_CASE("pci: devices that the firmware has left without a place get one each, those of a firmware that places stay where they are") {
+  PretendedBus bus;
+  auto& shared = bus.add({0, 1, 0}, 0x11101af4);
+  shared.bar_masks[0] = 0xffffff00;
+  shared.words[6] = 0x0000000c;  // 64 bits, prefetchable
+  shared.bar_masks[2] = 0xfc000000;
+  shared.bar_masks[3] = 0xffffffff;
+  auto& net = bus.add({0, 2, 0}, 0x10411af4);
+  net.words[4] = 1;
+  net.bar_masks[0] = 0x0000ffe0;
+  net.bar_masks[1] = 0xfffff000;
+  auto& huge = bus.add({0, 3, 0}, 0x12341af4);
+  huge.bar_masks[0] = 0xc0000000;  // more than there is
+  auto& bridge = bus.add({0, 4, 0}, 0x000c1b36);
+  bridge.words[3] = 1u << 16;
+  bridge.words[6] = 0x00010100;    // registers 2 to 5 of a bridge are none
+  bridge.bar_masks[2] = 0xffffffff;
+  PciDevices devices;
+  find_pci_devices(bus, devices);
+  place_pci_devices(bus, devices);
+  CHECK(pci_bar(bus, devices.list[0], 0)->range == PhysicalRange{0xe0000000, 0xe0000100});
+  CHECK(pci_bar(bus, devices.list[0], 2)->range == PhysicalRange{0xe4000000, 0xe8000000});
+  CHECK(pci_bar(bus, devices.list[1], 0)->range == PhysicalRange{0xc000, 0xc020});
+  CHECK(pci_bar(bus, devices.list[1], 1)->range == PhysicalRange{0xe8000000, 0xe8001000});
+  CHECK_FALSE(pci_bar(bus, devices.list[2], 0).has_value());
+  CHECK(bridge.words[6] == 0x00010100);
+  net.words[5] = 0;  // one that has lost its place among others that have theirs
+  place_pci_devices(bus, devices);
+  CHECK_FALSE(pci_bar(bus, devices.list[1], 1).has_value());
+}
+
 TEST_CASE("pci: capabilities are found in order, and a list that runs in a circle ends") {
   PretendedBus bus;
   auto& device = bus.add({0, 1, 0}, 0x10411af4);

@@ -53,6 +53,16 @@ TEST_CASE("devices: virtio-net sends and receives by either interface") {
   }
 }
 
+TEST_CASE("devices: a firmware that places no device leaves that to the kernel, ports and memory") {
+  for (const Interface& interface : kInterfaces) {
+    CAPTURE(interface.name);
+    const GuestRun run = run_device_case("net", {"-bios", "qboot.rom", "-netdev", "user,id=n,restrict=on", "-device",
+                                                 "virtio-net-pci,netdev=n" + interface.words});
+    INFO(run.serial);
+    CHECK(run.exit_code == kGuestDone);
+  }
+}
+
 TEST_CASE("devices: memory shared by ivshmem has the same bytes on the host and in the guest") {
   const TemporaryFolder folder;
   std::string bytes(1u << 20, '\0');
