@@ -21,6 +21,9 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
 std::string node_name(const v1::StatusReply& status, std::uint64_t node);
 /// "tcp 10.0.0.7:7400, AES-256-GCM".
 std::string link_text(const v1::LinkStatus& link);
+/// How far the rebuilding of a torus is, 0 to 1: half for the regions, half for the epochs. 1 only when it runs, whose state was
+/// compared then. nullopt: only its host can tell, and that is not the node that was asked.
+std::optional<double> rebuilt_share(const v1::TorusStatus& torus);
 /// Members that may host: all but observers.
 int host_count(const v1::StatusReply& status);
 /// kExitDone or kExitDegraded.

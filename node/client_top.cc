@@ -147,6 +147,15 @@ void Top::draw_head(Screen& screen) const {
   screen.end_line();
 }
 
+/// Of a torus that its host puts together, how much of it is there; of the others' hosts only they know.
+std::string Top::state_word(const v1::TorusStatus& torus) const {
+  if (torus.running()) return "running";
+  const v1::StatusReply* host = status_of(torus.host());
+  const int index = static_cast<int>(torus.torus());
+  const auto share = rebuilt_share(host != nullptr && index < host->tori_size() ? host->tori(index) : torus);
+  return share ? fmt::format("{:.0f} %", *share * 100) : "stopped";
+}
+
 void Top::draw_tori(Screen& screen) const {
   screen.title(fmt::format("{:<6} {:<12} {:>10} {:>8} {:>10} {:>9} {:>10}  {:<8} {}", "TORI", "HOST", "EPOCH", "EPOCHS/s", "EVENTS/s", "PENDING",
                            "CUT", "STATE", "EVENTS/s, LAST MINUTE"));
@@ -156,7 +165,7 @@ void Top::draw_tori(Screen& screen) const {
     screen.put(fmt::format("{:<6} {:<12} {:>10} {:>8.1f} {:>10} {:>9} {:>10}  ", static_cast<char>('A' + torus.torus()),
                            node_name(seen(), torus.host()), torus.epoch(), rates.epochs, short_number(rates.events), torus.pending(),
                            torus.cut_durable()));
-    screen.put(torus.running() ? "running " : "rebuilt ", torus.running() ? kGood : kBad).put(" ");
+    screen.put(fmt::format("{:<8}", state_word(torus)), torus.running() ? kGood : kBad).put(" ");
     screen.put(sparkline(rates.past, kPastSeconds / 2)).end_line();
   }
 }

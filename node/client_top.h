@@ -44,6 +44,7 @@ class Top {
   class Screen;
   void draw_head(Screen& screen) const;
   void draw_tori(Screen& screen) const;
+  std::string state_word(const v1::TorusStatus& torus) const;
   void draw_nodes(Screen& screen) const;
   void draw_node(Screen& screen, std::uint64_t node, const v1::PeerStatus* peer) const;
   void draw_incidents(Screen& screen) const;

@@ -76,6 +76,10 @@ void fill(TorusId id, const TorusStatus& torus, v1::TorusStatus& out) {
   out.set_hosted_here(torus.hosted_here);
   out.set_running(torus.running);
   out.set_progress(torus.progress);
+  out.set_regions_restored(torus.regions_restored);
+  out.set_regions_to_restore(torus.regions_to_restore);
+  out.set_epochs_replayed(torus.epochs_replayed);
+  out.set_epochs_to_replay(torus.epochs_to_replay);
 }
 
 void fill(const PeerStatus& peer, v1::PeerStatus& out) {

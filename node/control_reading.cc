@@ -66,6 +66,7 @@ void ControlServer::status(v1::StatusReply& reply) {
   self.set_torus_outbox_events(shell_.capacity().outbox_events);
   reply.set_messages_refused(status.messages_refused);
   reply.set_retained_bytes(status.retained_bytes);
+  if (const auto cut_at = shell_.cut_durable_at()) reply.set_cut_age_nanoseconds(elapsed(*cut_at, monotonic_now()).raw);
   const auto& incidents = shell_.incidents();
   const std::size_t first = incidents.size() > kIncidentsInStatus ? incidents.size() - kIncidentsInStatus : 0;
   for (std::size_t i = first; i < incidents.size(); ++i) fill(incidents[i], *reply.add_incidents());

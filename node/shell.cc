@@ -301,6 +301,7 @@ void NodeShell::journal(const BraidEvent& event) {
   using Kind = BraidEvent::Kind;
   if (event.kind == Kind::kCutDurable) {
     ++cuts_durable_;
+    cut_durable_at_ = event.at;
     return;  // too frequent for a list of incidents
   }
   if ((event.kind == Kind::kRebuilt || event.kind == Kind::kHandedOver) && event.torus && hosted_here(*event.torus))

@@ -97,6 +97,8 @@ class NodeShell {
   const SealRecord& record() const { return record_; }
   const Bytes* scenario() const { return braid_->scenario(); }
   std::uint64_t cuts_durable() const { return cuts_durable_; }
+  /// When the newest cut became durable; nullopt: none since this process began.
+  std::optional<Instant> cut_durable_at() const { return cut_durable_at_; }
   std::string name_of(NodeId node) const;
 
   using InjectCallback = std::function<void(const InjectAnswer&)>;
@@ -190,6 +192,7 @@ class NodeShell {
   std::deque<Incident> incidents_;
   std::uint64_t incident_count_ = 0;
   std::uint64_t cuts_durable_ = 0;
+  std::optional<Instant> cut_durable_at_;
   std::uint64_t undecodable_count_ = 0;
   SealRecord record_;
   std::int64_t suspended_nanoseconds_ = 0;  // CLOCK_BOOTTIME minus CLOCK_MONOTONIC when last looked at

@@ -114,11 +114,11 @@ class Finder {
 
 const char* phase_word(Phase phase) {
   switch (phase) {
-    case Phase::kLost: return "lost";
+    case Phase::kLost: return "suspected";
     case Phase::kViewAgreed: return "view agreed";
     case Phase::kGathered: return "shards gathered";
-    case Phase::kReplayed: return "replayed, verified";
-    case Phase::kRunning: return "running";
+    case Phase::kReplayed: return "replayed";
+    case Phase::kRunning: return "verified, running";
   }
   return "";
 }

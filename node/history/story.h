@@ -20,9 +20,10 @@ struct Told {
   std::uint64_t by = 0;
 };
 
+/// Each as it ends: the suspicion with the certainty that the node is lost.
 enum class Phase : std::uint8_t { kLost, kViewAgreed, kGathered, kReplayed, kRunning };
 inline constexpr std::size_t kPhaseCount = 5;
-/// "lost", "view agreed", "shards gathered", ...
+/// "suspected", "view agreed", "shards gathered", ...: the dashboard's words.
 const char* phase_word(Phase phase);
 
 struct Story {

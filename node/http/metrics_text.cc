@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <optional>
 
 #include "node/client_status.h"
+#include "torus/base/strong.h"
 
 namespace rse {
 namespace {
@@ -76,6 +78,28 @@ void tori(const v1::StatusReply& status, Text& text) {
   each("rse_torus_cut_epoch", "gauge", "Newest cut that is durable.", [](const v1::TorusStatus& t) { return t.cut_durable(); });
 }
 
+/// What depends on who is asked: how old the newest cut is, and how far a rebuilding is, which its host alone knows.
+void protection(const Statuses& statuses, Text& text) {
+  text.family("rse_checkpoint_age_seconds", "gauge", "Since the newest durable cut; without any since the node started, absent.");
+  for (const v1::StatusReply& status : statuses) {
+    if (!status.has_cut_age_nanoseconds()) continue;
+    text.sample(fmt::format("node=\"{}\"", label(status.self().name())), static_cast<double>(status.cut_age_nanoseconds()) / 1e9);
+  }
+  text.family("rse_reconstruction_progress_ratio", "gauge", "How far the rebuilding of the torus is; 1 when it runs.");
+  for (std::uint32_t torus = 0; torus < kTorusCount; ++torus) {
+    std::optional<double> done;
+    bool host_said = false;
+    for (const v1::StatusReply& status : statuses) {
+      for (const v1::TorusStatus& seen : status.tori()) {
+        if (seen.torus() != torus || host_said) continue;
+        host_said = seen.hosted_here();
+        if (const auto share = rebuilt_share(seen)) done = share;
+      }
+    }
+    if (done) text.sample(fmt::format("torus=\"{}\"", static_cast<char>('A' + torus)), *done);
+  }
+}
+
 void peers(const Statuses& statuses, Text& text) {
   const auto pair_labels = [](const v1::StatusReply& status, std::uint64_t peer) {
     return fmt::format("node=\"{}\",peer=\"{}\"", label(status.self().name()), label(node_name(status, peer)));
@@ -110,6 +134,7 @@ std::string metrics_text(const Statuses& statuses) {
   Text text;
   nodes(statuses, text);
   if (!statuses.empty()) tori(statuses.front(), text);
+  protection(statuses, text);
   peers(statuses, text);
   return text.out;
 }

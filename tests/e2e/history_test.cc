@@ -32,7 +32,7 @@ TEST_CASE("history: a killed node has one story, told by the survivors while the
   CHECK(history.output.find("b died") == history.output.rfind("b died"));
   const Finished incident = rse(cluster, {"incident"});
   CHECK(incident.exit_code == 0);
-  for (const char* phase : {"lost ", "view agreed ", "replayed, verified ", "running "}) CHECK_MESSAGE(says(incident, phase), incident.output);
+  for (const char* phase : {"suspected ", "view agreed ", "shards gathered ", "replayed ", "verified, running "}) CHECK_MESSAGE(says(incident, phase), incident.output);
   const std::string name = incident.output.substr(0, incident.output.find(' '));
   CHECK(rse(cluster, {"incident", name}).output == incident.output);
   const Finished unknown = rse(cluster, {"incident", "z:99"});

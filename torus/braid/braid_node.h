@@ -136,6 +136,9 @@ struct TorusStatus {
   bool hosted_here = false;
   bool running = false;     // as its host says
   std::uint64_t progress = 0;
+  // While it is put together here: what is done, and what there is to do as far as that is known.
+  std::uint32_t regions_restored = 0, regions_to_restore = 0;
+  std::uint64_t epochs_replayed = 0, epochs_to_replay = 0;
 };
 struct PeerStatus {
   NodeId node;

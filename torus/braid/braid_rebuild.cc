@@ -459,11 +459,13 @@ void BraidNode::Impl::become_official(TorusId torus) {
   if (!fixed.empty()) mine.replay_until = std::max(mine.replay_until, Epoch{fixed.rbegin()->first.raw + 1});
   mine.replaying = mine.replay_until > next;
   mine.held_by_another = mine.replay_until;
-  event(mine.replaying ? BraidEvent::Kind::kRebuildReplaying : BraidEvent::Kind::kRebuilt,
-        std::string("torus ") + letter_of(torus) +
-            (mine.replaying ? " replays epochs " + std::to_string(next.raw) + " to " + std::to_string(mine.replay_until.raw)
-                            : " runs here from epoch " + std::to_string(next.raw)),
+  // Two events even where all was replayed ahead: whoever tells the story afterwards knows when all was gathered.
+  const std::string name = std::string("torus ") + letter_of(torus);
+  event(BraidEvent::Kind::kRebuildReplaying,
+        name + (mine.replaying ? " replays epochs " + std::to_string(next.raw) + " to " + std::to_string(mine.replay_until.raw)
+                               : " is whole here, nothing is left to replay"),
         self.node, torus, next);
+  if (!mine.replaying) event(BraidEvent::Kind::kRebuilt, name + " runs here from epoch " + std::to_string(next.raw), self.node, torus, next);
   assign_holders(torus);
   if (mine.cut_taken != 0 && !mine.cut_not_held) persist_own_cut(torus);
   next_heartbeat = now;

@@ -2,6 +2,19 @@
 #include "torus/braid/braid_state.h"
 
 namespace rse {
+namespace {
+
+void show_rebuilding(const HostedTorus& mine, const PacketLog& log, TorusStatus& row) {
+  row.regions_to_restore = kRegionCount;
+  if (mine.restored) row.regions_restored = kRegionCount;
+  else if (mine.restoring) row.regions_restored = static_cast<std::uint32_t>(mine.restoring->given.count());
+  const std::uint64_t until = std::max(mine.replay_until, log.wanted()).raw;
+  if (until > mine.cut_taken) row.epochs_to_replay = until - mine.cut_taken;
+  if (mine.restored && mine.last_sealed.raw >= mine.cut_taken)
+    row.epochs_replayed = std::min(mine.last_sealed.raw + 1 - mine.cut_taken, row.epochs_to_replay);
+}
+
+}  // namespace
 
 /// Two nodes that count and reach each other by way of one third alone, that may fail too; empty: there are none.
 std::string BraidNode::Impl::hanging_on_one() const {
@@ -81,6 +94,7 @@ BraidStatus BraidNode::Impl::status(Instant at) const {
       row.hosted_here = true;
       row.running = mine->official && mine->restored && !mine->replaying;
       if (mine->working && mine->machine) row.progress = mine->machine->progress();
+      if (!row.running) show_rebuilding(*mine, logs[t], row);
     } else if (const auto found = peers.find(row.host);
                found != peers.end() && found->second.heartbeat && found->second.heartbeat->view == view.number) {
       row.running = (found->second.heartbeat->ready >> t & 1) != 0;
