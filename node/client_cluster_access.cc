@@ -109,9 +109,10 @@ std::optional<Requester::Answer> Requester::repeat(v1::ControlRequest& request, 
 }
 
 bool load_scenario(const std::vector<std::string>& given, const Bytes& scenario, std::chrono::seconds limit,
-                   std::uint64_t& run, ControlFailure& failure) {
+                   std::uint64_t& run, ControlFailure& failure, const std::function<void(std::size_t, std::size_t)>& on_sent) {
   auto client = connect_to_any(given, failure);
   if (!client) return false;
+  if (on_sent) client->set_sent_hook(on_sent);
   const std::optional<v1::StatusReply> before = ask_status(*client, failure);
   if (!before) return false;
   v1::ControlRequest request;

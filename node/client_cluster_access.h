@@ -45,7 +45,7 @@ class Requester {
 
 /// Loads canonical bytes and waits until every torus runs them.
 bool load_scenario(const std::vector<std::string>& given, const Bytes& scenario, std::chrono::seconds limit,
-                   std::uint64_t& run, ControlFailure& failure);
+                   std::uint64_t& run, ControlFailure& failure, const std::function<void(std::size_t, std::size_t)>& on_sent = {});
 
 /// Random, not 0; from the system.
 std::uint64_t random_id();

@@ -29,7 +29,8 @@ struct NodeConfig {
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT; empty: beside the data
   std::string http;                    // ADDRESS:PORT; empty: no page
-  std::string http_token;              // secret; empty: the page may only look
+  std::string http_token;              // secret; empty: one is made and kept in the data directory
+  std::vector<std::string> http_allowed_hosts;
   bool found = false;
   bool insecure = false;
   std::string ticket;                  // secret; empty: none

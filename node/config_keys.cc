@@ -32,7 +32,10 @@ const std::vector<ConfigKey>& keys() {
        "PATH or HOST:PORT for `rse` (else in the data directory)"},
       {"http", &NodeConfig::http, "", "ADDRESS:PORT of this machine for the dashboard, for example 127.0.0.1:7480 (else none)"},
       {"http-token", &NodeConfig::http_token, "",
-       "lets the dashboard change something, not only look; better given in the environment, where other users do not see it"},
+       "lets the dashboard change something, not only look (else one is made, see rse dashboard; without a data directory, none); "
+       "better given in the environment, where other users do not see it"},
+      {"http-allow-host", &NodeConfig::http_allowed_hosts, "",
+       "NAME by which browsers may ask for the dashboard, beside those of this machine: of a tunnel or a proxy; repeatable"},
       {"log",
        &NodeConfig::log_level,
        "info",

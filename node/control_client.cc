@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kControlClientBytesMax = 256u << 20;
 constexpr std::uint32_t kControlVersionSpoken = 1;
+constexpr std::size_t kSendStepBytes = 256u << 10;
 
 }  // namespace
 
@@ -41,13 +42,14 @@ ControlClient::~ControlClient() { ::close(fd_); }
 
 bool ControlClient::write_all(const std::string& bytes, ControlFailure& failure) {
   for (std::size_t at = 0; at < bytes.size();) {
-    const ssize_t sent = ::send(fd_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+    const ssize_t sent = ::send(fd_, bytes.data() + at, std::min(bytes.size() - at, kSendStepBytes), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
     if (sent <= 0) {
       failure = {kExitUnreachable, "lost the daemon at " + where_ + ": " + std::strerror(errno)};
       return false;
     }
     at += static_cast<std::size_t>(sent);
+    if (on_sent_) on_sent_(at, bytes.size());
   }
   return true;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,8 @@ class ControlClient {
 
   const std::string& where() const { return where_; }
   void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
+  /// Called while a request is written, with bytes written and to be written.
+  void set_sent_hook(std::function<void(std::size_t sent, std::size_t total)> hook) { on_sent_ = std::move(hook); }
   /// Sends `request` (version and id are filled in) and waits for its reply. An error reply is a failure.
   bool ask(v1::ControlRequest& request, v1::ControlReply& reply, ControlFailure& failure);
   /// Without waiting; returns the id, 0 on failure.
@@ -52,6 +55,7 @@ class ControlClient {
   std::string where_;
   std::uint64_t last_id_ = 0;
   std::chrono::milliseconds limit_{30'000};
+  std::function<void(std::size_t, std::size_t)> on_sent_;
 };
 
 /// Connects to `given` (the --control flags), else $RSE_CONTROL, else what is published on this machine; the first that

@@ -18,6 +18,7 @@ void add_cluster_commands(CLI::App& app, int& exit_code) {
   add_override_command(app, exit_code);
   add_bench_command(app, exit_code);
   add_trust_commands(app, exit_code);
+  add_dashboard_command(app, exit_code);
   add_doctor_command(app, exit_code);
 }
 

@@ -21,6 +21,7 @@ void add_verify_command(CLI::App& app, int& exit_code);
 void add_override_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
 void add_history_command(CLI::App& app, int& exit_code);  // history, incident
+void add_dashboard_command(CLI::App& app, int& exit_code);
 void add_doctor_command(CLI::App& app, int& exit_code);
 void add_top_command(CLI::App& app, int& exit_code);
 void add_trace_commands(CLI::App& app, int& exit_code);  // trace, replay

@@ -6,6 +6,7 @@
 
 #include "node/client_cluster_access.h"
 #include "node/client_words.h"
+#include "node/progress_bar.h"
 #include "node/rse_commands.h"
 #include "node/scenario_text.h"
 
@@ -39,7 +40,11 @@ int load(const LoadFlags& flags) {
   }
   ControlFailure failure;
   std::uint64_t run = 0;
-  if (!load_scenario(flags.control, bytes, std::chrono::seconds(60), run, failure)) return report(failure);
+  {
+    ProgressBar bar("sending", "KB");
+    const auto on_sent = [&bar](std::size_t sent, std::size_t total) { bar.show(sent >> 10, total >> 10); };
+    if (!load_scenario(flags.control, bytes, std::chrono::seconds(60), run, failure, on_sent)) return report(failure);
+  }
   const Digest256 hash = digest_of(bytes);
   const std::string hex = hex_of({reinterpret_cast<const char*>(hash.bytes.data()), hash.bytes.size()});
   if (flags.json)

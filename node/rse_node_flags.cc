@@ -70,6 +70,7 @@ NodeFlags from_config(const NodeConfig& config) {
   flags.control = config.control;
   flags.http = config.http;
   flags.http_token = config.http_token;
+  flags.http_allowed_hosts = config.http_allowed_hosts;
   flags.found = config.found;
   flags.insecure = config.insecure;
   flags.beacon = config.beacon;

@@ -25,7 +25,8 @@ struct NodeFlags {
   std::string data_directory;          // empty: none
   std::string control;                 // path or HOST:PORT
   std::string http;                    // ADDRESS:PORT; empty: no page
-  std::string http_token;
+  std::string http_token;              // empty: made, where there is a data directory to keep it
+  std::vector<std::string> http_allowed_hosts;
   bool found = false;
   bool insecure = false;               // an open cluster
   bool beacon = true;

@@ -21,6 +21,7 @@
 
 #include "node/control_address.h"
 #include "node/control_server.h"
+#include "node/http/access_file.h"
 #include "node/http/gateway.h"
 #include "node/node_key.h"
 #include "node/rse_node_flags.h"
@@ -294,10 +295,18 @@ class Daemon {
   /// Of all nodes of this user on this machine: the page goes on as long as this node does, whichever of the others dies. The
   /// node does without it where, say, the port is taken.
   void serve_dashboard() {
+    std::string token = flags_.http_token;
+    std::string warning;
+    if (!flags_.data_directory.empty()) {
+      const std::string kept = take_dashboard_token(flags_.data_directory, warning);
+      if (token.empty()) token = kept.empty() ? random_token() : kept;
+    }
+    if (!warning.empty()) log_.write(spdlog::level::warn, "dashboard_token", {{"text", warning}});
     if (flags_.http.empty()) return;
     Gateway::Options options;
     options.listen = flags_.http;
-    options.token = flags_.http_token;
+    options.allowed_hosts = flags_.http_allowed_hosts;
+    options.token = token;
     options.controls = [own = flags_.control] {
       std::vector<std::string> controls{own};
       for (PublishedControl& control : published_controls())
@@ -306,7 +315,13 @@ class Daemon {
     };
     gateway_ = std::make_unique<Gateway>(std::move(options));
     const std::string failure = gateway_->start();
-    if (failure.empty()) return log_.write(spdlog::level::info, "dashboard", {{"url", fmt::format("http://{}/", flags_.http)}});
+    if (failure.empty()) {
+      log_.write(spdlog::level::info, "dashboard", {{"url", fmt::format("http://{}/", flags_.http)}});
+      if (flags_.data_directory.empty()) return;
+      const std::string unwritten = write_dashboard_url(flags_.data_directory, gateway_->url());
+      if (!unwritten.empty()) log_.write(spdlog::level::warn, "dashboard_token", {{"text", unwritten}});
+      return;
+    }
     gateway_.reset();
     log_.write(spdlog::level::warn, "no_dashboard", {{"text", failure}});
   }
@@ -325,7 +340,10 @@ class Daemon {
                flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
                fmt::join(flags_.listen, ", "),
                options_.key ? "encrypted, but in shared memory" : "NOT ENCRYPTED (--insecure): whoever connects may join", flags_.control,
-               flags_.http.empty() ? "none: --http 127.0.0.1:7480 makes one" : fmt::format("http://{}/", flags_.http), add);
+               flags_.http.empty()             ? std::string("none: --http 127.0.0.1:7480 makes one")
+               : flags_.data_directory.empty() ? fmt::format("http://{}/", flags_.http)
+                                               : fmt::format("http://{}/ to look; rse dashboard prints the address with the right to change", flags_.http),
+               add);
     std::fflush(stdout);
     if (!options_.key) log_.write(spdlog::level::critical, "not_encrypted", {{"text", "--insecure: whoever connects may join"}});
   }

@@ -1,11 +1,13 @@
 #include "node/rse_simulate.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <memory>
 
 #include "node/local_run.h"
+#include "node/progress_bar.h"
 #include "node/scenario_text.h"
 
 namespace rse {
@@ -13,6 +15,9 @@ namespace {
 
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
+constexpr std::uint64_t kFirstSliceEpochs = 64;
+constexpr std::uint64_t kSliceEpochsMax = std::uint64_t{1} << 40;
+constexpr double kSliceSeconds = 0.25;
 
 struct SimulateFlags {
   std::string file;
@@ -101,6 +106,20 @@ void print_table(const Simulated& simulated, LocalRun& run) {
   }
 }
 
+/// In slices of about a quarter of a second, each a piece of work that is done; where one ends changes no result.
+void run_all(LocalRun& run, std::uint64_t epochs) {
+  ProgressBar bar("simulating", "epochs");
+  std::uint64_t slice = kFirstSliceEpochs;
+  for (std::uint64_t done = 0; done < epochs;) {
+    const double before = run.seconds();
+    done += std::min(slice, epochs - done);
+    run.run(Epoch{done});
+    if (run.machine({0}).ticks_exhausted()) return;
+    if (run.seconds() - before < kSliceSeconds && slice < kSliceEpochsMax) slice *= 2;
+    bar.show(done, epochs);
+  }
+}
+
 int simulate(const SimulateFlags& flags) {
   std::string failure;
   const std::optional<Scenario> scenario = read_scenario(flags.file, failure);
@@ -114,7 +133,7 @@ int simulate(const SimulateFlags& flags) {
   options.threads = flags.threads == 1 ? RunThreads::kOne : RunThreads::kThree;
   LocalRun run(options);
   if (!run.load(*scenario, failure)) return fail(flags.file + ": " + failure);
-  run.run(Epoch{flags.epochs});
+  run_all(run, flags.epochs);
 
   const TorusMachine& first = run.machine({0});
   if (first.ticks_exhausted()) return fail(too_far);

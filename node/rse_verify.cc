@@ -7,6 +7,7 @@
 
 #include "node/client_verify.h"
 #include "node/client_words.h"
+#include "node/progress_bar.h"
 #include "node/rse_commands.h"
 
 namespace rse {
@@ -18,13 +19,14 @@ struct VerifyFlags {
 };
 
 int verify(VerifyFlags& flags) {
-  if (::isatty(STDERR_FILENO) == 1)
-    flags.options.progress = [](std::uint64_t done, std::uint64_t total) {
-      fmt::print(stderr, "\r{} of {} epochs", done, total);
-    };
   ControlFailure failure;
-  const std::optional<VerifyReport> report = verify_cluster(flags.options, failure);
-  if (flags.options.progress) fmt::print(stderr, "\r\x1b[K");
+  std::optional<VerifyReport> report;
+  {
+    ProgressBar bar("replaying", "epochs");
+    flags.options.progress = [&bar](std::uint64_t done, std::uint64_t total) { bar.show(done, total); };
+    report = verify_cluster(flags.options, failure);
+    flags.options.progress = {};
+  }
   if (!report) return rse::report(failure);
   if (flags.json)
     fmt::print("{}\n", to_json(*report));

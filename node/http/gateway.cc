@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <asio/executor_work_guard.hpp>
 #include <asio/post.hpp>
@@ -15,8 +16,10 @@
 #include "node/client_cluster_access.h"
 #include "node/dashboard/assets.h"
 #include "node/http/http_server.h"
+#include "node/http/json.h"
 #include "node/http/metrics_text.h"
 #include "node/http/node_watch.h"
+#include "node/http/past.h"
 
 namespace rse {
 namespace {
@@ -24,16 +27,10 @@ namespace {
 constexpr std::size_t kJobsMax = 64;
 constexpr std::uint32_t kProcessesShown = 200;
 constexpr std::chrono::milliseconds kCellsFresh{300};
+constexpr std::chrono::seconds kPastFresh{1};
+constexpr std::array<std::chrono::seconds, 3> kSpans{std::chrono::minutes(10), std::chrono::hours(6), std::chrono::hours(24)};
+constexpr std::size_t kDirectoriesMax = 16;
 constexpr std::chrono::seconds kInjectLimit{5};
-
-std::string to_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) return "{}";
-  return json;
-}
 
 /// The same shape as an error of the control API.
 HttpReply refusal(int status, std::string text) {
@@ -53,6 +50,17 @@ std::string cell_bytes(const v1::CellsReply& cells) {
   std::string bytes = cells.levels();
   for (int shift = 0; shift < 64; shift += 8) bytes += static_cast<char>(cells.corrective() >> shift);
   return bytes;
+}
+
+/// The place in kSpans.
+std::optional<std::size_t> span_of(const HttpRequest& request) {
+  for (std::size_t i = 0; i < kSpans.size(); ++i)
+    if (request.argument("span") == std::to_string(kSpans[i].count())) return i;
+  return std::nullopt;
+}
+
+std::uint64_t unix_seconds_now() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
 std::optional<TorusId> torus_of(const HttpRequest& request) {
@@ -76,7 +84,8 @@ class Gateway::Impl {
   explicit Impl(Options options)
       : options_(std::move(options)),
         server_(loop_, {[this](const HttpRequest& request, HttpServer::Answer answer) { route(request, std::move(answer)); },
-                        [](const HttpRequest& request) { return request.method == "GET" && request.path == "/api/v1/events"; }}),
+                        [](const HttpRequest& request) { return request.method == "GET" && request.path == "/api/v1/events"; },
+                        options_.allowed_hosts}),
         watch_(options_.controls, [this](NodeWatch::Statuses statuses) { publish(std::move(statuses)); }) {}
 
   std::string start() {
@@ -120,6 +129,7 @@ class Gateway::Impl {
     asio::post(loop_, [this, state = std::move(state), statuses = std::move(statuses)]() mutable {
       state_ = std::move(state);
       statuses_ = std::move(statuses);
+      note_directories();
       const std::string event = http_event_bytes("state", state_);
       server_.set_greeting(event);
       server_.broadcast(event);
@@ -141,6 +151,14 @@ class Gateway::Impl {
       if (request.path == "/api/v1/cells") return cells(*torus, std::move(answer));
       return later(std::move(answer), [this, torus = *torus] { return processes(torus); });
     }
+    if (request.path == "/api/v1/incidents")
+      return past(incidents_, kPastFresh, std::move(answer), [directories = directories_] { return past_incidents_json(directories); });
+    if (request.path == "/api/v1/series") {
+      const std::optional<std::size_t> span = span_of(request);
+      if (!span) return answer(refusal(400, "say how much: ?span=600, 21600 or 86400 seconds"));
+      return past(series_[*span], std::max(kPastFresh, kSpans[*span] / std::chrono::seconds::rep{kPastPoints}), std::move(answer),
+                  [directories = directories_, span = kSpans[*span]] { return past_series_json(directories, span, unix_seconds_now()); });
+    }
     answer(refusal(404, "there is nothing at " + request.path + "; docs/reference/http.md lists what there is"));
   }
 
@@ -153,7 +171,7 @@ class Gateway::Impl {
 
   void change(const HttpRequest& request, HttpServer::Answer answer) {
     const std::string_view given = request.header("authorization");
-    if (options_.token.empty()) return answer(refusal(403, "this page may only look: the node was started without --http-token"));
+    if (options_.token.empty()) return answer(refusal(403, "this page may only look: the program that serves it was started without a token"));
     if (!given.starts_with("Bearer ") || !is_same_secret(given.substr(7), options_.token))
       return answer(refusal(403, "a change needs the token: open the address that the program printed when it started"));
     if (request.path == "/api/v1/inject") {
@@ -224,6 +242,36 @@ class Gateway::Impl {
     });
   }
 
+  struct Kept {
+    std::string body;
+    std::chrono::steady_clock::time_point until{};
+    std::vector<HttpServer::Answer> waiting;
+  };
+
+  /// Read once for all who ask about the same time.
+  void past(Kept& kept, std::chrono::seconds fresh, HttpServer::Answer answer, std::function<std::string()> read) {
+    if (std::chrono::steady_clock::now() < kept.until) return answer({200, "application/json", kept.body});
+    kept.waiting.push_back(std::move(answer));
+    if (kept.waiting.size() > 1) return;
+    asio::post(jobs_, [this, &kept, fresh, read = std::move(read)] {
+      asio::post(loop_, [&kept, fresh, body = read()]() mutable {
+        kept.body = std::move(body);
+        kept.until = std::chrono::steady_clock::now() + fresh;
+        for (HttpServer::Answer& one : std::exchange(kept.waiting, {})) one({200, "application/json", kept.body});
+      });
+    });
+  }
+
+  /// Of the nodes that answer and of those that did: the dead tell their tale, too.
+  void note_directories() {
+    for (const v1::StatusReply& status : statuses_) {
+      const std::string& directory = status.self().data_directory();
+      if (directory.empty() || std::find(directories_.begin(), directories_.end(), directory) != directories_.end()) continue;
+      if (directories_.size() == kDirectoriesMax) directories_.erase(directories_.begin());
+      directories_.push_back(directory);
+    }
+  }
+
   bool ask_host(TorusId torus, v1::ControlRequest& request, v1::ControlReply& reply, ControlFailure& failure) {
     std::unique_ptr<ControlClient>& client = hosts_[torus.raw];
     if (client && client->ask(request, reply, failure)) return true;
@@ -248,6 +296,9 @@ class Gateway::Impl {
   std::string state_ = "{\"nodes\":[],\"capabilities\":{\"inject\":false,\"kill\":false,\"restart\":false}}";
   NodeWatch::Statuses statuses_;
   std::array<Cells, kTorusCount> cells_;
+  std::vector<std::string> directories_;
+  Kept incidents_;
+  std::array<Kept, kSpans.size()> series_;
   std::size_t jobs_waiting_ = 0;
   std::array<std::unique_ptr<ControlClient>, kTorusCount> hosts_;  // of the jobs' thread
   std::thread http_thread_, job_thread_;

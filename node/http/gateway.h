@@ -19,6 +19,8 @@ class Gateway {
     std::string listen = "127.0.0.1:7480";
     /// Of the nodes, as parse_control_address() takes them; asked again each time, since nodes come and go.
     std::function<std::vector<std::string>()> controls;
+    /// By which a browser may ask for the page, beside those of this machine: of a tunnel, or of a proxy.
+    std::vector<std::string> allowed_hosts;
     std::string token;  // in `Authorization: Bearer`; empty: nobody may change anything
     /// Both are called on a thread of the gateway and return what the person should read. Null: the page has no such button.
     std::function<std::string(const std::string& node)> kill;

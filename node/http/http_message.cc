@@ -132,12 +132,14 @@ std::string http_stream_head() {
 
 std::string http_event_bytes(std::string_view name, std::string_view data) { return fmt::format("event: {}\ndata: {}\n\n", name, data); }
 
-bool is_local_host(std::string_view host, std::string_view listen_host) {
+bool is_allowed_host(std::string_view host, std::string_view listen_host, const std::vector<std::string>& allowed) {
   if (host.starts_with('[')) {
     host = host.substr(0, host.find(']') + 1);
   } else {
     host = host.substr(0, host.rfind(':'));
   }
+  const std::string name = lower(host);
+  if (std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) { return lower(one) == name; })) return !name.empty();
   if (host == "localhost" || host == "[::1]" || (!listen_host.empty() && host == listen_host)) return true;
   // 127.0.0.0/8 as numbers: 127.example.org is a name.
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;

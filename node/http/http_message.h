@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace rse {
 
@@ -47,8 +48,8 @@ std::string http_stream_head();
 std::string http_event_bytes(std::string_view name, std::string_view data);
 
 /// Whether a browser was really asked for this machine (and not for a name that somebody made point here): localhost, a
-/// loopback address, or one of the address that is listened on.
-bool is_local_host(std::string_view host, std::string_view listen_host);
+/// loopback address, the address that is listened on, or a name that the operator allows (of a tunnel or a proxy).
+bool is_allowed_host(std::string_view host, std::string_view listen_host, const std::vector<std::string>& allowed);
 /// In a time that does not depend on where they differ.
 bool is_same_secret(std::string_view a, std::string_view b);
 

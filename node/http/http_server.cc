@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <asio/buffer.hpp>
+#include <asio/error.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 #include <algorithm>
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kReadStepBytes = 4096;
 constexpr std::chrono::seconds kRequestLimit{60};
+constexpr std::chrono::seconds kAcceptPause{1};
 
 }  // namespace
 
@@ -43,6 +45,7 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
     socket_.close(ignored);
     idle_.cancel();
     server_.sessions_.erase(shared_from_this());
+    server_.pause_.cancel();  // there is room now
   }
 
   bool listens = false;
@@ -71,9 +74,10 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
       case HttpParse::kTooLarge: return finish({413, "text/plain; charset=utf-8", "the request is too large\n"}, false);
       case HttpParse::kDone: awaits_ = false; break;
     }
-    if (!is_local_host(request.header("host"), server_.host_)) {
+    if (!is_allowed_host(request.header("host"), server_.host_, server_.hooks_.allowed_hosts)) {
       return finish({403, "text/plain; charset=utf-8",
-                     fmt::format("this page is not served under the name \"{}\": ask for localhost:{}\n", request.header("host"), server_.port_)},
+                     fmt::format("this page is not served under the name \"{}\": ask for localhost:{}, or start the node with --http-allow-host NAME "
+                                 "for the name of a tunnel\n", request.header("host"), server_.port_)},
                     false);
     }
     if (server_.hooks_.is_stream(request)) {
@@ -120,7 +124,7 @@ class HttpServer::Session : public std::enable_shared_from_this<Session> {
   bool closed_ = false;
 };
 
-HttpServer::HttpServer(asio::io_context& loop, Hooks hooks) : loop_(loop), hooks_(std::move(hooks)), acceptor_(loop) {}
+HttpServer::HttpServer(asio::io_context& loop, Hooks hooks) : loop_(loop), hooks_(std::move(hooks)), acceptor_(loop), pause_(loop) {}
 
 HttpServer::~HttpServer() { stop(); }
 
@@ -152,12 +156,24 @@ std::string HttpServer::listen(const std::string& where) {
 void HttpServer::accept() {
   acceptor_.async_accept([this](const std::error_code& error, asio::ip::tcp::socket socket) {
     if (!acceptor_.is_open()) return;
+    if (error == asio::error::no_descriptors || error == asio::error::no_memory || error == asio::error::no_buffer_space ||
+        error == std::errc::too_many_files_open_in_system)
+      return pause_accepting();
     if (!error && sessions_.size() < kHttpClientsMax) {
       const auto session = std::make_shared<Session>(*this, std::move(socket));
       sessions_.insert(session);
       session->start();
     }
     accept();
+  });
+}
+
+/// Who waits would be offered again at once, and refused again: the loop would do nothing else. Goes on when a session has ended, and
+/// now and then, for others of this process use the same descriptors.
+void HttpServer::pause_accepting() {
+  pause_.expires_after(kAcceptPause);
+  pause_.async_wait([this](const std::error_code&) {
+    if (acceptor_.is_open()) accept();
   });
 }
 
@@ -174,6 +190,7 @@ std::size_t HttpServer::listener_count() const {
 void HttpServer::stop() {
   std::error_code ignored;
   acceptor_.close(ignored);
+  pause_.cancel();
   const auto sessions = std::exchange(sessions_, {});
   for (const auto& session : sessions) session->close();
 }

@@ -5,10 +5,12 @@
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "node/http/http_message.h"
 
@@ -25,6 +27,8 @@ class HttpServer {
     std::function<void(const HttpRequest&, Answer answer)> on_request;
     /// Whether this request asks for the stream of events.
     std::function<bool(const HttpRequest&)> is_stream;
+    /// By which a browser may ask for this server, beside those of this machine.
+    std::vector<std::string> allowed_hosts;
   };
   HttpServer(asio::io_context& loop, Hooks hooks);
   ~HttpServer();
@@ -42,10 +46,12 @@ class HttpServer {
  private:
   class Session;
   void accept();
+  void pause_accepting();
 
   asio::io_context& loop_;
   Hooks hooks_;
   asio::ip::tcp::acceptor acceptor_;
+  asio::steady_timer pause_;  // until there may be room for a connection again
   std::string host_;
   std::uint16_t port_ = 0;
   std::string greeting_;

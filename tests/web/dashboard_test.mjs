@@ -76,7 +76,8 @@ async function tellsOfADeath(page, launcher) {
     /b died\. Torus [ABC] grew back on [ac] in \d+ ms, bit for bit; nothing was lost\./.test(await text(page, ".story")));
   await picture(page, "killed-dark");
   const failover = await page.getByRole("region", { name: "Last failover" }).innerText();
-  for (const phase of ["suspected", "view agreed", "replayed", "verified, running"]) assert.match(failover, new RegExp(`${phase}\\s+[\\d.]+\\s?m?s`));
+  for (const phase of ["suspected", "view agreed", "shards gathered", "replayed", "verified, running"])
+    assert.match(failover, new RegExp(`${phase}\\s+[\\d.]+\\s?m?s`));
   const row = page.locator('tr[data-node="b"]');
   await until("b is shown as gone", STATE_MILLISECONDS, async () => /gone|silent/.test(await row.innerText()));
   await until("the history tells it", STATE_MILLISECONDS, async () => /Lost\s*b has died/.test(await text(page, "ol.history")));

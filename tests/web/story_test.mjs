@@ -52,18 +52,38 @@ const death = [
   assert.deepEqual(series.table(), [[45, 46, 47, 48, 49], [45, 46, null, 48, 49]]);
 }
 {
+  const series = new Series(2, 6);
+  series.push(100, [7, 8]);
+  series.prepend([97, 98, 99, 100, 101], [[null, 1, null, 5, 6], [null, null, 3, 5, 6]]);
+  assert.deepEqual(series.table(), [[98, 99, 100], [1, null, 7], [null, 3, 8]], "only what was before, from where something is known");
+  series.prepend([90, 91, 92, 93, 94], [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]);
+  assert.deepEqual(series.table()[0], [92, 93, 94, 98, 99, 100], "no more than there is room for, the newest");
+  series.push(101, [9, 9]);
+  series.prepend([1], [[1], [1]]);
+  assert.deepEqual(series.table()[0], [93, 94, 98, 99, 100, 101], "what is full stays as it is");
+}
+{
+  const store = new Store();
+  const long = Date.now() - 3_600_000;
+  const old = [...death, ...rebuild(2, "1", 2025)].map((one) => ({ ...one, unix_nanoseconds: String(BigInt(one.unix_nanoseconds) + BigInt(long) * 1_000_000n) }));
+  store.takePast([{ node: "2", name: "b", incidents: old }, { node: "1", name: "a", incidents: old.slice(2) }], 50);
+  assert.equal(store.incidents.length, old.length, "what two histories have is taken once");
+  assert.equal(tell(store.failovers[0], store.nameOf), "b died. Torus C grew back on a in 55 ms, bit for bit; nothing was lost.");
+  assert.ok(store.newsAt < -3000, "what is an hour old is no news");
+}
+{
   const store = new Store();
   const status = (epoch) => ({
     health: "HEALTHY", verdict: "healthy: 3 of 3 nodes; any one may fail", peers: [], links: [],
     view: { cluster: "1", number: "1", run: "1", members: [], voters: [], hosts: [], homes: [] },
     tori: [0, 1, 2].map((torus) => ({ torus, host: "1", epoch: String(epoch), events: String(epoch * 1000) })),
     self: { node: "1", name: "a", cluster: "1", cpu_nanoseconds: String(epoch * 1e7), resident_bytes: "1" },
-    incidents: [incident(epoch, "CUT_DURABLE", "1")],
+    incidents: epoch % 100 === 0 ? [incident(epoch, "CUT_DURABLE", "1")] : [],
   });
   for (let step = 0; step < 20_000; ++step) store.takeState([status(step * 10)], step * 0.25);
   assert.equal(Math.round(store.rates.epochs[0]), 40, "ten epochs each quarter of a second are forty a second");
   assert.ok(Math.abs(store.measures.get("1").load - 0.4) < 1e-6);
-  assert.equal(store.incidents.length, 240, "incidents are bounded");
+  assert.equal(store.incidents.length, 720, "incidents are bounded");
   assert.equal(store.eventSeries.table()[0].length, 600, "series are bounded");
 }
 console.log("stories are told as they were, in bounded memory");

@@ -44,3 +44,11 @@ const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 export function clock(unixMilliseconds: number): string {
   return CLOCK.format(unixMilliseconds);
 }
+
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/// The clock, with the day if it was not today.
+export function moment(unixMilliseconds: number): string {
+  const today = new Date(unixMilliseconds).toDateString() === new Date().toDateString();
+  return today ? clock(unixMilliseconds) : `${DAY.format(unixMilliseconds)} ${clock(unixMilliseconds)}`;
+}

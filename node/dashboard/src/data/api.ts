@@ -1,6 +1,6 @@
 // The node's HTTP API: docs/reference/http.md. Answers for people are sentences; nothing here throws.
 import type { Store } from "./store.ts";
-import type { Capabilities, State } from "./wire.ts";
+import type { Capabilities, History, PastSeries, State } from "./wire.ts";
 
 const SILENCE_SECONDS = 3; // the stream speaks several times a second
 const RETRY_MILLISECONDS = 1000;
@@ -29,6 +29,7 @@ export class Api {
 
   start(): void {
     this.connect();
+    void this.fetchPast();
     setInterval(() => this.store.noteSilence(SILENCE_SECONDS), 500);
   }
 
@@ -48,7 +49,21 @@ export class Api {
     };
   }
 
-  /// undefined: the torus cannot be seen now, for example because it is being rebuilt or its host is elsewhere.
+  /// What happened before the page was opened.
+  private async fetchPast(): Promise<void> {
+    const incidents = await this.ask("GET", "/api/v1/incidents");
+    if (incidents.ok) this.store.takePast(((await incidents.json()) as { histories: History[] }).histories);
+    const series = await this.series(600);
+    if (series) this.store.takePastSeries(series);
+  }
+
+  /// undefined: no node has kept anything, or none answers.
+  async series(spanSeconds: number): Promise<PastSeries | undefined> {
+    const answer = await this.ask("GET", `/api/v1/series?span=${spanSeconds}`);
+    return answer.ok ? ((await answer.json()) as PastSeries) : undefined;
+  }
+
+  /// undefined: the torus cannot be seen now, for example because it is being rebuilt or its host is not a daemon of this machine.
   async cells(torus: number): Promise<Cells | undefined> {
     const answer = await this.ask("GET", `/api/v1/cells?torus=${torus}`);
     if (!answer.ok) return undefined;

@@ -22,6 +22,22 @@ export class Series {
     ++this.length;
   }
 
+  /// What was before the first sample, oldest first, as far as there is room.
+  prepend(times: readonly number[], columns: readonly (readonly (number | null)[])[]): void {
+    const first = this.length > 0 ? this.times[0]! : Infinity;
+    const begins = times.findIndex((_, index) => columns.some((column) => (column[index] ?? null) !== null));
+    if (begins < 0 || this.length === this.capacity) return;
+    const known = times.flatMap((time, index) => (index >= begins && time < first ? [index] : [])).slice(this.length - this.capacity);
+    const count = known.length;
+    this.times.copyWithin(count, 0, this.length);
+    known.forEach((from, to) => (this.times[to] = times[from]!));
+    this.columns.forEach((column, index) => {
+      column.copyWithin(count, 0, this.length);
+      known.forEach((from, to) => (column[to] = columns[index]?.[from] ?? NaN));
+    });
+    this.length += count;
+  }
+
   /// Times, then the columns, as uPlot takes them; a gap is null.
   table(): [number[], ...(number | null)[][]] {
     const times = Array.from(this.times.subarray(0, this.length));

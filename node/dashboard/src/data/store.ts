@@ -2,9 +2,9 @@
 // newest incidents. Views subscribe to it; it never touches the page.
 import { findFailovers, millisecondsOf, type Failover } from "./failover.ts";
 import { Series } from "./series.ts";
-import type { IncidentRecord, Status } from "./wire.ts";
+import type { History, IncidentRecord, PastSeries, Status } from "./wire.ts";
 
-const INCIDENTS_MAX = 240;
+const INCIDENTS_MAX = 720; // three histories as the server tells them
 const RATE_SECONDS = 1; // over which rates are taken
 const SAMPLE_SECONDS = 1;
 
@@ -74,7 +74,22 @@ export class Store {
     const before = nodes.find((status) => status.self.node === this.status?.self.node);
     const witness = before && speaks(before) ? before : nodes.find(speaks) ?? before ?? nodes[0];
     if (witness) this.takeStatus(witness, now);
-    this.takeIncidents(nodes.flatMap((status) => status.incidents), now);
+    this.takeIncidents(nodes.flatMap((status) => status.incidents), now, "now");
+    this.changed();
+  }
+
+  /// What the nodes had kept when the page was opened.
+  takePast(histories: readonly History[], now = performance.now() / 1000): void {
+    for (const history of histories) if (!this.names.has(history.node)) this.names.set(history.node, history.name);
+    this.takeIncidents(histories.flatMap((history) => history.incidents), now, "before");
+    this.changed();
+  }
+
+  takePastSeries(past: PastSeries): void {
+    this.eventSeries.prepend(past.seconds, past.events);
+    this.epochSeries.prepend(past.seconds, past.epochs);
+    this.rttSeries.prepend(past.seconds, [past.rtt_milliseconds]);
+    ++this.seriesVersion;
     this.changed();
   }
 
@@ -100,7 +115,7 @@ export class Store {
   }
 
   /// Doubled ones are known by their time and kind.
-  private takeIncidents(incidents: readonly IncidentRecord[], now: number): void {
+  private takeIncidents(incidents: readonly IncidentRecord[], now: number, when: "now" | "before"): void {
     let fresh = false;
     for (const incident of incidents) {
       const key = `${incident.unix_nanoseconds} ${incident.kind} ${incident.node} ${incident.torus ?? ""}`;
@@ -121,7 +136,7 @@ export class Store {
     const newest = this.failovers[this.failovers.length - 1];
     if (!newest || newest.begunMilliseconds === this.newsBegun) return;
     // At the first look it is as old as the clocks say; later, it has just happened.
-    const age = this.newsBegun === 0 ? Math.max(0, Date.now() - newest.begunMilliseconds) / 1000 : 0;
+    const age = this.newsBegun === 0 || when === "before" ? Math.max(0, Date.now() - newest.begunMilliseconds) / 1000 : 0;
     this.newsBegun = newest.begunMilliseconds;
     this.newsAt = now - age;
   }

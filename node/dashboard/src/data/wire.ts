@@ -23,6 +23,10 @@ export interface TorusStatus {
   hosted_here: boolean;
   running: boolean;
   progress: string;
+  regions_restored: number; // while the asked node puts it together
+  regions_to_restore: number;
+  epochs_replayed: string;
+  epochs_to_replay: string;
 }
 
 export interface PeerStatus {
@@ -82,6 +86,23 @@ export interface Status {
   messages_refused: string;
   retained_bytes: string;
   incidents: IncidentRecord[];
+  cut_age_nanoseconds?: string; // absent: no cut since the node started
+}
+
+/// What a node has kept of earlier incidents.
+export interface History {
+  node: string;
+  name: string;
+  incidents: IncidentRecord[];
+}
+
+/// What the nodes have kept of a span of time: means over each step; null is not known.
+export interface PastSeries {
+  step_seconds: number;
+  seconds: number[];
+  events: (number | null)[][];
+  epochs: (number | null)[][];
+  rtt_milliseconds: (number | null)[];
 }
 
 /// What the stream sends: every node of this machine that answers, and what the page may do.

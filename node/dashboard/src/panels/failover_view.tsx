@@ -1,7 +1,7 @@
 // The last death as it happened: each phase a bar on one axis of milliseconds.
 import { PHASES, tell } from "../data/failover.ts";
 import { usePage } from "../data/context.ts";
-import { clock, milliseconds } from "../format.ts";
+import { milliseconds, moment } from "../format.ts";
 import { TORUS_CLASSES } from "./words.ts";
 
 export function FailoverView() {
@@ -11,7 +11,7 @@ export function FailoverView() {
     return (
       <div className="timeline">
         <p className="soft">
-          No node has died while this page was watching. When one does, each phase appears here with its milliseconds: suspected, view agreed, shards
+          No node has died, as far as the histories of the nodes here go. When one does, each phase appears here with its milliseconds: suspected, view agreed, shards
           gathered, replayed, verified.
         </p>
       </div>
@@ -38,7 +38,7 @@ export function FailoverView() {
           );
         })}
       </ol>
-      <p className="quiet" style={{ marginTop: "0.7rem" }}>{clock(failover.begunMilliseconds)} · {failover.why}</p>
+      <p className="quiet" style={{ marginTop: "0.7rem" }}>{moment(failover.begunMilliseconds)} · {failover.why}</p>
     </div>
   );
 }

@@ -1,7 +1,7 @@
 // What happened and why, newest first.
 import { usePage } from "../data/context.ts";
 import { millisecondsOf } from "../data/failover.ts";
-import { clock } from "../format.ts";
+import { moment } from "../format.ts";
 import type { IncidentRecord } from "../data/wire.ts";
 import { INCIDENT_WORDS } from "./words.ts";
 
@@ -32,7 +32,7 @@ export function History() {
         const at = millisecondsOf(incident);
         return (
           <li key={`${incident.unix_nanoseconds} ${incident.kind} ${incident.node} ${incident.torus ?? ""}`} className={tone}>
-            <time dateTime={new Date(at).toISOString()}>{clock(at)}</time>
+            <time dateTime={new Date(at).toISOString()}>{moment(at)}</time>
             <span className="text"><strong>{title}</strong>{incident.text}</span>
           </li>
         );

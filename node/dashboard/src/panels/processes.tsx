@@ -37,7 +37,10 @@ export function Processes() {
             <button key={name} aria-pressed={torus === index} onClick={() => setTorus(index)}>{name}</button>
           ))}
         </div>
-        <span className="quiet">{typeof answer === "object" ? `${grouped(answer.total)} processes` : ""}</span>
+        <span className="quiet">
+          {typeof answer === "object" ? `${grouped(answer.total)} processes. ` : ""}
+          A process stays with its torus; a torus moves whole, by itself, to a node that joins or takes over. Neither can be moved by hand yet.
+        </span>
       </div>
       {typeof answer === "string" ? <p className="soft">{answer}</p> : (
         <div className="scroll history">

@@ -1,6 +1,7 @@
 // The 3-D scene with its labels, which are text of the page and follow the tori.
 import { useEffect, useRef, useState, type KeyboardEvent, type PointerEvent } from "react";
 import { usePage } from "../data/context.ts";
+import type { Store } from "../data/store.ts";
 import { TORUS_NAMES } from "../data/wire.ts";
 import { short } from "../format.ts";
 import { BraidRing } from "../scene/braid_ring.ts";
@@ -12,6 +13,23 @@ import { TORUS_CLASSES, torusState } from "./words.ts";
 const CELL_POLL_MILLISECONDS = 400;
 const SCATTER_SECONDS = 1.2;
 const KEY_STEP = 0.12;
+
+const DARK = new Uint8Array(32768);
+
+/// Only a daemon of this machine is asked where its torus is busy.
+function isElsewhere(store: Store, torus: number): boolean {
+  const state = store.status?.tori[torus];
+  return state !== undefined && state.running && !store.answering.includes(state.host);
+}
+
+/// Why lattices stay dark; empty: none does.
+function darkWords(store: Store): string {
+  const dark = [0, 1, 2].filter((torus) => isElsewhere(store, torus));
+  if (dark.length === 0) return "";
+  const tori = dark.map((torus) => TORUS_NAMES[torus]).join(" and ");
+  const hosts = [...new Set(dark.map((torus) => store.nameOf(store.status!.tori[torus]!.host)))].join(" and ");
+  return `${dark.length > 1 ? "Tori" : "Torus"} ${tori} run${dark.length > 1 ? "" : "s"} on ${hosts}, not among the daemons of this machine, which alone show their cells: drawn dark. `;
+}
 
 export function StageView({ theme }: { theme: Theme }) {
   const { store, api } = usePage();
@@ -39,7 +57,11 @@ export function StageView({ theme }: { theme: Theme }) {
         if (!document.hidden) {
           for (let torus = 0; torus < 3; ++torus) {
             const cells = await api.cells(torus);
-            if (!cells || ended) continue;
+            if (ended) return;
+            if (!cells) {
+              if (isElsewhere(store, torus)) made.showCells(torus, DARK);
+              continue;
+            }
             made.showCells(torus, cells.levels);
             if (cells.corrective > (corrective[torus] ?? Infinity)) made.correct(torus);
             corrective[torus] = cells.corrective;
@@ -54,7 +76,7 @@ export function StageView({ theme }: { theme: Theme }) {
       made.dispose();
       stage.current = null;
     };
-  }, [api]);
+  }, [api, store]);
 
   useEffect(() => stage.current?.repaint(), [theme]);
   useEffect(() => stage.current?.setCube(cube), [cube]);
@@ -104,6 +126,7 @@ export function StageView({ theme }: { theme: Theme }) {
       {!failure && (
         <div className="legend">
           <p>
+            {darkWords(store) && <strong className="dark">{darkWords(store)}</strong>}
             Each torus is 32 × 32 × 32 cells, brighter where more events happen; at the seam its faces x = 0 and x = 31 touch the neighbours.
             A dot on the braid is {worth > 1.05 ? `${worth.toFixed(1)} projections` : "a projection"}, sent when an epoch ends: {short(fastest)} a second now.
           </p>

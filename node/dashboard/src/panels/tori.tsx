@@ -1,7 +1,7 @@
 // A column a torus: its rate large, the rest as facts.
 import { usePage } from "../data/context.ts";
 import { hex64, TORUS_NAMES } from "../data/wire.ts";
-import { grouped, short } from "../format.ts";
+import { duration, grouped, short } from "../format.ts";
 import { recentFailover } from "./head.tsx";
 import { TORUS_CLASSES, torusState } from "./words.ts";
 
@@ -29,7 +29,7 @@ export function Tori() {
                   <dt>pending</dt><dd>{grouped(torus.pending)}</dd>
                   <dt>processes</dt><dd>{grouped(torus.processes)}</dd>
                   <dt>refused</dt><dd>{grouped(torus.refused)}</dd>
-                  <dt>last cut</dt><dd>{grouped(torus.cut_durable)}</dd>
+                  <dt>last cut</dt><dd>{grouped(torus.cut_durable)}{status?.cut_age_nanoseconds && `, ${duration(Number(status.cut_age_nanoseconds) / 1e9)} ago`}</dd>
                   <dt>digest</dt><dd className="mono wide">{hex64(torus.event_digest)}</dd>
                 </dl>
               )}
