@@ -12,6 +12,8 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kLineInterval{1000};
+/// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely.
+enum class Watch : int { kCloselyMilliseconds = 2, kCalmlyMilliseconds = 50 };
 constexpr std::size_t kLastWords = 25;
 
 std::uint64_t slowest_epoch(const v1::StatusReply& status) {
@@ -93,10 +95,11 @@ class Script {
   }
 
   std::string wait_for_tori(int hosts) {
-    return wait("the torus to run on a survivor", [hosts](const v1::StatusReply& status) {
+    const auto all_run = [hosts](const v1::StatusReply& status) {
       return status.tori_size() == 3 && host_count(status) == hosts &&
              std::all_of(status.tori().begin(), status.tori().end(), [](const v1::TorusStatus& torus) { return torus.running(); });
-    });
+    };
+    return wait("the torus to run on a survivor", all_run, Watch::kCloselyMilliseconds);
   }
 
   std::string host_name(std::uint32_t number) const {
@@ -152,7 +155,7 @@ class Script {
   }
 
   template <class F>
-  std::string wait(const std::string& what, F done) {
+  std::string wait(const std::string& what, F done, Watch watch = Watch::kCalmlyMilliseconds) {
     auto next_line = std::chrono::steady_clock::now() + kLineInterval;
     std::string last = "no node answers";
     while (std::chrono::steady_clock::now() < end_) {
@@ -169,7 +172,7 @@ class Script {
           line(*now);
         }
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      std::this_thread::sleep_for(std::chrono::milliseconds(static_cast<int>(watch)));
     }
     return fmt::format("gave up after {} s waiting for {}: {}", story_.options().limit_seconds, what, last);
   }

@@ -74,8 +74,8 @@ int main(int argc, char** argv) {
   }
   rse::LocalCluster::Options& cluster = options.cluster;
   // Nothing leaves this machine, and guests have no keys; silence may last as long as guests let it (guest_kernel/node/node.cc).
-  cluster.flags = {"--insecure",         "--heartbeat-ms", "20",  "--early-silence-ms", "60",
-                   "--silence-floor-ms", "200",            "--silence-ceiling-ms", "1000"};
+  cluster.flags = {"--insecure",           "--heartbeat-ms", "100", "--early-silence-ms", "300", "--silence-floor-ms", "400",
+                   "--silence-ceiling-ms", "1000",           "--idle-epoch-ms", "500"};
   cluster.memory_path = fmt::format("/dev/shm/rse-{:016x}", rse::random_id());
   cluster.nodes = plan_nodes(kinds, "ivshmem:" + cluster.memory_path, machines);
   cluster.prepare = [&machines](const rse::LocalCluster& of) {

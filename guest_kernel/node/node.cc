@@ -1,6 +1,7 @@
 #include "guest_kernel/node/node.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -15,15 +16,17 @@
 namespace rse::kernel {
 namespace {
 
-constexpr Duration kHouseInterval = milliseconds(20);
+constexpr Duration kHouseInterval = milliseconds(20);       // while somebody is there with whom there is no link yet
+constexpr Duration kQuietHouseInterval = milliseconds(500);  // otherwise bells say what is new
 /// Without a doorbell nobody can wake us: how long a message may lie there.
 constexpr Duration kLookInterval = milliseconds(1);
-/// An emulated processor shares a core with others and may be away for a while. Deaths are known without waiting for silence: the
-/// doorbell server takes the presence of a guest that has gone.
-constexpr Duration kHeartbeat = milliseconds(20);
-constexpr Duration kEarlySilence = milliseconds(60);
-constexpr Duration kSilenceFloor = milliseconds(200);
+/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs 0.2 ms of one. Deaths
+/// are known without waiting for silence: the doorbell server takes the presence of a guest that has gone.
+constexpr Duration kHeartbeat = milliseconds(100);
+constexpr Duration kEarlySilence = milliseconds(300);
+constexpr Duration kSilenceFloor = milliseconds(400);
 constexpr Duration kSilenceCeiling = milliseconds(1000);
+constexpr Duration kIdleEpoch = milliseconds(500);
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have their turn
 
 /// Too frequent for a serial line that is polled.
@@ -44,6 +47,7 @@ BraidNode::Options braid_options(const Options& options) {
   braid.early_silence = kEarlySilence;
   braid.silence_floor = kSilenceFloor;
   braid.silence_ceiling = kSilenceCeiling;
+  braid.idle_epoch = kIdleEpoch;
   return braid;
 }
 
@@ -86,9 +90,9 @@ class Node final : private IvshmemLinks::Surroundings {
     while (const std::optional<Worker::Done> done = worker_.take_done()) braid_.on_epoch_done(now(), done->torus, done->kind);
     if (const auto deadline = braid_.next_deadline(); deadline && *deadline <= now()) braid_.on_deadline(now());
     if (now() >= next_house_) {
-      next_house_ = now() + kHouseInterval;
       links_.look_after();
       links_.report_deaths();
+      next_house_ = now() + (links_.complete() ? kQuietHouseInterval : kHouseInterval);
     }
     return pump() || more;
   }
@@ -120,8 +124,22 @@ class Node final : private IvshmemLinks::Surroundings {
   std::size_t send(const Outgoing& out) {
     const std::vector<SharedBytes> parts = encode_parts(out.envelope);
     const Bytes message = join(parts);
-    static_cast<void>(links_.send(out.next_hop, message));  // what matters is sent again
+    static_cast<void>(links_.send(out.next_hop, message, urgency_of(out)));  // what matters is sent again
     return message.size();
+  }
+
+  /// A heartbeat that says what the one before has said does not wake a neighbour that sleeps: it wakes for its own before long.
+  Wake urgency_of(const Outgoing& out) {
+    if (!std::holds_alternative<Heartbeat>(out.envelope.message) || out.envelope.destination != out.next_hop) return Wake::kAtOnce;
+    Envelope said = out.envelope;
+    auto& beat = std::get<Heartbeat>(said.message);
+    beat.sequence = 0;
+    beat.progress = {};
+    Bytes news = encode_envelope(said);
+    Bytes& told = told_[out.next_hop];
+    if (news == told) return Wake::kLater;
+    told = std::move(news);
+    return Wake::kAtOnce;
   }
 
   void tell(const BraidEvent& event) {
@@ -161,6 +179,7 @@ class Node final : private IvshmemLinks::Surroundings {
       const Member* const member = braid_.view().find(peer);
       print_line("node: link_down peer=", member != nullptr ? std::string_view(member->name) : std::string_view("?"),
                  " process_gone=", proof_of_death ? "yes" : "unknown");
+      told_.erase(peer);
       braid_.on_link_down(now(), peer, proof_of_death);
     };
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
@@ -199,6 +218,7 @@ class Node final : private IvshmemLinks::Surroundings {
   BraidNode braid_;
   Worker worker_;
   Instant next_house_{};
+  std::map<NodeId, Bytes> told_;  // what the last heartbeat that woke a neighbour has said
   std::string last_failure_;
 };
 

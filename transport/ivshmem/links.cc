@@ -65,6 +65,13 @@ void IvshmemLinks::look_after() {
   ring_bells();
 }
 
+bool IvshmemLinks::complete() const {
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+    if (index != self_.slot() && self_.present(index) && slots_[index].phase != Phase::kUp) return false;
+  }
+  return true;
+}
+
 void IvshmemLinks::report_disconnected() {
   std::vector<NodeId> down;
   for (auto& [node, peer] : peers_) {
@@ -275,12 +282,12 @@ void IvshmemLinks::disconnect(NodeId node) {
 
 // --- Sending. ---
 
-SendResult IvshmemLinks::send(NodeId node, std::span<const std::byte> message) {
+SendResult IvshmemLinks::send(NodeId node, std::span<const std::byte> message, Wake wake) {
   if (message.size() > kMessageBytesMax) return SendResult::kTooLarge;
   const auto found = peers_.find(node);
   if (stopped_ || found == peers_.end() || !found->second.slot) return SendResult::kNoLink;
   if (message.empty()) return SendResult::kQueued;  // as with the other transports, nothing to receive
-  if (!enqueue(*found->second.slot, message)) {
+  if (!enqueue(*found->second.slot, message, wake)) {
     ++found->second.stats.messages_dropped;
     return SendResult::kQueueFull;
   }
@@ -289,13 +296,13 @@ SendResult IvshmemLinks::send(NodeId node, std::span<const std::byte> message) {
   return SendResult::kQueued;
 }
 
-bool IvshmemLinks::enqueue(std::uint32_t index, std::span<const std::byte> message) {
+bool IvshmemLinks::enqueue(std::uint32_t index, std::span<const std::byte> message, Wake wake) {
   Slot& slot = slots_[index];
   const std::size_t bound =
       message.size() <= kSmallMessageBytes ? kIvshmemQueueBytesMax : kIvshmemQueueBytesMax - kQueueReserveBytes;
   if (slot.queued_bytes + message.size() > bound) return false;
   std::size_t done = 0;
-  if (slot.queue.empty()) done = self_.put(index, message, 0);
+  if (slot.queue.empty()) done = self_.put(index, message, 0, wake);
   if (done < message.size()) {
     if (slot.queue.empty()) slot.done = done;
     slot.queue.emplace_back(message.begin(), message.end());

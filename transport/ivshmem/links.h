@@ -63,8 +63,10 @@ class IvshmemLinks {
   /// Offers sessions again where nobody joined or said hello, or the last one has ended. Every 20 ms or so.
   void look_after();
   void report_deaths();
+  /// A link with everybody who is there: until a bell rings, look_after() has nothing to do.
+  bool complete() const;
 
-  SendResult send(NodeId node, std::span<const std::byte> message);
+  SendResult send(NodeId node, std::span<const std::byte> message, Wake wake = Wake::kAtOnce);
   bool has_room(NodeId node) const;
   std::optional<LinkProgress> progress(NodeId node) const;
   void disconnect(NodeId node);
@@ -127,7 +129,7 @@ class IvshmemLinks {
   void refuse(std::uint32_t index, Refusal refusal, const std::string& why);
   void offer(std::uint32_t index);
   void offer_later(std::uint32_t index);
-  bool enqueue(std::uint32_t index, std::span<const std::byte> message);
+  bool enqueue(std::uint32_t index, std::span<const std::byte> message, Wake wake = Wake::kAtOnce);
   void flush(std::uint32_t index);
   void clear_queue(std::uint32_t index);
   void report_failure(const std::string& why);

@@ -136,10 +136,10 @@ void Participant::close(std::uint32_t index) {
   written_ |= 1u << index;
 }
 
-std::size_t Participant::put(std::uint32_t index, std::span<const std::byte> message, std::size_t done) {
+std::size_t Participant::put(std::uint32_t index, std::span<const std::byte> message, std::size_t done, Wake wake) {
   Peer& peer = peers_[index];
   if (!peer.writer.is_open()) return done;
-  written_ |= 1u << index;
+  if (wake == Wake::kAtOnce) written_ |= 1u << index;
   return peer.writer.put(message, done);
 }
 

@@ -19,6 +19,9 @@
 
 namespace rse {
 
+/// Of a peer that sleeps, by a message: what is not urgent is seen when it wakes for something else.
+enum class Wake : std::uint8_t { kAtOnce, kLater };
+
 class Participant {
  public:
   struct Options {
@@ -61,7 +64,7 @@ class Participant {
   bool is_open(std::uint32_t peer) const { return peers_[peer].reader.joined(); }
 
   /// As RingWriter::put(); 0 bytes more when there is no session.
-  std::size_t put(std::uint32_t peer, std::span<const std::byte> message, std::size_t done);
+  std::size_t put(std::uint32_t peer, std::span<const std::byte> message, std::size_t done, Wake wake = Wake::kAtOnce);
   /// Of the ring to `peer`, in which is_open() says a session is.
   std::uint64_t sent(std::uint32_t peer) const { return peers_[peer].writer.sent(); }
   std::uint64_t taken(std::uint32_t peer) const { return peers_[peer].writer.taken(); }

@@ -97,6 +97,33 @@ TEST_CASE("participants: who leaves is missed, who comes back is another life") 
   CHECK(heard(b, Kind::kDisplaced));
 }
 
+TEST_CASE("participants: a message that is not urgent wakes nobody, and is there when its reader looks") {
+  TestMemory memory;
+  Participant one(memory.region(), {.slot = 0}), two(memory.region(), {.slot = 1});
+  const auto take = [](Participant& self) {
+    Participant::Event event = self.poll();
+    for (int turn = 0; turn < 100 && event.kind == Kind::kNothing; ++turn) event = self.poll();
+    return event;
+  };
+  REQUIRE(take(one).kind == Kind::kAppeared);
+  REQUIRE(take(two).kind == Kind::kAppeared);
+  one.open(1);
+  two.open(0);
+  REQUIRE(take(two).kind == Kind::kOpened);
+  REQUIRE(take(one).kind == Kind::kOpened);
+  static_cast<void>(one.take_bells());
+  REQUIRE(two.try_sleep());
+  const std::vector<std::byte> message(64, std::byte{7});
+  REQUIRE(one.put(1, message, 0, Wake::kLater) == message.size());
+  CHECK(one.take_bells() == 0);
+  two.wake();
+  CHECK_FALSE(two.try_sleep());
+  CHECK(take(two).kind == Kind::kMessage);
+  REQUIRE(two.try_sleep());
+  REQUIRE(one.put(1, message, 0) == message.size());
+  CHECK(one.take_bells() == 1u << 1);
+}
+
 TEST_CASE("participants: two threads that sleep whenever nothing is there never both sleep over a message") {
   // The bell is a counter that the sleeper waits on; a lost bell would leave both waiting.
   constexpr std::uint64_t kRounds = 1'000;
