@@ -76,7 +76,9 @@ void History::note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumbe
   }
   Entry& entry = known->second;
   if (entry.packet == packet || *entry.packet == *packet) {
-    entry.resumed = std::max(entry.resumed, resumed);
+    if (entry.resumed >= resumed) return;
+    entry.resumed = resumed;
+    advance(*run);
   } else if (entry.resumed < resumed) {
     // Everybody who knew that seal had lost its memory, and it was promised to nobody: from here on the run is another one.
     rewind(packet->run, *run, packet->epoch.raw, resumed);
@@ -130,7 +132,11 @@ bool History::step(Run& run, TorusId torus) {
       // What a resumption takes back may not have been said again yet.
       const auto resumption = run.resumed_at.find(found->second.resumed);
       const bool taken_back = resumption != run.resumed_at.end() && at->first >= resumption->second;
-      return taken_back && at->second.resumed < resumption->first ? nullptr : at->second.packet.get();
+      if (taken_back && at->second.resumed < resumption->first) return nullptr;
+      // The other way round, what follows from an input that a resumption has replaced has not been said again yet.
+      const auto replaced = run.resumed_at.find(at->second.resumed);
+      const bool follows = found->second.resumed < at->second.resumed && replaced != run.resumed_at.end() && epoch >= replaced->second;
+      return follows ? nullptr : at->second.packet.get();
     };
     next = input(next_torus(torus));
     previous = input(previous_torus(torus));

@@ -26,6 +26,7 @@ constexpr std::uint32_t kJobsMax = 64;
 constexpr std::uint32_t kFailuresMax = 64;
 constexpr time_t kScheduleSecondsMax = 120;  // of processor time, for one that takes milliseconds: it hangs inside one call
 constexpr timespec kRedraw{0, 250'000'000};
+constexpr double kLineEverySeconds = 60;  // where nothing can be drawn again
 using Clock = std::chrono::steady_clock;
 
 /// What workers and parent share. Everything is plain numbers, so that a crash leaves it usable.
@@ -129,15 +130,15 @@ void limit_processor_time() {
   std::exit(0);  // not _exit(): a build that counts coverage writes its counts there
 }
 
-void draw(const Shared& shared, const ManyOptions& options, double seconds) {
+void draw(const Shared& shared, const ManyOptions& options, double seconds, const char* end) {
   const std::uint64_t done = shared.done;
   const double part = static_cast<double>(done) / static_cast<double>(std::max<std::uint64_t>(options.count, 1));
   const int filled = static_cast<int>(part * 30);
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   const double left = rate > 0 ? static_cast<double>(options.count - done) / rate : 0;
-  std::fprintf(stderr, "\r[%.*s%*s] %llu of %llu schedules, %.0f a minute, %u failed, %.0f s left  ", filled,
+  std::fprintf(stderr, "%s[%.*s%*s] %llu of %llu schedules, %.0f a minute, %u failed, %.0f s left  %s", *end == 0 ? "\r" : "", filled,
                "##############################", 30 - filled, "", static_cast<unsigned long long>(done),
-               static_cast<unsigned long long>(options.count), rate * 60, shared.failures.load(), left);
+               static_cast<unsigned long long>(options.count), rate * 60, shared.failures.load(), left, end);
   std::fflush(stderr);
 }
 
@@ -165,6 +166,7 @@ ManyRuns run_many(const ManyOptions& given) {
   };
   for (std::uint32_t job = 0; job < options.jobs; ++job) begin(job);
   std::uint32_t told = 0;
+  double next_line = kLineEverySeconds;
   for (std::uint32_t running = options.jobs; running > 0;) {
     ::sigtimedwait(&child, nullptr, &kRedraw);
     for (; told < kFailuresMax && shared.found[told].seed != 0; ++told) {  // a long run is not waited for to hear of it
@@ -184,7 +186,13 @@ ManyRuns run_many(const ManyOptions& given) {
         ++running;
       }
     }
-    if (options.progress) draw(shared, options, seconds_since(start));
+    const double seconds = seconds_since(start);
+    if (options.progress) {
+      draw(shared, options, seconds, "");
+    } else if (seconds >= next_line) {
+      next_line = seconds + kLineEverySeconds;
+      draw(shared, options, seconds, "\n");
+    }
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (options.progress) std::fprintf(stderr, "\n");

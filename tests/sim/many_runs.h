@@ -31,7 +31,7 @@ struct ManyOptions {
   std::uint64_t first = 1, count = 1;
   std::uint32_t jobs = 1;
   std::uint32_t failures_max = 8;  // then it stops
-  bool progress = false;           // a line on stderr that is drawn again
+  bool progress = false;           // a line on stderr that is drawn again; else one a minute
 };
 ManyRuns run_many(const ManyOptions& options);
 

@@ -140,7 +140,7 @@ Schedule make_schedule(std::uint64_t seed) {
     schedule.starts.push_back(node == 0 ? Duration{0} : milliseconds_between(random, 1, 40));
   }
   const std::uint32_t count = 24 + random.below(24);
-  const Duration mean_gap = milliseconds_between(random, 6, 22);
+  const Duration mean_gap = milliseconds_between(random, 4, 16);
   Duration at{0};
   for (std::uint32_t i = 0; i < count; ++i) {
     at.raw += random.next() % (2 * mean_gap.raw);

@@ -9,6 +9,9 @@ namespace {
 constexpr Duration kPatience = milliseconds(15'000);  // simulated; healthy again by then, or say why not
 constexpr std::uint64_t kEpochsMin = 50;              // of each torus
 constexpr std::uint64_t kEpochsAfterHealth = 3;
+constexpr Duration kHeldBackMax = milliseconds(60);   // a step waits so long for the moment at which it may happen
+constexpr Duration kHeldBackRepeat = milliseconds(3);
+constexpr Duration kQuickEpoch = milliseconds(1);     // work of those that only have to be many
 constexpr std::uint64_t kFirstClient = 1'000'000;
 constexpr std::size_t kPacketBytesMax = 16'384;       // of these scenarios, retained
 
@@ -68,10 +71,11 @@ class ScheduleRun {
   bool clients_answered() const {
     return std::none_of(clients_.begin(), clients_.end(), [](const Client& client) { return client.waiting; });
   }
-  bool everyone_healthy() const {
+  bool everyone_is_in() const {
     const View* view = sim_.newest_view();
-    return view && view->members.size() == sim_.size() && sim_.healthy();
+    return view && view->members.size() == sim_.size();
   }
+  bool everyone_healthy() const { return everyone_is_in() && sim_.healthy(); }
 
   const Schedule& schedule_;
   const std::set<std::uint32_t>* keep_;
@@ -79,6 +83,7 @@ class ScheduleRun {
   std::vector<Client> clients_;
   std::set<std::size_t> under_way_;
   std::uint32_t loads_ = 0;
+  std::uint64_t begun_ = 0;  // with the steps
   bool mending_ = false;
   Outcome outcome_;
 };
@@ -95,7 +100,7 @@ bool ScheduleRun::form() {
     if (!sim_.run_until([&] { return sim_.alive(0) && sim_.node(0).is_member(); }, kPatience)) return fails("nobody founds the cluster");
     sim_.load(schedule_.scenario);
   }
-  if (!sim_.run_until([&] { return everyone_healthy(); }, kPatience)) return fails("the cluster does not form");
+  if (!sim_.run_until([&] { return everyone_is_in(); }, kPatience)) return fails("the cluster does not form");
   if (!schedule_.load_early) sim_.load(schedule_.scenario);
   const auto runs = [&] { return sim_.history().newest_run().raw >= 1 && sim_.epoch().raw >= 1; };
   if (!sim_.run_until(runs, kPatience)) return fails("the scenario does not start");
@@ -103,6 +108,7 @@ bool ScheduleRun::form() {
 }
 
 bool ScheduleRun::take_steps() {
+  begun_ = sim_.now();
   Duration last{0};
   for (std::size_t i = 0; i < schedule_.steps.size(); ++i) {
     if (keep_ && !keep_->contains(static_cast<std::uint32_t>(i))) continue;
@@ -133,6 +139,7 @@ bool ScheduleRun::recover() {
     return fails(everyone_healthy() ? "a client waits for ever" : "not healthy again after all faults are over");
   }
   outcome_.to_health = {sim_.now() - begun};
+  sim_.set_epoch_work_max(kQuickEpoch);
   const std::uint64_t run = sim_.history().newest_run().raw;
   const std::uint64_t epoch = sim_.epoch().raw + kEpochsAfterHealth;
   const auto far_enough = [&] {
@@ -164,11 +171,16 @@ void ScheduleRun::on_user(std::uint64_t argument) {
       return;
     }
     case Phase::kBegin: {
+      if (mending_) return;
       const Step& step = schedule_.steps[index];
       if (sim_.telling()) sim_.say("[" + std::to_string(index) + "] " + describe(step));
       if (!begin(index)) {
         if (sim_.telling()) sim_.say("[" + std::to_string(index) + "] held back");
-        ++outcome_.held_back;
+        if (sim_.now() < begun_ + step.at.raw + kHeldBackMax.raw) {
+          sim_.after(kHeldBackRepeat, argument);
+        } else {
+          ++outcome_.held_back;
+        }
         return;
       }
       ++outcome_.hit[static_cast<std::size_t>(step.kind)];

@@ -79,6 +79,7 @@ class Simulation {
   void set_clock_rate(std::size_t node, std::int32_t parts_per_million);
   void set_slowness(std::size_t node, std::uint32_t factor);       // of its workers; its loop lags too
   void set_disk_slowness(std::size_t node, std::uint32_t factor);
+  void set_epoch_work_max(Duration span) { options_.epoch_work_max = span; }
   Link& link(std::size_t from, std::size_t to) { return links_[from * nodes_.size() + to]; }
   void load(const Scenario& scenario);  // at the first node that can
   void load(std::size_t node, const Scenario& scenario);
@@ -202,7 +203,7 @@ class Simulation {
   }
   std::string name_of(std::size_t index) const { return std::string(1, static_cast<char>('a' + index)); }
 
-  const SimOptions options_;
+  SimOptions options_;
   Random random_;
   std::uint64_t now_ = 1'000'000'000;
   std::uint64_t order_ = 0;

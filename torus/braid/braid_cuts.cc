@@ -110,7 +110,10 @@ void BraidNode::Impl::assign_holders(TorusId torus) {
     }
     all_kept &= kept;
   }
-  if (!all_kept) cut_complete[torus.raw] = 0;  // until the new holder has its shard
+  if (!all_kept) {
+    cut_complete[torus.raw] = 0;  // until the new holder has its shard
+    mine.held_from = mine.cut_taken;
+  }
   mine.holders = std::move(holders);
 }
 
@@ -246,7 +249,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
     }
   }
   known = std::move(whole);
-  while (cuts[t].size() > 3) cuts[t].erase(cuts[t].begin());
+  while (cuts[t].size() > 3) cuts[t].erase(std::next(cuts[t].begin()));  // not the durable one, and not the last two
   persist(std::move(record),
           [this, from, ack = ShardAck{part.view, part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
 }
@@ -277,21 +280,35 @@ Epoch BraidNode::Impl::wanted_by_observers(TorusId torus, Epoch oldest) const {
   return std::max(wanted, Epoch{oldest.raw < kObserverEpochsMax ? 0 : oldest.raw - kObserverEpochsMax});
 }
 
-/// A cut is durable once every host has announced its shards; then what is older may go.
+/// Whether the holders that the view counts on have every cut of which the hosts have all shards: however many of those are missing
+/// as may be, so many hosts are among the rest as hold all of it between them.
+bool BraidNode::Impl::holders_have_it() const {
+  const auto elsewhere = static_cast<std::size_t>(
+      std::count_if(view.holders.begin(), view.holders.end(), [&](NodeId holder) { return !is_host(holder); }));
+  return view.holders_needed >= elsewhere + holders_needed_of(view.distinct_hosts().size());
+}
+
+/// The newest cut of which the hosts have all shards, whoever the holders are.
+CutNumber BraidNode::Impl::cut_everywhere() const {
+  return std::max(durable_cut, *std::min_element(cut_complete.begin(), cut_complete.end()));
+}
+
+/// A cut is durable once every host has announced its shards and the holders are such that they have it; then what is older may go.
 void BraidNode::Impl::update_durable() {
   for (TorusId torus : kTori) {
     HostedTorus* mine = hosted[torus.raw].get();
     if (mine && settled_here(torus)) mine->settled_in = view.number;  // the first cut after the scenario changes nothing of it
     if (!mine || !mine->official || !cut_is_complete(torus)) continue;
     if (cut_complete[torus.raw] != mine->cut_taken) {
+      if (cut_complete[torus.raw] == 0 && mine->held_from != 0) mine->held_from = mine->cut_taken;
       cut_complete[torus.raw] = mine->cut_taken;
       for (NodeId host : view.hosts) {
         if (host != self.node) owed_acks.insert(host);
       }
     }
   }
-  const CutNumber durable = *std::min_element(cut_complete.begin(), cut_complete.end());
-  if (durable <= durable_cut) return;
+  const CutNumber durable = cut_everywhere();
+  if (durable <= durable_cut || !holders_have_it()) return;
   // A resumption that this voter has accepted goes back to its own cut, and needs the seals since then.
   if (const auto next = undecided_view(); next && next->resumed == next->number) return;
   durable_cut = durable;
@@ -315,13 +332,15 @@ void BraidNode::Impl::update_durable() {
 
 // --- Who holds everything. ---
 
-/// Whether a torus that this node hosts runs and its present holders have all of a cut of it. Stays so for the whole view.
+/// Whether a torus that this node hosts runs and its present holders have all of a cut of it, the same as those of the other tori:
+/// a resumption goes on from one cut. Stays so for the whole view.
 bool BraidNode::Impl::settled_here(TorusId torus) const {
   const HostedTorus* mine = hosted[torus.raw].get();
   if (!mine || !mine->official || !mine->restored) return false;
+  const CutNumber together = *std::min_element(cut_complete.begin(), cut_complete.end());
   // Whatever this host knew when the view came has to be with another host too, as what it promises from then on is.
   return mine->settled_in == view.number ||
-         (!mine->replaying && (mine->cut_taken == 0 || cut_complete[torus.raw] != 0) &&
+         (!mine->replaying && (mine->cut_taken == 0 || cut_complete[torus.raw] != 0) && together >= mine->held_from &&
           (!options.durable || durable_through[torus.raw] >= mine->held_by_another) &&
           another_holds(torus, mine->held_by_another, options.durable));
 }

@@ -192,7 +192,10 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
       answer.regions.emplace(std::vector<RegionPtr>{});
     }
   }
-  Epoch oldest{gather.everything || base < kOldBatch + 1 ? 0 : base - kOldBatch - 1};
+  // A cut that is not durable is perhaps not there of another torus: with that one's own, older one its host needs what lies between,
+  // and the answer makes a host of whoever asks.
+  const CutNumber begin = gather.with_cut ? std::min(base, durable_cut) : base;
+  Epoch oldest{gather.everything || begin < kOldBatch + 1 ? 0 : begin - kOldBatch - 1};
   for (NodeId host : view.hosts) {
     // What a host lacks of the torus it will want from whoever is its host then, however new the cut.
     const auto found = peers.find(host);

@@ -276,6 +276,7 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
     origin.ticket = ticket;
     origin.member.node = envelope.origin;
     origin.member.incarnation = envelope.origin_incarnation;
+    attend();
   }
   const std::uint64_t gap = elapsed(origin.heard, now).raw;
   // What separates two lives of a link, or lies across a change of views, says nothing of how steady it is.
@@ -298,6 +299,7 @@ void BraidNode::Impl::dispatch(NodeId from, const Message& message) {
     ++messages_refused;
     return;
   }
+  if (!is_routine(message)) attend();
   struct Visitor {
     Impl& braid;
     NodeId from;
@@ -443,8 +445,11 @@ void BraidNode::Impl::settle() {
       to_self.pop_front();
       dispatch(from, message);
     }
-    consider_views();
-    consider_staging();
+    if (now > calm_until) {
+      consider_views();
+      consider_staging();
+      calm_until = calm_limit();
+    }
     for (TorusId torus : kTori) advance(torus);
     for (TorusId torus : kTori) ship(torus);
     update_durable();
@@ -465,11 +470,13 @@ BraidNode::~BraidNode() = default;
 
 void BraidNode::on_link_up(Instant now, const Member& peer, const PublicKey& key, std::uint64_t ticket) {
   impl_->now = now;
+  impl_->attend();
   impl_->on_link_up(now, peer, key, ticket);
   impl_->settle();
 }
 void BraidNode::on_link_down(Instant now, NodeId peer, bool proof_of_death) {
   impl_->now = now;
+  impl_->attend();
   impl_->on_link_down(peer, proof_of_death);
   impl_->settle();
 }
@@ -477,6 +484,7 @@ void BraidNode::on_watched(Instant now, NodeId peer, std::uint64_t incarnation) 
   impl_->now = now;
   const auto found = impl_->peers.find(peer);
   if (found != impl_->peers.end() && found->second.member.incarnation == incarnation) found->second.watched = true;
+  impl_->attend();
   impl_->settle();
 }
 void BraidNode::on_message(Instant now, NodeId from, const Envelope& envelope) {
@@ -510,12 +518,14 @@ void BraidNode::on_inject(Instant now, TorusId torus, Injection injection) {
 }
 Result<void> BraidNode::on_load(Instant now, std::span<const std::byte> scenario) {
   impl_->now = now;
+  impl_->attend();
   auto result = impl_->on_load(scenario);
   impl_->settle();
   return result;
 }
 Result<void> BraidNode::on_trust_change(Instant now, const TrustChange& change) {
   impl_->now = now;
+  impl_->attend();
   auto result = impl_->ask_trust_change(change);
   impl_->settle();
   return result;
@@ -523,6 +533,7 @@ Result<void> BraidNode::on_trust_change(Instant now, const TrustChange& change) 
 Result<void> BraidNode::on_override(Instant now) {
   impl_->now = now;
   if (impl_->majority_of_voters_heard() || impl_->self.role == Role::kObserver) return Error::kMalformed;
+  impl_->attend();
   auto result = impl_->override_majority();
   impl_->settle();
   return result;

@@ -467,6 +467,7 @@ void BraidNode::Impl::become_official(TorusId torus) {
         self.node, torus, next);
   if (!mine.replaying) event(BraidEvent::Kind::kRebuilt, name + " runs here from epoch " + std::to_string(next.raw), self.node, torus, next);
   assign_holders(torus);
+  mine.held_from = mine.cut_taken;
   if (mine.cut_taken != 0 && !mine.cut_not_held) persist_own_cut(torus);
   next_heartbeat = now;
 }

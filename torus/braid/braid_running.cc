@@ -62,8 +62,8 @@ void BraidNode::Impl::advance(TorusId torus) {
     if (!mine || mine->working || !mine->restored || mine->machine->awaiting_seal()) return;
   }
   if (mine->cut_due) {
-    // None passes a cut before the last is durable.
-    if (mine->hashing || (mine->official && (mine->cut_not_held || durable_cut < mine->cut_taken))) return;
+    // None passes a cut before every host and those who hold its shards have the last.
+    if (mine->hashing || (mine->official && (mine->cut_not_held || cut_everywhere() < mine->cut_taken))) return;
     take_cut(torus);
     return;
   }

@@ -1,6 +1,6 @@
 // The inside of BraidNode, shared by the files that implement its parts:
 // braid_node.cc (links, messages, heartbeats), braid_running.cc (epochs, seals, clients), braid_cuts.cc (cuts and shards),
-// braid_views.cc (suspicion, the next view), braid_agreement.cc (deciding and installing it), braid_gather.cc (asking for a
+// braid_views.cc (suspicion, the next view), braid_calm.cc (when neither is asked), braid_agreement.cc (deciding and installing it), braid_gather.cc (asking for a
 // torus), braid_rebuild.cc (restore, hand-over, resumption), braid_scenario.cc (runs), braid_status.cc.
 // Not for anyone else.
 #pragma once
@@ -130,6 +130,7 @@ struct HostedTorus {
   CutNumber cut_taken = 0;    // newest cut that may be copied, or that it was restored from
   bool cut_not_held = false;  // `last_taken`, of number `taking_number`: no other host holds all seals in it yet
   Epoch held_by_another;      // another host has to hold all seals before, until then the torus is not settled
+  CutNumber held_from = 0;    // the oldest cut of which the present holders have all; 0: they have the run from its start
   std::vector<Holder> holders;
   bool persisted_cut = true;  // newest own cut is on our own disk
   ViewNumber settled_in;      // the view in which settled_here() became true
@@ -247,6 +248,13 @@ struct BraidNode::Impl {
   void install(View next);
   Holdings make_holdings() const;
 
+  // --- braid_calm.cc ---
+  static bool is_routine(const Message& message);
+  bool voters_are_settled() const;
+  bool tori_are_settled() const;
+  Instant calm_limit() const;
+  void attend() { calm_until = {}; }  // after any change of what calm_limit() reads, but that a peer was heard
+
   // --- braid_trust.cc ---
   bool is_newcomer(NodeId node) const;
   bool may_vote(NodeId node) const;
@@ -299,6 +307,8 @@ struct BraidNode::Impl {
   void on_shard_part(NodeId from, const ShardPart& part);
   void on_shard_ack(NodeId from, const ShardAck& ack);
   bool cut_is_complete(TorusId torus) const;
+  bool holders_have_it() const;
+  CutNumber cut_everywhere() const;
   void update_durable();
   Epoch wanted_by_observers(TorusId torus, Epoch oldest) const;
   bool protected_now() const;
@@ -377,6 +387,7 @@ struct BraidNode::Impl {
   std::map<NodeId, std::pair<TakeOver, Instant>> take_overs;
   bool overridden = false;
   Instant installed_at;       // the present view
+  Instant calm_until;         // nothing is to be decided about views before; 0: look
   std::array<ViewNumber, kTorusCount> hosted_since_before{};  // in the view before, if none was missed; else as in this one
 
   std::map<NodeId, PeerState> peers;
