@@ -59,6 +59,7 @@ void Engine::reset(TorusId torus) {
   epoch_end = 0;
   looks = nullptr;
   events_before_epoch = 0;
+  sorted_ticks_left = 0;
   tick_sum = 0;
   digest = 0;
   next_pid_count = 1;

@@ -114,6 +114,7 @@ struct Engine {
   std::uint64_t epoch_end = 0;
   std::uint32_t* looks = nullptr;  // where watch() wants the next epoch's counts
   std::uint64_t events_before_epoch = 0;
+  std::uint32_t sorted_ticks_left = 0;  // relay_tick() sorts them without looking whether it has to
   std::uint64_t tick_sum = 0;  // of the digest terms of the tick being processed
   std::uint64_t digest = 0;
   std::uint64_t next_pid_count = 1;

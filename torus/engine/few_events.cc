@@ -1,5 +1,7 @@
 #include "torus/engine/few_events.h"
 
+#include <algorithm>
+
 namespace rse {
 
 bool FewEvents::fits(const Engine& engine) {
@@ -50,20 +52,37 @@ inline void FewEvents::relay(std::uint64_t now, PackedEvent event) {
 }
 
 void FewEvents::run() {
+  Engine& engine = engine_;
+  Cell* const cells = engine.lattice.cells();
+  std::uint8_t* const marks = engine.changed.data();
+  const std::uint32_t first = engine.first_cell;
+  const std::uint64_t epoch_start = engine.epoch_start;
+  const std::uint64_t epoch_end = engine.epoch_end;
+  const std::uint32_t count_max = std::min(kCountToLeave, kSlots / std::max(engine.lattice.degree_max(), 1u));
   std::uint64_t events = 0;
-  std::uint64_t digest = engine_.digest;
-  const std::uint32_t degree_max = engine_.lattice.degree_max();
-  while (begin_ != end_ && end_ - begin_ <= kCountToLeave && has_room(end_ - begin_, degree_max)) {
+  std::uint64_t digest = engine.digest;
+  while (begin_ != end_ && end_ - begin_ <= count_max) {
     const std::uint64_t now = slot(begin_).time;
-    if (now >= engine_.epoch_end) break;
-    engine_.progress.store(now > engine_.epoch_start ? now - engine_.epoch_start : 0,
-                           std::memory_order_relaxed);
+    if (now >= epoch_end) break;
+    engine.progress.store(now > epoch_start ? now - epoch_start : 0, std::memory_order_relaxed);
     std::uint64_t sum = 0;
     do {  // what the events of this tick send is due later, so all of them are here already
       const PackedEvent event = slot(begin_++).event;
-      sum += digest_term(unpack(event, Tick{now}, engine_.id));
+      sum += packed_digest_term(event, now, first);
       ++events;
-      relay(now, event);
+      const std::uint32_t index = packed_destination(event);
+      const Cell cell = cells[index];
+      const std::uint32_t target = cell.word.target - first;
+      if (target >= kCellCount || cell.word.delay == 0) [[unlikely]] {
+        relay(now, event);
+        continue;
+      }
+      const std::uint32_t delay = adapted_delay(cell.word.delay, packed_payload(event));
+      cells[index].word.delay = delay;
+      marks[index >> kRegionCellBits] = 1;
+      marks[target >> kRegionCellBits] = 1;
+      if (Engine::is_face(index)) engine.count_face(index);
+      insert(now + delay, next_event(target, first + index, event));
     } while (begin_ != end_ && slot(begin_).time == now);
     digest = digest_step(digest, Tick{now}, sum);
   }

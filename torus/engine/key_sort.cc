@@ -1,100 +1,74 @@
 #include "torus/engine/key_sort.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace rse {
 namespace {
 
-constexpr unsigned kLowShift = kPackedDestinationShift;  // 8 bits: cell of a region
-constexpr std::uint32_t kLowBuckets = 1u << kRegionCellBits;
-constexpr std::uint32_t kSmallDigitsCountMax =
-    160;  // below, clearing and adding up large tables costs more than a pass
+constexpr unsigned kDigitBitsMin = 5;
+constexpr unsigned kDigitBitsMax = 11;  // 8 kB of counters: with the events of a tick they fit in the first-level cache
 
-// Radix sort by destination in kPasses passes of kBits, least significant digit first; where the
-// result lies.
-template <unsigned kBits, unsigned kPasses>
-PackedEvent* sort_by_destination(PackedEvent* events, PackedEvent* scratch, std::uint32_t count) {
-  static_assert(kBits * kPasses >= 15);
-  constexpr std::uint32_t kMask = (1u << kBits) - 1;
-  std::uint32_t next[kPasses][kMask + 1] = {};
-  const auto digit = [](PackedEvent event, unsigned pass) {
-    return static_cast<std::uint32_t>(event >> (kPackedDestinationShift + pass * kBits)) & kMask;
-  };
+std::uint64_t varying_bits(const PackedEvent* events, std::uint32_t count) {
+  std::uint64_t any = 0;
+  std::uint64_t all = ~std::uint64_t{0};
   for (std::uint32_t i = 0; i < count; ++i) {
-#pragma GCC unroll 3
-    for (unsigned pass = 0; pass < kPasses; ++pass) ++next[pass][digit(events[i], pass)];
+    any |= events[i];
+    all &= events[i];
   }
-#pragma GCC unroll 3
-  for (unsigned pass = 0; pass < kPasses; ++pass) {
-    std::uint32_t start = 0;
-    for (std::uint32_t& at : next[pass]) start += std::exchange(at, start);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      scratch[next[pass][digit(events[i], pass)]++] = events[i];
-    }
-    std::swap(events, scratch);
-  }
-  return events;
+  return any ^ all;
 }
 
-// Ordered by destination already; orders each destination's events by source and payload. Most need
-// no move or a short one; a cell with many events is sorted as such, so that no input is quadratic.
-void sort_within_destinations(PackedEvent* events, std::uint32_t count) {
+// Spreads the events, which have no bits above the digit in common with less than all others, into `to` by one digit.
+void spread(const PackedEvent* events, std::uint32_t count, unsigned shift, unsigned bits, PackedEvent* to) {
+  std::uint32_t next[1u << kDigitBitsMax];
+  const std::uint32_t mask = (1u << bits) - 1;
+  std::fill_n(next, mask + 1, 0u);
+  for (std::uint32_t i = 0; i < count; ++i) ++next[(events[i] >> shift) & mask];
+  std::uint32_t start = 0;
+  for (std::uint32_t digit = 0; digit <= mask; ++digit) start += std::exchange(next[digit], start);
+  for (std::uint32_t i = 0; i < count; ++i) to[next[(events[i] >> shift) & mask]++] = events[i];
+}
+
+// Sorts events that are in order but for the bits below `shift`. Most need no move or a short one; where many have the
+// same higher bits and one of them has far to go, those are sorted as such, so that no input is quadratic.
+void sort_within(PackedEvent* events, PackedEvent* scratch, std::uint32_t count, unsigned shift) {
   for (std::uint32_t i = 1; i < count; ++i) {
     const PackedEvent event = events[i];
     if (events[i - 1] <= event) continue;
-    std::uint32_t begin = i;
     const std::uint32_t farthest = i > kInsertionCountMax ? i - kInsertionCountMax : 0;
-    while (begin > farthest && events[begin - 1] > event) --begin;
-    if (begin > farthest || farthest == 0) {
-      for (std::uint32_t at = i; at > begin; --at) events[at] = events[at - 1];
-      events[begin] = event;
-      continue;
-    }
-    const std::uint32_t destination = packed_destination(event);
-    while (begin > 0 && packed_destination(events[begin - 1]) == destination) --begin;
+    std::uint32_t at = i;
+    do {
+      events[at] = events[at - 1];
+      --at;
+    } while (at > farthest && events[at - 1] > event);
+    events[at] = event;
+    if (at == 0 || at > farthest || events[at - 1] <= event) continue;
     std::uint32_t end = i + 1;
-    while (end < count && packed_destination(events[end]) == destination) ++end;
-    std::sort(events + begin, events + end);
+    while (at > 0 && (events[at - 1] ^ event) >> shift == 0) --at;
+    while (end < count && (events[end] ^ event) >> shift == 0) ++end;
+    const PackedEvent* const sorted = sort_events(events + at, scratch, end - at);
+    if (sorted != events + at) std::copy_n(sorted, end - at, events + at);
     i = end - 1;
   }
 }
 
 }  // namespace
 
+// One pass by the highest bits in which the events differ, about as many as tell them apart, does most of the work,
+// wherever in the torus they are: 6,000 events that all differ in place need one digit of 11 bits and some short moves.
 PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count) {
   if (count <= kInsertionCountMax) {
     insertion_sort(events, count);
     return events;
   }
-  PackedEvent* const sorted = count <= kSmallDigitsCountMax
-                                  ? sort_by_destination<5, 3>(events, scratch, count)
-                                  : sort_by_destination<8, 2>(events, scratch, count);
-  sort_within_destinations(sorted, count);
-  return sorted;
-}
-
-PackedEvent* sort_region(PackedEvent* events, PackedEvent* scratch, std::uint32_t count) {
-  if (count <= kInsertionCountMax) {
-    insertion_sort(events, count);
-    return events;
-  }
-  std::uint32_t starts[kLowBuckets] = {};
-  for (std::uint32_t i = 0; i < count; ++i) {
-    ++starts[(events[i] >> kLowShift) & (kLowBuckets - 1)];
-  }
-  std::uint32_t start = 0;
-  std::uint32_t shared = 0;  // whether any cell has more than one event
-  for (std::uint32_t& at : starts) {
-    const std::uint32_t in_cell = at;
-    shared |= in_cell >> 1;
-    at = start;
-    start += in_cell;
-  }
-  for (std::uint32_t i = 0; i < count; ++i) {
-    scratch[starts[(events[i] >> kLowShift) & (kLowBuckets - 1)]++] = events[i];
-  }
-  if (shared != 0) sort_within_destinations(scratch, count);
+  const auto highest = static_cast<unsigned>(std::bit_width(varying_bits(events, count)));
+  if (highest == 0) return events;  // all are equal
+  const auto bits = std::clamp(static_cast<unsigned>(std::bit_width(count)) - 1, kDigitBitsMin, kDigitBitsMax);
+  const unsigned shift = highest > bits ? highest - bits : 0;
+  spread(events, count, shift, bits, scratch);
+  sort_within(scratch, events, count, shift);
   return scratch;
 }
 

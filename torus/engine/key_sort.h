@@ -29,8 +29,6 @@ inline void insertion_sort(PackedEvent* events, std::uint32_t count) {
 
 /// Sorts `count` events; the result is in `events` or in `scratch`, whichever is returned.
 PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count);
-/// The same for events of one region.
-PackedEvent* sort_region(PackedEvent* events, PackedEvent* scratch, std::uint32_t count);
 
 /// Calls `process(sorted, count)` with the events that `visit_runs` gives, in ascending order over
 /// all calls. `visit_runs(visit)` calls `visit(events, count)` for each run of the input; `taken()`
@@ -63,7 +61,7 @@ void sort_tick(std::uint32_t count, PackedEvent* buffer, PackedEvent* scratch, V
     const std::uint32_t in_region = starts[region + 1] - starts[region];
     if (in_region == 0) continue;
     process(
-        static_cast<const PackedEvent*>(sort_region(buffer + starts[region], scratch, in_region)),
+        static_cast<const PackedEvent*>(sort_events(buffer + starts[region], scratch, in_region)),
         in_region);
   }
 }

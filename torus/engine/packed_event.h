@@ -35,6 +35,11 @@ constexpr std::uint32_t packed_source(PackedEvent event) {
 constexpr std::int32_t packed_payload(PackedEvent event) {
   return static_cast<std::int32_t>(static_cast<std::uint32_t>(event) ^ kPayloadBias);
 }
+/// The event that `event` makes along an edge from `source`: payload + 1, in two's complement.
+constexpr PackedEvent next_event(std::uint32_t target, std::uint32_t source, PackedEvent event) {
+  return (std::uint64_t{target} << kPackedDestinationShift) |
+         (std::uint64_t{source} << kPackedSourceShift) | (static_cast<std::uint32_t>(event) + 1);
+}
 constexpr Event unpack(PackedEvent event, Tick time, TorusId torus) {
   return {time, CellId{torus.raw * kCellCount + packed_destination(event)},
           CellId{packed_source(event)}, packed_payload(event)};

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -31,11 +32,15 @@ TEST_CASE("sort: every size and shape of a tick comes out ascending") {
     Random random(seed);
     const std::uint32_t count = random.below(seed % 8 == 0 ? 20000 : seed % 2 == 0 ? 300 : 40);
     const std::uint32_t cells = 1 + random.below(seed % 3 == 0 ? 4 : kCellCount);
+    const std::uint32_t stride = seed % 5 == 0 ? 32 : seed % 5 == 1 ? 1024 : 1;  // cells of a line or a plane
+    const std::uint32_t sources = seed % 7 == 0 ? 2 : kGlobalCellCount;
+    const std::uint32_t payloads = seed % 11 == 0 ? 3 : ~0u;
     std::vector<PackedEvent> events(count);
     for (PackedEvent& event : events) {
-      event = pack(random.below(cells), random.below(kGlobalCellCount),
-                   static_cast<std::int32_t>(random.next()));
+      event = pack(random.below(cells) * stride % kCellCount, random.below(sources),
+                   static_cast<std::int32_t>(random.below(payloads)));
     }
+    if (seed % 13 == 0) std::sort(events.begin(), events.end(), std::greater<>());
     std::vector<PackedEvent> expected = events;
     std::sort(expected.begin(), expected.end());
     std::vector<PackedEvent> buffer(count + 1);

@@ -15,13 +15,11 @@ namespace {
 
 // Below this, sorting a tick costs less than finding out what need not be sorted.
 constexpr std::uint32_t kSortedCountMax = 6;
-bool contains(const CellSet& set, std::uint32_t cell) { return (set[cell / 64] >> (cell % 64) & 1) != 0; }
+// After a tick in which most events shared their cells, so many are sorted without looking: events that have met go on
+// together. Which way a tick takes shows in no result.
+constexpr std::uint32_t kSortedTicks = 31;
 
-// The next event along an edge from the same cell: payload + 1, in two's complement.
-constexpr PackedEvent next_event(std::uint32_t target, std::uint32_t source, PackedEvent event) {
-  return (std::uint64_t{target} << kPackedDestinationShift) |
-         (std::uint64_t{source} << kPackedSourceShift) | (static_cast<std::uint32_t>(event) + 1);
-}
+bool contains(const CellSet& set, std::uint32_t cell) { return (set[cell / 64] >> (cell % 64) & 1) != 0; }
 
 }  // namespace
 
@@ -176,6 +174,7 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
   }
   std::uint32_t positive = ~std::uint32_t{0};  // its highest bit: whether all payloads are
   pending.visit_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+    if (positive < kPayloadBias) return;
     for (std::uint32_t i = 0; i < in_run; ++i) {
       const auto biased = static_cast<std::uint32_t>(events[i]);
       positive &= biased & (biased - 1);
@@ -189,9 +188,14 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
       met_again->fill(0);
     }
   } else {
+    if (sorted_ticks_left != 0) {
+      --sorted_ticks_left;
+      return relay_sorted(now, count);
+    }
     const std::uint32_t shared = find_shared([&](auto visit) { pending.visit_tick(now, visit); });
     if (shared > count / 4) {  // at least half of the events are not alone
       met_again->fill(0);
+      sorted_ticks_left = kSortedTicks;
       return relay_sorted(now, count);
     }
     rest = relay_alone(now, [&](auto visit) { pending.take_tick(now, visit); });
