@@ -50,7 +50,7 @@ class Connection {
 
 struct OneNode {
   int port = free_port();
-  LocalCluster cluster{{.nodes = {{.name = "solo"}}, .flags = {"--http", fmt::format("127.0.0.1:{}", port), "--http-token", kToken}}};
+  LocalCluster cluster{{.nodes = {{.name = "solo"}}, .flags = {"--http", fmt::format("127.0.0.1:{}", port), "--http-token", kToken, "--http-allow-host", "rse.example.org"}}};
 
   std::string ask(const std::string& first_line, const std::string& more = {}, const std::string& body = {}) const {
     const Connection connection(port);
@@ -81,6 +81,13 @@ TEST_CASE("http: page, health, state and metrics; changes need the token; strang
     CHECK(body_of(node.ask("HEAD /")) == "");
     CHECK(begins(node.ask("GET /no/such"), "HTTP/1.1 404"));
     CHECK(begins(node.ask("DELETE /"), "HTTP/1.1 405"));
+    CHECK(holds(node.ask("GET /api/v1/incidents"), "\"histories\":[{\"node\":\""));
+    CHECK(holds(node.ask("GET /api/v1/incidents"), "\"kind\":\"RUN_STARTED\""));
+    CHECK(holds(node.ask("GET /api/v1/series?span=600"), "{\"step_seconds\":1,\"seconds\":["));
+    CHECK(begins(node.ask("GET /api/v1/series?span=601"), "HTTP/1.1 400"));
+    const Connection allowed(node.port);
+    allowed.send("GET /healthz HTTP/1.1\r\nHost: rse.example.org\r\nConnection: close\r\n\r\n");
+    CHECK(begins(allowed.read(), "HTTP/1.1 200"));
     const Connection stream(node.port);
     stream.send("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     CHECK(holds(stream.read("\"self\""), "event: state\ndata: {\"nodes\":["));
@@ -126,6 +133,24 @@ TEST_CASE("http: page, health, state and metrics; changes need the token; strang
     CHECK(run_on(node.cluster, 20));
   }
   CHECK(node.cluster.terminate(0) == 0);
+}
+
+TEST_CASE("http: a node makes its own token, which its owner finds and which a restart keeps") {
+  const int port = free_port();
+  LocalCluster cluster{{.nodes = {{.name = "solo"}}, .flags = {"--http", fmt::format("127.0.0.1:{}", port)}}};
+  REQUIRE_MESSAGE(cluster.start() == "", log_tails(cluster));
+  const auto url = [&] { return run_program({find_binary("rse"), "dashboard", "--control", cluster.running_controls().front()}).output; };
+  const std::string first = url();
+  REQUIRE_MESSAGE(begins(first, fmt::format("http://127.0.0.1:{}/#token=", port)), first);
+  const std::string authorization = fmt::format("Authorization: Bearer {}\r\n", first.substr(first.find('=') + 1, 32));
+  const std::string body = R"({"torus":0,"dst":7,"payload":1})";
+  const Connection changes(port);
+  changes.send(fmt::format("POST /api/v1/inject HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n{}", body.size(), authorization, body));
+  CHECK(!begins(changes.read(), "HTTP/1.1 403"));
+  CHECK(cluster.terminate(0) == 0);
+  REQUIRE_MESSAGE(cluster.restart(0) == "", log_tails(cluster));
+  CHECK(url() == first);
+  CHECK(cluster.terminate(0) == 0);
 }
 
 }  // namespace

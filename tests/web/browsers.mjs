@@ -1,0 +1,162 @@
+// browsers failovers|memory: what many open pages cost. Each client does what a page does: one stream of events, the cells of three
+// tori, processes now and then; without drawing.
+//   failovers [--pairs N] [--clients N]   kills nodes in turn, by pairs: once with the clients, once without, and compares
+//   memory [--minutes N] [--clients N]    one node under clients that come and go: resident memory at the beginning and at the end
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { Agent, get } from "node:http";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { findFailovers } from "../../node/dashboard/failover.mjs";
+import { startLauncher, until } from "./browser.mjs";
+
+const STATE_MILLISECONDS = 60_000;
+const SETTLE_MILLISECONDS = 1_500; // after the clients have come or gone, before the kill
+const CELLS_MILLISECONDS = 400; // as the page asks
+const PROCESSES_MILLISECONDS = 3_000;
+const STAY_MILLISECONDS = 20_000; // of a client of `memory`
+const PAGE_BYTES = 4096;
+
+/// One page's worth of requests, until close(); counts what it was given.
+function openClient(origin) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+  let events = 0;
+  let closed = false;
+  const stream = get(`${origin}/api/v1/events`, (answer) => answer.on("data", (bytes) => (events += bytes.includes("event: state") ? 1 : 0)));
+  stream.on("error", () => {});
+  const poll = (path, period) => {
+    const ask = () => {
+      if (closed) return;
+      const request = get(`${origin}${path}`, { agent }, (answer) => answer.resume().on("end", () => setTimeout(ask, period)));
+      request.on("error", () => setTimeout(ask, period));
+    };
+    ask();
+  };
+  for (const torus of [0, 1, 2]) poll(`/api/v1/cells?torus=${torus}`, CELLS_MILLISECONDS);
+  poll("/api/v1/processes?torus=0", PROCESSES_MILLISECONDS);
+  return {
+    events: () => events,
+    close: () => {
+      closed = true;
+      stream.destroy();
+      agent.destroy();
+    },
+  };
+}
+
+async function openClients(origin, count) {
+  const clients = Array.from({ length: count }, () => openClient(origin));
+  await until("every client has an event", STATE_MILLISECONDS, () => clients.every((client) => client.events() > 0));
+  return clients;
+}
+
+const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+const stateOf = async (origin) => (await fetch(`${origin}/api/v1/state`)).json();
+
+function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))];
+}
+
+/// Kills `victim`; milliseconds from the first sign of its death to the first new epoch of what it hosted. Brings it back.
+async function killOnce(launcher, victim) {
+  const { origin, hash } = new URL(launcher.url);
+  const headers = { authorization: hash.replace("#token=", "Bearer ") };
+  const whole = async () => {
+    const { nodes } = await stateOf(origin);
+    const hosts = new Set(nodes[0]?.view.hosts);
+    return nodes.length === 3 && hosts.size === 3 && nodes.every((node) => node.health === "HEALTHY");
+  };
+  await until("the cluster is whole", STATE_MILLISECONDS, whole);
+  await sleep(SETTLE_MILLISECONDS);
+  const from = Date.now();
+  await fetch(`${origin}/api/v1/kill?node=${victim}`, { method: "POST", headers });
+  const took = await until("the torus runs again", STATE_MILLISECONDS, async () => {
+    const { nodes } = await stateOf(origin);
+    const names = new Map(nodes.flatMap((node) => node.view.members.map((member) => [member.node, member.name])));
+    const incidents = nodes.flatMap((node) => node.incidents).sort((a, b) => Number(BigInt(a.unix_nanoseconds) - BigInt(b.unix_nanoseconds)));
+    const stories = findFailovers(incidents, (node) => names.get(node) ?? node);
+    return stories.find((story) => story.begunMilliseconds >= from && story.ends[4] !== undefined)?.ends[4];
+  });
+  await fetch(`${origin}/api/v1/restart?node=${victim}`, { method: "POST", headers });
+  return took;
+}
+
+async function failovers(pairs, count) {
+  const launcher = await startLauncher();
+  const { origin } = new URL(launcher.url);
+  const times = { without: [], with: [] };
+  try {
+    for (let pair = 0; pair < pairs; ++pair) {
+      const order = pair % 2 === 0 ? ["without", "with"] : ["with", "without"];
+      for (const kind of order) {
+        const clients = kind === "with" ? await openClients(origin, count) : [];
+        times[kind].push(await killOnce(launcher, "abc"[pair % 3]));
+        clients.forEach((client) => client.close());
+      }
+      console.log(`pair ${pair + 1} of ${pairs}, node ${"abc"[pair % 3]}: ${times.without[pair].toFixed(1)} ms without, ` +
+        `${times.with[pair].toFixed(1)} ms with ${count} clients`);
+    }
+    for (const kind of ["without", "with"])
+      console.log(`${kind}: median ${quantile(times[kind], 0.5).toFixed(1)} ms, 90 % ${quantile(times[kind], 0.9).toFixed(1)} ms`);
+    const differences = times.with.map((value, pair) => value - times.without[pair]);
+    console.log(`median of the differences ${quantile(differences, 0.5).toFixed(1)} ms, slower with clients in ${differences.filter((d) => d > 0).length} of ${pairs} pairs`);
+  } finally {
+    await launcher.stop();
+  }
+}
+
+async function memory(minutes, count) {
+  const directory = mkdtempSync(join(tmpdir(), "rse-memory-"));
+  const control = join(directory, "control");
+  const node = spawn(resolve("node/rse-node"), ["--name", "solo", "--found", "--insecure", "--listen", "127.0.0.1:0", "--beacon=false", "--control", control,
+    "--data-dir", join(directory, "data"), "--http", "127.0.0.1:0", "--log", "warning"], { stdio: ["ignore", "ignore", "inherit"] });
+  const ended = new Promise((done) => node.once("exit", done));
+  const clients = [];
+  try {
+    const rse = (...words) => new Promise((done) => {
+      const child = spawn(resolve("node/rse"), [...words, "--control", control], { stdio: ["ignore", "pipe", "ignore"] });
+      let said = "";
+      child.stdout.on("data", (text) => (said += text));
+      child.once("exit", () => done(said.trim()));
+    });
+    const url = await until("rse dashboard names the page", STATE_MILLISECONDS, async () => (await rse("dashboard")) || null);
+    const { origin } = new URL(url);
+    await rse("load", resolve("deploy/scenarios/lattice_coupled.textproto"));
+    const resident = () => (Number(readFileSync(`/proc/${node.pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES) / 1e6;
+    const begun = Date.now();
+    let come = 0;
+    const samples = [];
+    for (let minute = 1; minute <= minutes; ++minute) {
+      while (Date.now() < begun + minute * 60_000) {
+        while (clients.length < count) {
+          clients.push(openClient(origin));
+          ++come;
+        }
+        await sleep(STAY_MILLISECONDS / count);
+        clients.shift().close();
+      }
+      samples.push(resident());
+      console.log(`minute ${minute}: ${samples.at(-1).toFixed(1)} MB resident, ${come} pages opened`);
+    }
+    const half = samples.slice(Math.floor(samples.length / 2));
+    console.log(`second half: ${Math.min(...half).toFixed(1)} to ${Math.max(...half).toFixed(1)} MB, last minus first ${(half.at(-1) - half[0]).toFixed(1)} MB`);
+  } finally {
+    clients.forEach((client) => client.close());
+    node.kill("SIGTERM");
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { pairs: { type: "string", default: "12" }, clients: { type: "string", default: "50" }, minutes: { type: "string", default: "10" } },
+});
+if (positionals[0] === "failovers") await failovers(Number(values.pairs), Number(values.clients));
+else if (positionals[0] === "memory") await memory(Number(values.minutes), Number(values.clients));
+else {
+  console.error("usage: browsers failovers|memory [--pairs N] [--clients N] [--minutes N]");
+  process.exit(2);
+}
