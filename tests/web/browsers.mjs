@@ -63,8 +63,10 @@ function quantile(values, share) {
 async function killOnce(launcher, victim) {
   const { origin, hash } = new URL(launcher.url);
   const headers = { authorization: hash.replace("#token=", "Bearer ") };
+  const names = new Map(); // of who is there before the kill: afterwards, no view names the dead
   const whole = async () => {
     const { nodes } = await stateOf(origin);
+    for (const { node, name } of nodes.flatMap((one) => one.view.members)) names.set(node, name);
     const hosts = new Set(nodes[0]?.view.hosts);
     return nodes.length === 3 && hosts.size === 3 && nodes.every((node) => node.health === "HEALTHY");
   };
@@ -74,7 +76,6 @@ async function killOnce(launcher, victim) {
   await fetch(`${origin}/api/v1/kill?node=${victim}`, { method: "POST", headers });
   const took = await until("the torus runs again", STATE_MILLISECONDS, async () => {
     const { nodes } = await stateOf(origin);
-    const names = new Map(nodes.flatMap((node) => node.view.members.map((member) => [member.node, member.name])));
     const incidents = nodes.flatMap((node) => node.incidents).sort((a, b) => Number(BigInt(a.unix_nanoseconds) - BigInt(b.unix_nanoseconds)));
     const stories = findFailovers(incidents, (node) => names.get(node) ?? node);
     return stories.find((story) => story.begunMilliseconds >= from && story.ends[4] !== undefined)?.ends[4];

@@ -4,6 +4,8 @@ import uPlot from "uplot";
 import type { Series } from "./data/series.ts";
 import type { Theme } from "./theme.ts";
 
+const POINTS_SHOWN_MAX = 3;
+
 interface Props {
   series: Series;
   names: readonly string[];
@@ -14,6 +16,9 @@ interface Props {
   label: string; // for those who do not see it
   height?: number;
 }
+
+/// Two seconds of a day make no line.
+const isSparse = (plot: uPlot, index: number): boolean => Array.from(plot.data[index]! as ArrayLike<number | null>).filter((value) => value !== null).length <= POINTS_SHOWN_MAX;
 
 export function Chart({ series, names, colors, format, version, theme, label, height = 132 }: Props) {
   const holder = useRef<HTMLDivElement>(null);
@@ -37,7 +42,7 @@ export function Chart({ series, names, colors, format, version, theme, label, he
             values: (_, splits) => splits.map((time) => new Date(time * 1000).toTimeString().slice(0, (splits[1] ?? 60) - splits[0]! < 60 ? 8 : 5)) },
           { ...axis, size: 52, space: 34, values: (_, splits) => splits.map((value) => format(value)) },
         ],
-        series: [{}, ...names.map((name, index) => ({ label: name, stroke: color(colors[index]!), width: 1.5, points: { show: false } }))],
+        series: [{}, ...names.map((name, index) => ({ label: name, stroke: color(colors[index]!), width: 1.5, points: { show: isSparse, size: 5 } }))],
       },
       series.table(),
       element,

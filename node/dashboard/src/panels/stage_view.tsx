@@ -127,8 +127,10 @@ export function StageView({ theme }: { theme: Theme }) {
         <div className="legend">
           <p>
             {darkWords(store) && <strong className="dark">{darkWords(store)}</strong>}
-            Each torus is 32 × 32 × 32 cells, brighter where more events happen; at the seam its faces x = 0 and x = 31 touch the neighbours.
-            A dot on the braid is {worth > 1.05 ? `${worth.toFixed(1)} projections` : "a projection"}, sent when an epoch ends: {short(fastest)} a second now.
+            <span className="explained">
+              Each torus is 32 × 32 × 32 cells, brighter where more events happen; at the seam its faces x = 0 and x = 31 touch the neighbours.
+              A dot on the braid is {worth > 1.05 ? `${worth.toFixed(1)} projections` : "a projection"}, sent when an epoch ends: {short(fastest)} a second now.
+            </span>
           </p>
           <div>
             <div className="segment" role="group" aria-label="shape of the lattices">

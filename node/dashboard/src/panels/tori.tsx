@@ -29,7 +29,8 @@ export function Tori() {
                   <dt>pending</dt><dd>{grouped(torus.pending)}</dd>
                   <dt>processes</dt><dd>{grouped(torus.processes)}</dd>
                   <dt>refused</dt><dd>{grouped(torus.refused)}</dd>
-                  <dt>last cut</dt><dd>{grouped(torus.cut_durable)}{status?.cut_age_nanoseconds && `, ${duration(Number(status.cut_age_nanoseconds) / 1e9)} ago`}</dd>
+                  <dt>last cut</dt><dd>{grouped(torus.cut_durable)}</dd>
+                  <dt>cut's age</dt><dd>{status?.cut_age_nanoseconds ? duration(Number(status.cut_age_nanoseconds) / 1e9) : "–"}</dd>
                   <dt>digest</dt><dd className="mono wide">{hex64(torus.event_digest)}</dd>
                 </dl>
               )}
