@@ -2,15 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <asio/post.hpp>
 #include <cerrno>
 #include <cstring>
 #include <iterator>
 #include <utility>
+
+#include "node/thread_urgency.h"
 
 namespace rse {
 namespace {
@@ -23,7 +23,6 @@ std::vector<std::uint64_t> tokens_of(const std::vector<Persist>& works) {
   for (const Persist& work : works) tokens.push_back(work.token);
   return tokens;
 }
-constexpr int kVoteNice = -10;  // where it is allowed: a view waits for it
 
 }  // namespace
 
@@ -31,8 +30,8 @@ DiskWriter::DiskWriter(DataDirectory& directory, std::string record_path, asio::
                        Callbacks callbacks)
     : directory_(directory),
       record_path_(std::move(record_path)),
-      loop_(loop),
       callbacks_(std::move(callbacks)),
+      mailbox_(loop),
       thread_([this] { run(); }),
       vote_thread_([this] { run_votes(); }) {}
 
@@ -82,7 +81,7 @@ DiskWriter::Item DiskWriter::take_next() {
 
 void DiskWriter::run() {
   ::prctl(PR_SET_NAME, "rse-disk");
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBulkNice);  // not the loop's, which it inherits
+  become_ordinary(kBulkNice);
   for (;;) {
     Item item;
     {
@@ -100,7 +99,7 @@ void DiskWriter::run() {
 
 void DiskWriter::run_votes() {
   ::prctl(PR_SET_NAME, "rse-votes");
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kVoteNice);
+  become_real_time(kLoopPriority);  // a view waits for it
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_votes_.wait(lock, [&] { return stopping_ || !votes_.empty(); });
@@ -121,16 +120,10 @@ void DiskWriter::run_votes() {
 void DiskWriter::report(std::string failure, std::vector<std::uint64_t> tokens) {
   if (!failure.empty()) {
     if (failed_.exchange(true)) return;
-    asio::post(loop_, [this, alive = alive_, failure = std::move(failure)] {
-      if (*alive) callbacks_.on_failed({failure});
-    });
+    mailbox_.post([this, failure = std::move(failure)] { callbacks_.on_failed({failure}); });
     return;
   }
-  if (tokens.empty()) return;
-  asio::post(loop_, [this, alive = alive_, tokens = std::move(tokens)] {
-    for (const std::uint64_t token : tokens)
-      if (*alive) callbacks_.on_persisted(token);
-  });
+  for (const std::uint64_t token : tokens) mailbox_.post([this, token] { callbacks_.on_persisted(token); });
 }
 
 std::string DiskWriter::write(Item& item) {
@@ -191,7 +184,7 @@ void DiskWriter::stop() {
   }
   vote_thread_.join();
   thread_.join();
-  *alive_ = false;
+  mailbox_.close();
 }
 
 }  // namespace rse

@@ -8,16 +8,16 @@
 
 #include <asio/io_context.hpp>
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "node/mailbox.h"
+#include "node/priority_mutex.h"
 #include "node/storage/data_directory.h"
 
 namespace rse {
@@ -62,15 +62,14 @@ class DiskWriter {
   DataDirectory& directory_;
   std::string record_path_;
   int record_file_ = -1;
-  asio::io_context& loop_;
   Callbacks callbacks_;
-  std::mutex mutex_;
-  std::condition_variable wake_, wake_votes_;
+  PriorityMutex mutex_;
+  PriorityCondition wake_, wake_votes_;
   Item queued_;
   std::deque<Persist> votes_;  // the first one is being written
   bool stopping_ = false;
   std::atomic<bool> failed_{false};
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read and written on the loop's thread
+  Mailbox mailbox_;
   std::thread thread_, vote_thread_;
 };
 

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <netdb.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
@@ -28,6 +26,7 @@
 #include "node/shell.h"
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/ivshmem/ivshmem_transport.h"
+#include "node/thread_urgency.h"
 #include "transport/mux/mux_transport.h"
 #include "transport/stun/stun_ask.h"
 #include "transport/tcp/address.h"
@@ -37,7 +36,6 @@
 namespace rse {
 namespace {
 
-constexpr int kLoopNice = -10;
 constexpr std::chrono::milliseconds kStunLimit{4000};  // for three questions
 
 std::uint64_t random_id() {
@@ -88,11 +86,7 @@ class Daemon {
       log_.write(spdlog::level::info, "leaving", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
       leave();
     });
-    // Heartbeats before everything else on this machine, where that is allowed; a worker thread puts itself back. A niceness
-    // counts only among the processes of a session, so the loop, which waits for nothing, is a real-time thread.
-    ::setpriority(PRIO_PROCESS, 0, kLoopNice);
-    const sched_param first{.sched_priority = 1};
-    ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
+    become_real_time(kLoopPriority);  // heartbeats before everything else on this machine; the loop waits for nothing
     make_shell();
     if (std::string failure = start(); !failure.empty()) return fail(failure);
     loop_.run();

@@ -9,12 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <asio/post.hpp>
 #include <atomic>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
+
+#include "node/mailbox.h"
+#include "node/priority_mutex.h"
+#include "node/thread_urgency.h"
 
 namespace rse {
 namespace {
@@ -69,15 +73,15 @@ void remove_earlier(NodeId self) {
 }  // namespace
 
 struct LifeSign::Shared {
-  std::mutex mutex;
-  asio::io_context* loop = nullptr;  // null once stopped
+  PriorityMutex mutex;
+  std::optional<Mailbox> mailbox;  // none once stopped
   std::function<void(NodeId, std::uint64_t)> on_death;
   std::string own_path;
 };
 
 LifeSign::LifeSign(asio::io_context& loop, std::function<void(NodeId, std::uint64_t)> on_death)
     : shared_(std::make_shared<Shared>()) {
-  shared_->loop = &loop;
+  shared_->mailbox.emplace(loop);
   shared_->on_death = std::move(on_death);
 }
 
@@ -120,6 +124,7 @@ bool LifeSign::watch(NodeId node, std::uint64_t incarnation) {
   // Detached: it sleeps as long as that peer lives, perhaps longer than we do.
   std::thread([shared = shared_, page, path, node, incarnation] {
     ::prctl(PR_SET_NAME, "rse-watch");
+    become_real_time(kLoopPriority);
     const int got = ::pthread_mutex_lock(&page->mutex);
     // The first to get it leaves it inconsistent, so that every other watcher is woken and told, too.
     if (got == EOWNERDEAD) ::pthread_mutex_unlock(&page->mutex);
@@ -127,17 +132,14 @@ bool LifeSign::watch(NodeId node, std::uint64_t incarnation) {
     if (got != EOWNERDEAD && got != ENOTRECOVERABLE) return;
     ::unlink(path.c_str());
     const std::lock_guard lock(shared->mutex);
-    if (shared->loop == nullptr) return;
-    asio::post(*shared->loop, [shared, node, incarnation] {
-      if (shared->loop != nullptr) shared->on_death(node, incarnation);
-    });
+    if (shared->mailbox) shared->mailbox->post([shared = shared.get(), node, incarnation] { shared->on_death(node, incarnation); });
   }).detach();
   return true;
 }
 
 void LifeSign::stop() {
   const std::lock_guard lock(shared_->mutex);
-  shared_->loop = nullptr;
+  shared_->mailbox.reset();
   // Our own page goes with the name; whoever has it mapped still sees the mutex change hands.
   if (!shared_->own_path.empty()) ::unlink(std::exchange(shared_->own_path, {}).c_str());
 }

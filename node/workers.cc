@@ -2,10 +2,11 @@
 
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <system_error>
+
+#include "node/thread_urgency.h"
 
 namespace rse {
 namespace {
@@ -47,18 +48,23 @@ void Workers::submit(RunEpoch work, bool with_state) {
     worker = std::make_unique<Worker>();
     worker->thread = std::thread([this, w = worker.get()] { run(*w); });
   }
-  Job job{std::move(work), with_state, false};
+  using Kind = RunEpoch::Kind;
+  if (work.kind == Kind::kRestore || work.kind == Kind::kReplay) worker->takes_over = true;
+  const bool urgent = work.kind == Kind::kRun ? std::exchange(worker->takes_over, false) : worker->takes_over;
+  if (urgent) make_real_time(worker->thread, kTakeOverPriority);  // here: an ordinary thread would have to wake up first
+  Job job{std::move(work), with_state, urgent, false};
   if (!worker->backlog.empty() || !worker->jobs.push(job)) worker->backlog.push_back(std::move(job));
 }
 
 void Workers::run(Worker& worker) {
   ::prctl(PR_SET_NAME, "rse-torus");
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kWorkerNice);
+  bool urgent = true;  // it may be by now
   for (;;) {
     worker.jobs.wait();
     std::optional<Job> job = worker.jobs.pop();
     if (!job) continue;
     if (job->quit) return;
+    if (std::exchange(urgent, job->urgent) && !job->urgent) become_ordinary(kWorkerNice);
     Done done{job->work.torus, job->work.kind, job->work.machine, std::nullopt};
     if (job->with_state) done.state = digest_state(*job->work.machine);
     execute(job->work);

@@ -1,6 +1,7 @@
 // One thread for each torus hosted here, so that a busy torus never delays the network. Work goes in and out through
 // double-buffered slots between exactly one writer and one reader each: no lock is taken on the way of an epoch.
 // Threads: submit() and the callback on the loop's; execute() on the torus's. Memory: two slots each way a torus.
+// A torus that is taken over goes before everything but the loop until its first epoch is run: others stand still for it.
 // Errors: none. Invariant: a machine is touched by its worker from submit() to the callback, and by nobody else.
 #pragma once
 
@@ -80,11 +81,13 @@ class Workers {
   struct Job {
     RunEpoch work;
     bool with_state = false;
+    bool urgent = false;
     bool quit = false;
   };
   struct Worker {
     DoubleSlot<Job> jobs;
     DoubleSlot<Done> results;
+    bool takes_over = false;  // until the first epoch after what it restores and replays
     std::deque<Job> backlog;  // beyond the slots; empty while the braid runs one epoch at a time
     std::thread thread;
   };

@@ -42,7 +42,7 @@ v1::HistorySample sample_of(const v1::StatusReply& status, std::uint64_t unix_se
 }
 
 History::History(asio::io_context& loop, std::unique_ptr<HistoryStore> store, Hooks hooks)
-    : loop_(loop), store_(std::move(store)), hooks_(std::move(hooks)), timer_(loop), thread_([this] { run(); }) {
+    : store_(std::move(store)), hooks_(std::move(hooks)), timer_(loop), mailbox_(loop), thread_([this] { run(); }) {
   take_samples();
 }
 
@@ -57,6 +57,7 @@ void History::stop() {
   }
   wake_.notify_one();
   thread_.join();
+  mailbox_.close();
 }
 
 void History::take_samples() {
@@ -112,16 +113,14 @@ void History::write(const Waiting& waiting) {
   if (waiting.incidents.empty() && waiting.samples.empty()) return;
   const std::string failure = store_->add(waiting.incidents, waiting.samples);
   if (std::exchange(failing_, !failure.empty()) || failure.empty()) return;
-  asio::post(loop_, [this, alive = alive_, failure] {
-    if (*alive) hooks_.warn(failure);
-  });
+  mailbox_.post([this, failure] { hooks_.warn(failure); });
 }
 
 void History::answer(Question question) {
   v1::HistoryReply reply;
   std::string failure = store_->read(question.request, reply);
-  asio::post(loop_, [alive = alive_, question = std::move(question), reply = std::move(reply), failure = std::move(failure)]() mutable {
-    if (*alive) question.answer(std::move(reply), failure);
+  mailbox_.post([question = std::move(question), reply = std::move(reply), failure = std::move(failure)]() mutable {
+    question.answer(std::move(reply), failure);
   });
 }
 

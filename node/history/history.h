@@ -5,7 +5,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -15,6 +14,8 @@
 #include <vector>
 
 #include "node/history/history_store.h"
+#include "node/mailbox.h"
+#include "node/priority_mutex.h"
 
 namespace rse {
 
@@ -55,16 +56,16 @@ class History {
   void write(const Waiting& waiting);
   void answer(Question question);
 
-  asio::io_context& loop_;
   std::unique_ptr<HistoryStore> store_;
   Hooks hooks_;
   asio::steady_timer timer_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  PriorityMutex mutex_;
+  PriorityCondition wake_;
   Waiting waiting_;        // under mutex_
   bool stopping_ = false;  // under mutex_
   bool failing_ = false;   // of the own thread
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // read and written on the loop's thread
+  Mailbox mailbox_;
   std::thread thread_;
 };
 

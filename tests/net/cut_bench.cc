@@ -2,6 +2,8 @@
 // survivor, over network namespaces; beside etcd with a heartbeat of 10 ms and elections after 50 ms in the same namespaces,
 // where it is installed: until a write is accepted again after its leader was cut off.
 //   bazel run -c opt //tests/net:cut_bench -- --trials 20 [--transport udp]
+// Or no cable at all, and how often a node that lives is removed, on a machine that has other things to do:
+//   bazel run -c opt //tests/net:cut_bench -- --steady-minutes 60
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 
 #include "node/client_failover.h"
 #include "tests/e2e/stories.h"
@@ -26,6 +29,7 @@ namespace {
 
 constexpr std::size_t kHosts = 3;
 constexpr std::chrono::seconds kPulled{2};  // a cable is out for so long, whatever happens meanwhile
+constexpr double kSlow = 60;  // milliseconds: of a slower one the story is told
 constexpr const char* kEtcd = "/usr/bin/etcd";
 
 struct Phases {
@@ -60,6 +64,19 @@ void look(const v1::StatusReply& status, Instant cut, std::uint32_t torus, doubl
   }
 }
 
+/// What a survivor says of a slow one, in its own words.
+void tell(LocalCluster& cluster, std::size_t node, Instant cut) {
+  const auto status = cluster.status_of(node);
+  if (!status) return;
+  fmt::print(stderr, "    {}: {}\n", cluster.name(node), status->verdict());
+  for (const v1::PeerStatus& peer : status->peers())
+    fmt::print(stderr, "    {}: {} {}, silent for {:.1f} ms{}\n", cluster.name(node), peer.name(), peer.linked() ? "linked" : "not linked",
+               static_cast<double>(peer.silence_nanoseconds()) / 1e6, peer.via() != 0 ? ", by way of another" : "");
+  for (const v1::IncidentRecord& incident : status->incidents())
+    if (since(cut, incident.at_nanoseconds()) > -1000)
+      fmt::print(stderr, "    {} {:8.1f} ms: {}\n", cluster.name(node), since(cut, incident.at_nanoseconds()), incident.text());
+}
+
 /// Empty: done.
 std::string measure_rse(const std::string& transport, int trials, Phases& phases) {
   TestNetwork network(kHosts, 1);
@@ -85,6 +102,9 @@ std::string measure_rse(const std::string& transport, int trials, Phases& phases
     if (first_epoch < 0) return "the torus did not run again\n" + log_tails(cluster);
     fmt::print(stderr, "cut {}/{} around {}: lost {:.1f}, view {:.1f}, first epoch {:.1f} ms\n", trial + 1, trials, cluster.name(lone),
                lost, view, first_epoch);
+    if (first_epoch > kSlow)
+      for (std::size_t node = 0; node < kHosts; ++node)
+        if (node != lone) tell(cluster, node, cut);
     phases.lost.push_back(lost);
     phases.view.push_back(view);
     phases.first_epoch.push_back(first_epoch);
@@ -92,8 +112,47 @@ std::string measure_rse(const std::string& transport, int trials, Phases& phases
     network.join_up(lone);
   }
   if (!cluster.wait_for(healthy_on_three, kStoryLimit)) return "not whole again\n" + log_tails(cluster);
+  if (::getenv("TELL")) fmt::print(stderr, "{}", log_tails(cluster));
   const std::string sentence = verdict(cluster);
   fmt::print("{}\n", sentence);
+  return sentence.starts_with("identical") ? std::string() : sentence;
+}
+
+// --- No cut at all. ---
+
+/// How often a node that lives is removed while this machine does whatever else it has to do. Prints a line a minute.
+std::string measure_steady(const std::string& transport, int minutes) {
+  TestNetwork network(kHosts, 1);
+  if (!network.failure().empty()) return network.failure();
+  LocalCluster cluster({.addresses = addresses(transport), .enter = [&](std::size_t node) { return network.enter(node); }});
+  if (std::string failure = start_busy(cluster); !failure.empty()) return failure;
+  const auto begin = cluster.wait_for(healthy_on_three, kStoryLimit);
+  if (!begin) return "not healthy\n" + log_tails(cluster);
+  const std::uint64_t first_view = begin->view().number();
+  std::map<std::uint64_t, std::string> removed;  // by time: what a node said
+  double load_sum = 0;
+  for (int minute = 1; minute <= minutes; ++minute) {
+    for (int second = 0; second < 60; ++second) {
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      for (std::size_t node = 0; node < kHosts; ++node)
+        if (const auto status = cluster.status_of(node))
+          for (const v1::IncidentRecord& incident : status->incidents())
+            if (incident.kind() == v1::IncidentRecord::PEER_LOST && incident.at_nanoseconds() > begin->incidents().rbegin()->at_nanoseconds())
+              removed.emplace(incident.at_nanoseconds(), fmt::format("{} says: {}", cluster.name(node), incident.text()));
+    }
+    double load = 0;
+    ::getloadavg(&load, 1);
+    load_sum += load;
+    const auto status = cluster.status_of(0);
+    fmt::print(stderr, "minute {}: load {:.1f}, epoch {}, {} suspicions, view {} (at first {})\n", minute, load,
+               status ? slowest_epoch(*status) : 0, removed.size(), status ? status->view().number() : 0, first_view);
+  }
+  for (const auto& [at, what] : removed) fmt::print(stderr, "    {}\n", what);
+  const auto end = cluster.wait_for(healthy_on_three, kStoryLimit);
+  if (!end) return "not healthy at the end\n" + log_tails(cluster);
+  const std::string sentence = verdict(cluster);
+  fmt::print("{} minutes without a cut, over {}, mean load {:.1f}: silent beyond a limit {} times, {} views; {}, {}\n{}\n", minutes, transport,
+             load_sum / minutes, removed.size(), end->view().number() - first_view, machine_text(), date_text(), sentence);
   return sentence.starts_with("identical") ? std::string() : sentence;
 }
 
@@ -210,13 +269,18 @@ std::string measure_etcd(int trials, std::vector<double>& again) {
   return {};
 }
 
-int run(int trials, const std::string& transport) {
+int run(int trials, int steady_minutes, const std::string& transport) {
   if (const std::string why = TestNetwork::unavailable(); !why.empty()) {
     fmt::print(stderr, "cut_bench: {}\n", why);
     return 1;
   }
   Phases phases;
   std::vector<double> etcd;
+  if (steady_minutes > 0) {
+    const std::string failure = measure_steady(transport, steady_minutes);
+    if (!failure.empty()) fmt::print(stderr, "cut_bench: {}\n", failure);
+    return failure.empty() ? 0 : 1;
+  }
   std::string failure = measure_rse(transport, trials, phases);
   if (failure.empty() && ::access(kEtcd, X_OK) == 0) failure = measure_etcd(trials, etcd);
   if (!failure.empty()) {
@@ -241,7 +305,9 @@ int main(int argc, char** argv) {
   int trials = 20;
   std::string transport = "tcp";
   app.add_option("--trials", trials, "how many (20)")->check(CLI::Range(1, 1000));
+  int steady_minutes = 0;
+  app.add_option("--steady-minutes", steady_minutes, "no cut, for so long: how often is a node removed that lives?")->check(CLI::Range(1, 1000));
   app.add_option("--transport", transport, "tcp or udp (tcp)")->check(CLI::IsMember({"tcp", "udp"}));
   CLI11_PARSE(app, argc, argv);
-  return rse::run(trials, transport);
+  return rse::run(trials, steady_minutes, transport);
 }

@@ -279,8 +279,10 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
     attend();
   }
   const std::uint64_t gap = elapsed(origin.heard, now).raw;
-  // What separates two lives of a link, or lies across a change of views, says nothing of how steady it is.
-  if (origin.heard > installed_at && origin.heartbeat && origin.heartbeat->view == view.number) {
+  // What separates two lives of a link, or lies across a change of views, says nothing of how steady it is; nor do the stops
+  // with which a transport that has been without answers for long finds its pace again.
+  if (gap >= options.silence_ceiling.raw) origin.steady_from = now + std::min(Duration{gap}, kRecoveryMax);
+  if (origin.heard > installed_at && now > origin.steady_from && origin.heartbeat && origin.heartbeat->view == view.number) {
     origin.gap_max = std::max(gap < options.silence_ceiling.raw ? gap : 0,
                               origin.gap_max - origin.gap_max / 4096);
   }

@@ -22,6 +22,7 @@ namespace rse {
 
 inline constexpr std::size_t kWaitingInjectionsMax = 1u << 16;  // per torus and node; then kTooMany
 inline constexpr std::size_t kCutBytesMax = kRegionBytesMax;    // of a cut that somebody sends us
+inline constexpr Duration kRecoveryMax = milliseconds(1000);   // of a link after an outage
 inline constexpr std::uint64_t kOldBatch = 2;                   // inputs of c - 1 and c are kept with cut c + 1
 
 struct PeerState {
@@ -35,6 +36,7 @@ struct PeerState {
   Instant heard_directly;
   Instant closed_at;          // its link, last
   std::uint64_t gap_max = 0;  // ns; the longest recent silence on the link, decaying
+  Instant steady_from;        // gaps before that are of an outage that has just ended
   std::optional<Heartbeat> heartbeat;
   Instant decided_sent;
   std::optional<Holdings> holdings;

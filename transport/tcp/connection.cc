@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 namespace rse {
 namespace {
@@ -30,6 +31,7 @@ constexpr int kRetransmissionMillisecondsMax = 1000;  // the least it takes
 constexpr int kTcpRtoMax = 44;                        // TCP_RTO_MAX_MS of Linux 6.15
 constexpr int kReceiveWindowBytes = 256 << 10;
 constexpr int kUnsentBytes = 128 << 10;
+constexpr std::chrono::milliseconds kSilenceThatStops{10};  // a link that works carries a heartbeat every 5 ms
 
 }  // namespace
 
@@ -198,6 +200,7 @@ void Connection::on_read(const std::error_code& error, std::size_t size) {
   bytes_received += size;
   if (closed_) return;
   if (error) return fail(error, "");
+  acknowledge_at_once();
   bool open = true;
   if (channel_) {
     sealed_end_ += size;
@@ -206,6 +209,15 @@ void Connection::on_read(const std::error_code& error, std::size_t size) {
     end_ += size;
   }
   if (open && take_frames()) read_more();
+}
+
+/// After a silence the other end may have one segment under way and wait for its acknowledgement, which the kernel would put off
+/// for 40 ms to send it with an answer: one that lies here behind a segment that waits in the same way.
+void Connection::acknowledge_at_once() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - std::exchange(last_read_, now) < kSilenceThatStops) return;
+  const int on = 1;
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 /// False when the connection was closed on the way.

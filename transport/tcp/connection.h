@@ -10,6 +10,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -80,6 +81,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   void read_more();
   void on_read(const std::error_code& error, std::size_t size);
+  void acknowledge_at_once();
   bool take_frames();
   bool take_handshake();
   bool take_records();
@@ -98,6 +100,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool draining_ = false;
   std::uint64_t time_limit_number_ = 0;
 
+  std::chrono::steady_clock::time_point last_read_;
   Bytes received_;  // bytes [begin_, end_) wait to be taken
   std::size_t begin_ = 0, end_ = 0;
 
