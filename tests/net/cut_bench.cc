@@ -129,6 +129,7 @@ std::string measure_steady(const std::string& transport, int minutes) {
   const auto begin = cluster.wait_for(healthy_on_three, kStoryLimit);
   if (!begin) return "not healthy\n" + log_tails(cluster);
   const std::uint64_t first_view = begin->view().number();
+  const Instant from = network.set_all({});
   std::map<std::uint64_t, std::string> removed;  // by time: what a node said
   double load_sum = 0;
   for (int minute = 1; minute <= minutes; ++minute) {
@@ -137,7 +138,7 @@ std::string measure_steady(const std::string& transport, int minutes) {
       for (std::size_t node = 0; node < kHosts; ++node)
         if (const auto status = cluster.status_of(node))
           for (const v1::IncidentRecord& incident : status->incidents())
-            if (incident.kind() == v1::IncidentRecord::PEER_LOST && incident.at_nanoseconds() > begin->incidents().rbegin()->at_nanoseconds())
+            if (incident.kind() == v1::IncidentRecord::PEER_LOST && incident.at_nanoseconds() > from.raw)
               removed.emplace(incident.at_nanoseconds(), fmt::format("{} says: {}", cluster.name(node), incident.text()));
     }
     double load = 0;
