@@ -161,6 +161,10 @@ TEST_CASE("boot: options are read, and a wrong one is named with what would be r
   CHECK(options.memory_bytes == 256ull << 20);
   CHECK(options.cluster == 0xab);
   CHECK(options.simulate == 10);
+  REQUIRE(parse_options("net=on ip=10.0.2.15/24 listen=7401 peer=10.0.2.2:1 peer=10.0.2.2:2", options, failure));
+  CHECK(options.net);
+  CHECK(options.listen == 7401);
+  CHECK((options.peer_count == 2 && options.peers[1] == "10.0.2.2:2"));
   REQUIRE(parse_options("", options, failure));
 
   for (const char* wrong : {"node=", "node", "id=0", "id=x", "id=", "found=2", "slot=", "incarnation=0", "cluster=0", "memory=0", "memory=1T", "memory=99999999999G",

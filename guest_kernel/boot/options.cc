@@ -8,8 +8,8 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::size_t kNodeNameLettersMax = 64;
 constexpr std::string_view kKnown =
-    "node=NAME, id=HEX, incarnation=NUMBER, cluster=HEX, found=0|1, slot=NUMBER, memory=SIZE (with K, M or G), simulate=EPOCHS, "
-    "test=WORD";
+    "node=NAME, id=HEX, incarnation=NUMBER, cluster=HEX, found=0|1, slot=NUMBER, net=on, ip=ADDRESS/BITS, gateway=ADDRESS, listen=PORT, "
+    "advertise=HOST:PORT, peer=ADDRESS:PORT, insecure=0|1, memory=SIZE (with K, M or G), simulate=EPOCHS, test=WORD";
 
 bool parse_number(std::string_view text, std::uint64_t& out) {
   if (text.empty()) return false;
@@ -57,6 +57,34 @@ void say(OptionsFailure& failure, std::initializer_list<std::string_view> parts)
   failure[size] = 0;
 }
 
+/// Of links over a network. False: it is none of these.
+bool parse_network_word(std::string_view name, std::string_view value, Options& out, std::string_view& wanted) {
+  if (name == "net") {
+    out.net = value == "on";
+    if (!out.net && value != "off") wanted = "on or off";
+  } else if (name == "ip") {
+    out.ip = value;
+    if (value.find('/') == std::string_view::npos) wanted = "an address and the bits of its network, such as 10.0.2.15/24";
+  } else if (name == "gateway") {
+    out.gateway = value;
+  } else if (name == "listen") {
+    if (!parse_number(value, out.listen) || out.listen == 0 || out.listen > 65'535) wanted = "a port from 1 to 65535";
+  } else if (name == "advertise") {
+    out.advertise = value;
+  } else if (name == "peer") {
+    if (value.empty() || out.peer_count == kPeersMax) {
+      wanted = "ADDRESS:PORT, at most 8 times";
+    } else {
+      out.peers[out.peer_count++] = value;
+    }
+  } else if (name == "insecure") {
+    if (!parse_number(value, out.insecure) || out.insecure > 1) wanted = "0 or 1";
+  } else {
+    return false;
+  }
+  return true;
+}
+
 bool parse_word(std::string_view word, Options& out, OptionsFailure& failure) {
   const std::size_t equals = std::min(word.find('='), word.size());
   const std::string_view name = word.substr(0, equals);
@@ -84,7 +112,7 @@ bool parse_word(std::string_view word, Options& out, OptionsFailure& failure) {
   } else if (name == "test") {
     out.test = value;
     if (value.empty()) wanted = "a word from a test's name";
-  } else {
+  } else if (!parse_network_word(name, value, out, wanted)) {
     say(failure, {"kernel option \"", word.substr(0, 64), "\" is unknown; there are ", kKnown});
     return false;
   }

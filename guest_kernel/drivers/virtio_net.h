@@ -31,7 +31,7 @@ class VirtioNet {
   bool has_frame() const { return receiving_.has_done(); }
 
  private:
-  static constexpr std::uint16_t kFrames = 64;
+  static constexpr std::uint16_t kFrames = VirtQueue::kDescriptorsMax;
   std::uint64_t buffer(std::uint16_t index, bool sending) const;
   void offer(std::uint16_t index);
 

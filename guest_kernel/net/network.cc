@@ -68,8 +68,12 @@ Network::~Network() {
   if (lwip_ != nullptr) panic("network", "the card goes on writing to it");
 }
 
-const char* Network::start(const Options& options, InterruptHandler woken, void* context) {
-  if (const char* const wrong = card_.start(woken, context)) return wrong;
+const char* Network::start(const Options& options) {
+  const InterruptHandler woken = [](Frame& frame, void* self) {
+    const Network& network = *static_cast<Network*>(self);
+    if (network.woken_ != nullptr) network.woken_(frame, network.woken_context_);
+  };
+  if (const char* const wrong = card_.start(woken, this)) return wrong;
   if (!card_.wakes()) return "the network card has no interrupts of its own (MSI-X); give it its modern interface";
   lwip_init();
   lwip_ = new Lwip;
@@ -87,6 +91,12 @@ const char* Network::start(const Options& options, InterruptHandler woken, void*
   netif_set_up(interface);
   if (!options.own && dhcp_start(interface) != ERR_OK) return "there is no memory for DHCP";
   return nullptr;
+}
+
+void Network::on_frame(InterruptHandler woken, void* context) {
+  const InterruptsOff off;
+  woken_ = woken;
+  woken_context_ = context;
 }
 
 std::uint16_t Network::listen(std::uint16_t port, Arrived arrived) {

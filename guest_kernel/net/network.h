@@ -34,8 +34,10 @@ class Network {
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
-  /// nullptr, or why there is no network. `woken` is called when something has come, with interrupts off.
-  const char* start(const Options& options, InterruptHandler woken, void* context);
+  /// nullptr, or why there is no network.
+  const char* start(const Options& options);
+  /// `woken` is called when something has come, with interrupts off; without it the interrupt only wakes the processor.
+  void on_frame(InterruptHandler woken, void* context);
   /// The datagrams to `port` from now on; 0: to a free one. The port, or 0: none is left.
   std::uint16_t listen(std::uint16_t port, Arrived arrived);
   /// From the port listened on. False: lost at once.
@@ -55,6 +57,8 @@ class Network {
   VirtioNet card_;
   Lwip* lwip_ = nullptr;
   Arrived arrived_;
+  InterruptHandler woken_ = nullptr;
+  void* woken_context_ = nullptr;
 };
 
 std::optional<Ipv4> parse_ipv4(std::string_view text);

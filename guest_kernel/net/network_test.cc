@@ -16,7 +16,7 @@ constexpr Duration kLimit = milliseconds(40'000);
 
 Network& started(const Network::Options& options) {
   static Network network;
-  const char* const wrong = network.start(options, [](Frame&, void*) {}, nullptr);
+  const char* const wrong = network.start(options);
   if (wrong != nullptr) print_line("network: ", wrong);
   REQUIRE(wrong == nullptr);
   return network;

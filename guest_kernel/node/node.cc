@@ -1,30 +1,38 @@
 #include "guest_kernel/node/node.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "guest_kernel/arch/x86_64/clock.h"
 #include "guest_kernel/arch/x86_64/cpu.h"
-#include "guest_kernel/drivers/ivshmem.h"
+#include "guest_kernel/drivers/firmware_config.h"
+#include "guest_kernel/node/shared_memory.h"
+#include "guest_kernel/node/udp_carrier.h"
 #include "guest_kernel/node/worker.h"
+#include "guest_kernel/runtime/entropy.h"
 #include "guest_kernel/runtime/print.h"
 #include "transport/codec/codec.h"
-#include "transport/ivshmem/links.h"
 
 namespace rse::kernel {
 namespace {
 
-constexpr Duration kHouseInterval = milliseconds(20);       // while somebody is there with whom there is no link yet
-constexpr Duration kQuietHouseInterval = milliseconds(500);  // otherwise bells say what is new
-/// Without a doorbell nobody can wake us: how long a message may lie there.
-constexpr Duration kLookInterval = milliseconds(1);
-/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs 0.2 ms of one. Deaths
-/// are known without waiting for silence: the doorbell server takes the presence of a guest that has gone.
-constexpr Duration kHeartbeat = milliseconds(100);
-constexpr Duration kEarlySilence = milliseconds(300);
-constexpr Duration kSilenceFloor = milliseconds(400);
+constexpr Duration kHouseInterval = milliseconds(20);        // while somebody is there with whom there is no link yet
+constexpr Duration kQuietHouseInterval = milliseconds(500);  // otherwise interrupts say what is new
+constexpr std::size_t kKeyBytes = 32;
+
+/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs 0.2 ms of one.
+struct Timing {
+  Duration heartbeat, early_silence, silence_floor;
+};
+/// Deaths are known without waiting for silence: the doorbell server takes the presence of a guest that has gone.
+constexpr Timing kOnSharedMemory{milliseconds(100), milliseconds(300), milliseconds(400)};
+/// The others may be daemons, which wait for nobody longer than 300 ms unless they are told to.
+constexpr Timing kOnNetwork{milliseconds(20), milliseconds(60), milliseconds(200)};
 constexpr Duration kSilenceCeiling = milliseconds(1000);
 constexpr Duration kIdleEpoch = milliseconds(500);
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have their turn
@@ -34,36 +42,48 @@ bool is_quiet(BraidEvent::Kind kind) {
   return kind == BraidEvent::Kind::kCutDurable || kind == BraidEvent::Kind::kPeerSuspected || kind == BraidEvent::Kind::kPeerHeardAgain;
 }
 
-Member self_of(const Options& options) {
-  return {.node = {options.id}, .incarnation = options.incarnation, .name = std::string(options.node), .addresses = {}};
+/// What is behind an encrypted cluster; without a key it is an open one.
+struct Identity {
+  std::optional<NodeKey> key;
+  std::optional<Ticket> ticket;
+};
+
+std::shared_ptr<const TrustBook> book_of(const Identity& identity, const View& view) {
+  if (!identity.key) return nullptr;
+  auto book = std::make_shared<TrustBook>(*identity.key);
+  book->cluster = view.cluster;
+  book->trust = view.trust;
+  book->ticket = identity.ticket;
+  return book;
 }
 
-BraidNode::Options braid_options(const Options& options) {
+Member self_of(const Options& options, const std::string& address) {
+  Member self{.node = {options.id}, .incarnation = options.incarnation, .name = std::string(options.node), .addresses = {}};
+  if (!address.empty()) self.addresses.push_back(address);
+  return self;
+}
+
+BraidNode::Options braid_options(const Options& options, const std::string& address) {
   BraidNode::Options braid;
-  braid.self = self_of(options);
+  braid.self = self_of(options, address);
   if (options.found != 0) braid.found = ClusterId{options.cluster};
   braid.seed = options.id ^ read_tsc();
-  braid.heartbeat = kHeartbeat;
-  braid.early_silence = kEarlySilence;
-  braid.silence_floor = kSilenceFloor;
+  const Timing& timing = options.net ? kOnNetwork : kOnSharedMemory;
+  braid.heartbeat = timing.heartbeat;
+  braid.early_silence = timing.early_silence;
+  braid.silence_floor = timing.silence_floor;
   braid.silence_ceiling = kSilenceCeiling;
   braid.idle_epoch = kIdleEpoch;
   return braid;
 }
 
-class Node final : private IvshmemLinks::Surroundings {
+class Node final {
  public:
-  Node(const Options& options, Ivshmem& device, const RingRegion& region, std::uint32_t slot)
-      : device_(device),
-        participant_(region, {.slot = slot, .bell = device.has_doorbell() ? BellKind::kDoorbell : BellKind::kNone, .process = 0}),
-        links_(participant_, *this, {}, callbacks()),
-        braid_(braid_options(options), {}, rse::kernel::now()) {
-    Hello hello;
-    hello.cluster = {options.cluster};
-    hello.self = self_of(options);
-    links_.set_hello(hello);
-    links_.set_address("the shared memory");
-  }
+  Node(const Options& options, Carrier& carrier, Identity identity, const std::string& address)
+      : carrier_(carrier),
+        identity_(std::move(identity)),
+        hello_{.cluster = {identity_.key ? 0 : options.cluster}, .self = self_of(options, address)},
+        braid_(braid_options(options, address), {}, now()) {}
 
   ExitCode run() {
     if (!worker_.start()) {
@@ -72,29 +92,50 @@ class Node final : private IvshmemLinks::Surroundings {
     }
     const InterruptHandler give_back = [](Frame& frame, void* self) { static_cast<Node*>(self)->worker_.give_back(frame); };
     on_alarm(give_back, this);
-    if (device_.has_doorbell() && !device_.on_ring(0, give_back, this)) {
-      print_line("node: the ivshmem device has no doorbell; start the machine with -device ivshmem-doorbell,vectors=1");
+    if (const char* const wrong = carrier_.start(hello_, callbacks(), give_back, this)) {
+      print_line("node: ", wrong);
       return ExitCode::kFailed;
     }
-    for (;;) {
+    while (!finally_refused_) {
       const bool more = turn();
       if (!more) sleep();
     }
+    return ExitCode::kFailed;
   }
 
  private:
   /// True: there is more to do at once.
   bool turn() {
-    participant_.wake();
-    bool more = links_.turn() == IvshmemLinks::Turn::kMore;
+    bool more = carrier_.turn();
     while (const std::optional<Worker::Done> done = worker_.take_done()) braid_.on_epoch_done(now(), done->torus, done->kind);
     if (const auto deadline = braid_.next_deadline(); deadline && *deadline <= now()) braid_.on_deadline(now());
     if (now() >= next_house_) {
-      links_.look_after();
-      links_.report_deaths();
-      next_house_ = now() + (links_.complete() ? kQuietHouseInterval : kHouseInterval);
+      carrier_.look_after();
+      next_house_ = now() + (carrier_.complete() ? kQuietHouseInterval : kHouseInterval);
     }
-    return pump() || more;
+    const bool sent = pump();
+    notice_view();
+    return sent || more;
+  }
+
+  /// Whom the new view trusts, what cluster it is, and where its members are.
+  void notice_view() {
+    const View& view = braid_.view();
+    if (std::exchange(view_seen_, view.number) != view.number) {
+      if (view.cluster.raw != 0 && view.cluster != hello_.cluster) {
+        hello_.cluster = view.cluster;
+        carrier_.set_hello(hello_);
+      }
+      if (identity_.key) carrier_.set_trust(book_of(identity_, view));
+    } else if (now() < next_dials_) {
+      return;
+    }
+    next_dials_ = now() + kQuietHouseInterval;
+    std::set<std::string> addresses;
+    for (const Member& member : braid_.peers_to_dial()) {
+      if (member.node != hello_.self.node) addresses.insert(member.addresses.begin(), member.addresses.end());
+    }
+    carrier_.dial(addresses);
   }
 
   /// True: megabytes are on their way, and what has come in meanwhile should have its turn.
@@ -104,7 +145,7 @@ class Node final : private IvshmemLinks::Surroundings {
       while (braid_.poll_sealed()) {}  // there is nobody here to verify them
       for (; auto work = braid_.poll_work(); more = true) submit(std::move(*work));
       while (sent < kSendBytesPerTurn) {
-        const auto out = braid_.poll_send([this](NodeId hop) { return links_.has_room(hop); });
+        const auto out = braid_.poll_send([this](NodeId hop) { return carrier_.has_room(hop); });
         if (!out) break;
         sent += send(*out);
         more = true;
@@ -123,23 +164,25 @@ class Node final : private IvshmemLinks::Surroundings {
 
   std::size_t send(const Outgoing& out) {
     const std::vector<SharedBytes> parts = encode_parts(out.envelope);
-    const Bytes message = join(parts);
-    static_cast<void>(links_.send(out.next_hop, message, urgency_of(out)));  // what matters is sent again
-    return message.size();
+    std::size_t size = 0;
+    for (const SharedBytes& part : parts) size += part.bytes.size();
+    carrier_.send(out.next_hop, parts, urgency_of(out));
+    return size;
   }
 
   /// A heartbeat that says what the one before has said does not wake a neighbour that sleeps: it wakes for its own before long.
-  Wake urgency_of(const Outgoing& out) {
-    if (!std::holds_alternative<Heartbeat>(out.envelope.message) || out.envelope.destination != out.next_hop) return Wake::kAtOnce;
+  Urgency urgency_of(const Outgoing& out) {
+    if (!std::holds_alternative<Heartbeat>(out.envelope.message)) return Urgency::kInOrder;
+    if (out.envelope.destination != out.next_hop) return Urgency::kAtOnce;
     Envelope said = out.envelope;
     auto& beat = std::get<Heartbeat>(said.message);
     beat.sequence = 0;
     beat.progress = {};
     Bytes news = encode_envelope(said);
     Bytes& told = told_[out.next_hop];
-    if (news == told) return Wake::kLater;
+    if (news == told) return Urgency::kNoNews;
     told = std::move(news);
-    return Wake::kAtOnce;
+    return Urgency::kAtOnce;
   }
 
   void tell(const BraidEvent& event) {
@@ -151,7 +194,7 @@ class Node final : private IvshmemLinks::Surroundings {
   /// Until an interrupt: the torus's time, or nobody's.
   void sleep() {
     disable_interrupts();
-    if (participant_.try_sleep() && !worker_.has_done()) {
+    if (carrier_.may_sleep() && !worker_.has_done()) {
       set_alarm(wake_time());
       if (worker_.busy()) {
         worker_.run_until_interrupt();
@@ -163,9 +206,8 @@ class Node final : private IvshmemLinks::Surroundings {
   }
 
   Instant wake_time() const {
-    Instant when = next_house_;
+    Instant when = std::min(next_house_, carrier_.next_deadline());
     if (const auto deadline = braid_.next_deadline()) when = std::min(when, *deadline);
-    if (!device_.has_doorbell()) when = std::min(when, now() + kLookInterval);
     return when;
   }
 
@@ -173,7 +215,7 @@ class Node final : private IvshmemLinks::Surroundings {
     TransportCallbacks callbacks;
     callbacks.on_up = [this](const Hello& hello) {
       print_line("node: link_up peer=", std::string_view(hello.self.name));
-      braid_.on_link_up(now(), hello.self);
+      braid_.on_link_up(now(), hello.self, hello.key, hello.ticket);
     };
     callbacks.on_down = [this](NodeId peer, bool proof_of_death) {
       const Member* const member = braid_.view().find(peer);
@@ -191,35 +233,23 @@ class Node final : private IvshmemLinks::Surroundings {
     callbacks.on_failure = [this](const std::string&, const std::string& why) {
       if (why != last_failure_) print_line("node: link_failure text=\"", std::string_view(why), "\"");
       last_failure_ = why;
+      // Trying again will not change it: a ticket that is no good, a key that was revoked.
+      const bool admitted = !identity_.key || braid_.view().trust.key_of(hello_.self.node) != nullptr;
+      finally_refused_ = finally_refused_ || is_revocation(why) || (!admitted && is_final_refusal(why));
     };
     return callbacks;
   }
 
-  // --- What the links are told. ---
-  Instant now() const override { return rse::kernel::now(); }
-  void ring(std::uint32_t slot) override {
-    if (device_.has_doorbell()) device_.ring(static_cast<std::uint16_t>(slot), 0);
-  }
-  void turn_soon() override {}  // disconnect() is never called here
-  void on_appeared(std::uint32_t) override {}
-  /// A guest cannot look at locks. Hosts clear the presence of whoever has died.
-  bool is_gone(std::uint32_t slot, std::uint32_t) const override { return !participant_.present(slot); }
-  std::string place(std::uint32_t slot) const override { return "slot " + std::to_string(slot); }
-  bool encrypted() const override { return false; }
-  void show(Hello&) const override {}
-  std::string judge(Hello& peer, const std::string& where) const override {
-    if (peer.key.is_none()) return {};
-    return "cannot talk to " + where + ": it is of an encrypted cluster, and a guest has no keys; start it with --insecure";
-  }
-
-  Ivshmem& device_;
-  Participant participant_;
-  IvshmemLinks links_;
+  Carrier& carrier_;
+  const Identity identity_;
+  Hello hello_;
   BraidNode braid_;
   Worker worker_;
-  Instant next_house_{};
+  ViewNumber view_seen_{};
+  Instant next_house_{}, next_dials_{};
   std::map<NodeId, Bytes> told_;  // what the last heartbeat that woke a neighbour has said
   std::string last_failure_;
+  bool finally_refused_ = false;
 };
 
 ExitCode refuse(std::string_view why) {
@@ -227,21 +257,59 @@ ExitCode refuse(std::string_view why) {
   return ExitCode::kFailed;
 }
 
+/// What only its owner may know comes by files of the firmware, never by the command line, which the host's other users see.
+std::optional<Identity> read_identity(const Options& options, std::string& why) {
+  Identity identity;
+  if (const auto entropy = read_firmware_file("opt/rse/entropy", 4096)) add_entropy(*entropy);
+  if (!has_entropy()) {  // without a key there are still the sessions' numbers, which nobody may guess
+    why = "this processor has no random numbers (RDRAND): give 32 bytes of /dev/urandom, new ones each time, by -fw_cfg "
+          "name=opt/rse/entropy,file=FILE";
+    return std::nullopt;
+  }
+  if (options.insecure != 0) return identity;
+  const auto ticket = read_firmware_file("opt/rse/ticket", kTicketTextMax);
+  if (!ticket) {
+    why = "joining takes a ticket: make one on a member (rse ticket create) and give it by -fw_cfg name=opt/rse/ticket,file=FILE; only an "
+          "open cluster takes none (insecure=1)";
+    return std::nullopt;
+  }
+  std::string text(reinterpret_cast<const char*>(ticket->data()), ticket->size());
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  identity.ticket = read_ticket(text, why);
+  if (!identity.ticket) return std::nullopt;
+  const auto seed = read_firmware_file("opt/rse/key", kKeyBytes);
+  if (seed && seed->size() != kKeyBytes) {
+    why = "the firmware's file opt/rse/key has " + std::to_string(seed->size()) + " bytes; a key's seed has 32 random ones";
+    return std::nullopt;
+  }
+  SecretKey secret = random_secret();
+  if (seed) std::memcpy(secret.bytes.data(), seed->data(), kKeyBytes);
+  identity.key.emplace(secret);
+  return identity;
+}
+
 }  // namespace
 
 ExitCode run_node(const Options& options) {
-  if (options.id == 0 || options.cluster == 0) return refuse("node= needs id=HEX, never used before, and cluster=HEX, the same for all");
-  static Ivshmem device;
-  if (const char* const wrong = device.start()) return refuse(wrong);
-  if (!device.has_doorbell() && !options.slot) return refuse("an ivshmem-plain device does not say which place is ours: give slot=NUMBER");
-  const std::uint64_t slot = device.has_doorbell() ? device.id() : *options.slot;
-  if (slot >= kParticipantsMax) return refuse("there are 8 places in the shared memory, 0 to 7, and ours is none of them");
-  const std::optional<RingRegion> region = RingRegion::over(device.memory());
-  if (!region || !region->formatted()) {
-    return refuse("the shared memory is none of this version; whoever makes it (the doorbell server, an rse-node) has to start first");
+  if (options.id == 0) return refuse("node= needs id=HEX, never used before");
+  const bool open = !options.net || options.insecure != 0;
+  if (open && options.cluster == 0) return refuse("node= needs cluster=HEX, the same for all");
+  if (!open && options.found != 0) return refuse("a guest founds open clusters only (insecure=1): nobody could ask it for a ticket");
+  std::string why, address;
+  Identity identity;
+  std::unique_ptr<Carrier> carrier;
+  if (options.net) {
+    std::optional<Identity> read = read_identity(options, why);
+    if (!read) return refuse(why);
+    identity = std::move(*read);
+    carrier = make_udp_carrier(options, book_of(identity, View{}), address, why);
+  } else {
+    carrier = make_shared_memory(options, why);
   }
-  print_line("node: ", options.node, " slot=", slot, " cluster=", Hex{options.cluster}, options.found != 0 ? " founded" : " joining");
-  const auto node = std::make_unique<Node>(options, device, *region, static_cast<std::uint32_t>(slot));
+  if (!carrier) return refuse(why);
+  print_line("node: ", options.node, " cluster=", Hex{identity.ticket ? identity.ticket->cluster.raw : options.cluster},
+             options.found != 0 ? " founded" : " joining", open ? "" : " encrypted");
+  const auto node = std::make_unique<Node>(options, *carrier, std::move(identity), address);
   return node->run();
 }
 

@@ -1,5 +1,5 @@
 // What compiled C++ and Debian's static libraries expect of a system: allocation, ends of the world, and nothing else.
-// libstdc++.a gives the red-black tree, libgcc.a arithmetic, libsodium.a BLAKE2b (docs/internals/guest_kernel.md: why
+// libstdc++.a gives the red-black tree, libgcc.a arithmetic, libsodium.a cryptography (docs/internals/guest_kernel.md: why
 // code built for user space may be linked here). A symbol that is missing at link is a reason to think, not to add it.
 #include <cstddef>
 #include <cstdint>
@@ -63,6 +63,28 @@ void sodium_misuse() { panic("libsodium", "misuse"); }
 void sodium_memzero(void* const bytes, const std::size_t size) {
   std::memset(bytes, 0, size);
   asm volatile("" : : "r"(bytes) : "memory");
+}
+/// libsodium refers to these weakly: without a definition it would call address 0.
+int sodium_runtime_has_aesni() { return 0; }
+int sodium_runtime_has_pclmul() { return 0; }
+/// In a time that does not depend on the bytes.
+int sodium_memcmp(const void* const a, const void* const b, std::size_t size) {
+  const auto* const left = static_cast<const volatile unsigned char*>(a);
+  const auto* const right = static_cast<const volatile unsigned char*>(b);
+  unsigned different = 0;
+  while (size-- != 0) different |= static_cast<unsigned>(left[size] ^ right[size]);
+  return different == 0 ? 0 : -1;
+}
+int sodium_is_zero(const unsigned char* bytes, std::size_t size) {
+  const volatile unsigned char* const each = bytes;
+  unsigned any = 0;
+  while (size-- != 0) any |= each[size];
+  return any == 0 ? 1 : 0;
+}
+
+int* __errno_location() {
+  static int error = 0;
+  return &error;
 }
 
 }  // extern "C"

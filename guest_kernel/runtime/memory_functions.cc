@@ -78,4 +78,11 @@ std::size_t strlen(const char* text) {
   return static_cast<std::size_t>(end - text);
 }
 
+char* strchr(const char* text, int letter) {
+  for (;; ++text) {
+    if (*text == static_cast<char>(letter)) return const_cast<char*>(text);
+    if (*text == 0) return nullptr;
+  }
+}
+
 }  // extern "C"

@@ -4,7 +4,7 @@
 
 namespace rse {
 
-GuestRun run_guest(const GuestOptions& options) {
+std::vector<std::string> guest_words(const GuestOptions& options) {
   std::vector<std::string> words = {"/usr/bin/qemu-system-x86_64",
                                     "-machine", "q35",
                                     "-accel", "tcg",
@@ -28,7 +28,11 @@ GuestRun run_guest(const GuestOptions& options) {
   if (!options.serial_input.empty()) {
     words.insert(words.begin(), {"/bin/sh", "-c", "exec \"$@\" <'" + options.serial_input + "'", "guest"});
   }
-  const Finished finished = run_program(words, options.limit);
+  return words;
+}
+
+GuestRun run_guest(const GuestOptions& options) {
+  const Finished finished = run_program(guest_words(options), options.limit);
   return {finished.exit_code, finished.output};
 }
 

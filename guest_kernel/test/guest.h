@@ -30,6 +30,8 @@ struct GuestOptions {
   std::vector<std::string> devices;  // further words for QEMU
 };
 
+/// QEMU's command.
+std::vector<std::string> guest_words(const GuestOptions& options);
 /// Runs it to its end. When the test fails afterwards, the log is in the test's output: capture `serial`.
 GuestRun run_guest(const GuestOptions& options);
 
