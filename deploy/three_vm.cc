@@ -4,12 +4,15 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 
 #include "deploy/three_node.h"
 #include "deploy/three_node_scenario.h"
 #include "deploy/virtual_machines.h"
 
 namespace {
+
+constexpr std::array kKinds{"vm", "vm-udp", "memory", "tcp", "udp"};
 
 /// PHOLD and relays in all tori, coupled at their boundaries. As much as an emulated processor does in some milliseconds.
 rse::Scenario mixed_load() {
@@ -20,24 +23,41 @@ rse::Scenario mixed_load() {
   return scenario;
 }
 
-/// a, b and c, each "vm", "memory" or "tcp", and the observer, which is linked with all of them.
+bool has(const std::vector<std::string>& kinds, const std::string& kind) {
+  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+/// a, b and c, each of one of kKinds, and the observer, which is linked with all of them.
 std::vector<rse::LocalCluster::Plan> plan_nodes(const std::vector<std::string>& kinds, const std::string& memory,
                                                 const rse::VirtualMachines& machines) {
   std::vector<rse::LocalCluster::Plan> nodes;
-  const auto local = [] { return fmt::format("127.0.0.1:{}", rse::free_port()); };
+  const auto local = [](std::uint16_t port) { return fmt::format("127.0.0.1:{}", port); };
   const std::uint64_t cluster = rse::random_id();
-  const bool any_over_tcp = std::find(kinds.begin(), kinds.end(), "tcp") != kinds.end();
+  const std::uint16_t observer = rse::free_port();
+  rse::VirtualMachines::Wires wires{.peers = {observer}};
+  std::vector<std::uint16_t> ports;
+  for (const std::string& kind : kinds) {
+    ports.push_back(rse::free_port());
+    if (kind == "udp") wires.peers.push_back(ports.back());
+  }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
     rse::LocalCluster::Plan node{.name = std::string(1, static_cast<char>('a' + i)), .durable = false};
+    wires.port = ports[i];
     if (kinds[i] == "vm") {
       node.guest = [&machines, cluster, name = node.name](bool founds) { return machines.command(name, cluster, founds); };
     }
+    if (kinds[i] == "vm-udp") {
+      node.guest = [&machines, cluster, wires, name = node.name](bool founds) { return machines.command(name, cluster, founds, wires); };
+    }
     if (kinds[i] == "memory") node.listen = {memory};
+    if (kinds[i] == "udp") node.listen = {"udp:" + local(ports[i])};
     // Beside a node without the memory, one that has it does not leave relaying to the observer alone.
-    if (kinds[i] == "tcp" || (kinds[i] == "memory" && any_over_tcp)) node.listen.push_back(local());
+    if (kinds[i] == "tcp" || (kinds[i] == "memory" && has(kinds, "tcp"))) node.listen.push_back(local(ports[i]));
     nodes.push_back(std::move(node));
   }
-  nodes.push_back({.name = "observer", .listen = {memory, local()}, .durable = false, .observer = true});
+  rse::LocalCluster::Plan watching{.name = "observer", .listen = {memory, local(observer)}, .durable = false, .observer = true};
+  if (has(kinds, "vm-udp") || has(kinds, "udp")) watching.listen.push_back("udp:" + local(observer));
+  nodes.push_back(std::move(watching));
   return nodes;
 }
 
@@ -48,23 +68,27 @@ int main(int argc, char** argv) {
   options.program = "three_vm";
   options.default_scenario = [](const std::string&, std::string&, std::string&) { return std::optional(mixed_load()); };
   std::vector<std::string> kinds{"vm", "vm", "vm"};
-  bool mixed = false;
+  std::string mixed;
   CLI::App app{"Three virtual machines with our own kernel as one computer: kill one and watch"};
   rse::add_story_flags(app, options);
-  app.add_option("--nodes", kinds, "what a, b and c are: vm, memory (an rse-node on the shared memory) or tcp (an rse-node) (vm,vm,vm)")
+  app.add_option("--nodes", kinds, "what a, b and c are: vm, vm-udp (a VM with a network card), memory (an rse-node on the shared memory), tcp or udp (an rse-node) "
+                 "(vm,vm,vm)")
       ->delimiter(',')
       ->expected(3)
-      ->check(CLI::IsMember({"vm", "memory", "tcp"}));
+      ->check(CLI::IsMember(std::vector<std::string>(kKinds.begin(), kKinds.end())));
   app.add_option("--log-dir", options.cluster.directory, "keep the nodes' logs here");
-  app.add_flag("--mixed", mixed, "one of each: --nodes vm,memory,tcp")->excludes("--nodes");
+  app.add_flag("--mixed{memory}", mixed, "one of each: --nodes vm,memory,tcp; --mixed=udp: --nodes vm-udp,udp,tcp")
+      ->excludes("--nodes")
+      ->check(CLI::IsMember({"memory", "udp"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (mixed) kinds = {"vm", "memory", "tcp"};
+  if (mixed == "memory") kinds = {"vm", "memory", "tcp"};
+  if (mixed == "udp") kinds = {"vm-udp", "udp", "tcp"};
   rse::VirtualMachines machines;
-  if (std::count(kinds.begin(), kinds.end(), "vm") > 0) {
+  if (has(kinds, "vm") || has(kinds, "vm-udp")) {
     if (const std::string failure = machines.find(); !failure.empty()) {
       fmt::print(stderr, "three_vm: {}\n", failure);
       return 1;

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "node/client_cluster_access.h"
@@ -33,6 +34,13 @@ std::string find_in_path(const std::string& program) {
     begin = end + 1;
   }
   return {};
+}
+
+/// For the guest's random numbers.
+std::string random_bytes() {
+  std::string bytes;
+  for (int i = 0; i < 4; ++i) bytes += fmt::format("{:016x}", random_id());
+  return bytes;
 }
 
 }  // namespace
@@ -90,12 +98,26 @@ std::string VirtualMachines::serve(const std::string& memory_path, const std::st
   return {};
 }
 
+std::string VirtualMachines::options(const std::string& name, std::uint64_t cluster, bool founds) const {
+  return fmt::format("node={} id={:016x} incarnation=1 cluster={:016x}{}", name, random_id(), cluster, founds ? " found=1" : "");
+}
+
 std::vector<std::string> VirtualMachines::command(const std::string& name, std::uint64_t cluster, bool founds) const {
   std::vector<std::string> words = machine(accelerator_.name, kGuestMegabytes);
   words.insert(words.end(), {"-name", name, "-serial", "stdio", "-chardev", "socket,id=bells,path=" + socket_, "-device",
-                             "ivshmem-doorbell,chardev=bells,vectors=1", "-append",
-                             fmt::format("node={} id={:016x} incarnation=1 cluster={:016x}{}", name, random_id(), cluster,
-                                         founds ? " found=1" : "")});
+                             "ivshmem-doorbell,chardev=bells,vectors=1", "-append", options(name, cluster, founds)});
+  return words;
+}
+
+/// QEMU's user network: the guest is behind a router of its own, which sees this machine's loopback as 10.0.2.2.
+std::vector<std::string> VirtualMachines::command(const std::string& name, std::uint64_t cluster, bool founds, const Wires& wires) const {
+  const std::string entropy = (std::filesystem::path(socket_).parent_path() / (name + ".entropy")).string();
+  std::ofstream(entropy, std::ios::binary) << random_bytes();
+  std::string line = options(name, cluster, founds) + fmt::format(" net=on insecure=1 advertise=127.0.0.1:{}", wires.port);
+  for (const std::uint16_t peer : wires.peers) line += fmt::format(" peer=10.0.2.2:{}", peer);
+  std::vector<std::string> words = machine(accelerator_.name, kGuestMegabytes);
+  words.insert(words.end(), {"-name", name, "-serial", "stdio", "-netdev", fmt::format("user,id=n,hostfwd=udp:127.0.0.1:{}-:7400", wires.port),
+                             "-device", "virtio-net-pci,netdev=n", "-fw_cfg", "name=opt/rse/entropy,file=" + entropy, "-append", line});
   return words;
 }
 

@@ -1,5 +1,5 @@
-// QEMU guests with our kernel that share memory with each other and with daemons of this machine: the command that starts one,
-// which accelerator really works, and the doorbells between them.
+// QEMU guests with our kernel that share memory with each other and with daemons of this machine, or are linked with them over a
+// virtual network: the command that starts one, which accelerator really works, and the doorbells between them.
 // Threads: one of its own for the doorbells. Memory: small. Errors: a sentence that names thing, cause and next step.
 #pragma once
 
@@ -31,10 +31,18 @@ class VirtualMachines {
   std::string serve(const std::string& memory_path, const std::string& socket_path);
   /// The command of a guest: a node that is new each time, since it has no disk.
   std::vector<std::string> command(const std::string& name, std::uint64_t cluster, bool founds) const;
+  /// The same with a network card instead of the shared memory. `port` of 127.0.0.1 leads to the guest, `peers` are ports of this
+  /// machine where others listen for UDP.
+  struct Wires {
+    std::uint16_t port = 0;
+    std::vector<std::uint16_t> peers{};
+  };
+  std::vector<std::string> command(const std::string& name, std::uint64_t cluster, bool founds, const Wires& wires) const;
 
  private:
   struct Bells;
   std::vector<std::string> machine(const std::string& accelerator, int megabytes) const;
+  std::string options(const std::string& name, std::uint64_t cluster, bool founds) const;
   std::string qemu_, kernel_, socket_;
   std::string firmware_;  // empty: QEMU's own
   Accelerator accelerator_;

@@ -44,6 +44,10 @@ TEST_CASE("three guests: one guest, one daemon on its memory and one over TCP: e
   check_identical({"--mixed", "--kill", "a,b,c", "--restart", "--after-epochs", "30", "--epochs", "250"});
 }
 
+TEST_CASE("three guests: one guest behind a network card, one daemon over UDP and one over TCP: the same") {
+  check_identical({"--mixed=udp", "--kill", "a,b,c", "--restart", "--after-epochs", "30", "--epochs", "250"});
+}
+
 /// The memory that a launcher has named in its first lines, mapped.
 class Scribbler {
  public:
