@@ -48,11 +48,13 @@ std::string progress_line(const std::string& what, const std::string& unit, std:
     if (done < total) tail += fmt::format(", {} left", time_text(static_cast<double>(total - done) / rate));
   }
   const int room = style.columns - 1 - static_cast<int>(what.size() + tail.size()) - 4;  // the last column stays free: it would wrap
-  if (!style.terminal || room < kBarColumnsMin) return (what + ": " + tail).substr(0, style.terminal ? static_cast<std::size_t>(std::max(style.columns - 1, 0)) : std::string::npos);
+  if (!style.terminal) return what + ": " + tail;
+  if (room < kBarColumnsMin) return (what + ": " + tail).substr(0, static_cast<std::size_t>(std::max(style.columns - 1, 0)));
   const int bar = std::min(room, kBarColumnsMax);
   const int full = static_cast<int>(share * bar);
   const std::string drawn = std::string(static_cast<std::size_t>(full), '#');
-  return fmt::format("{}  {}{}  {}", what, style.color ? "\x1b[32m" + drawn + "\x1b[0m" : drawn, std::string(static_cast<std::size_t>(bar - full), '-'), tail);
+  const std::string rest(static_cast<std::size_t>(bar - full), '-');
+  return fmt::format("{}  {}{}  {}", what, style.color ? "\x1b[32m" + drawn + "\x1b[0m" : drawn, rest, tail);
 }
 
 ProgressBar::ProgressBar(std::string what, std::string unit) : what_(std::move(what)), unit_(std::move(unit)) {

@@ -106,6 +106,7 @@ TEST_CASE("history: a damaged file is put aside, a new one begun, and somebody e
     const auto store = HistoryStore::open(path, {}, warning, failure);
     REQUIRE_MESSAGE(store != nullptr, failure);
     CHECK(warning.find(path + ".damaged") != std::string::npos);
+    CHECK(std::filesystem::file_size(path + ".damaged") == 10'000);
     REQUIRE(store->set_owner(5, "b") == "");
     REQUIRE(store->add(std::vector{incident(1, "a")}, {}) == "");
     const auto reader = HistoryStore::open_to_read(path, failure);
@@ -113,11 +114,14 @@ TEST_CASE("history: a damaged file is put aside, a new one begun, and somebody e
     CHECK(read(*reader, 10, 0).incidents_size() == 1);
     CHECK(read(*reader, 10, 0).name() == "b");
     CHECK(reader->add(std::vector{incident(2, "b")}, {}).find("cannot write") == 0);
+    CHECK(read(*reader, 10, 0).incidents_size() == 1);
+    REQUIRE(store->add(std::vector{incident(2, "b")}, {}) == "");
+    CHECK(read(*reader, 10, 0).incidents_size() == 2);  // what failed has left no transaction open
   }
   warning.clear();
   const auto store = HistoryStore::open(path, {}, warning, failure);
   REQUIRE(store != nullptr);
   CHECK(warning.empty());
-  CHECK(read(*store, 10, 0).incidents_size() == 1);
+  CHECK(read(*store, 10, 0).incidents_size() == 2);
   CHECK(HistoryStore::open_to_read(folder / "none.db", failure) == nullptr);
 }

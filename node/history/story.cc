@@ -34,10 +34,10 @@ class Finder {
     Story* const story = current(now);
     switch (now.kind()) {
       case Record::PEER_SUSPECTED:
-        if (!suspected_ || record(*suspected_).node() != now.node()) suspected_ = i;
+        suspected_.try_emplace(now.node(), i);
         return;
       case Record::PEER_HEARD_AGAIN:
-        if (suspected_ && record(*suspected_).node() == now.node()) suspected_.reset();
+        suspected_.erase(now.node());
         return;
       case Record::JOINED: returned_.insert(told_[i].by); return;
       case Record::PEER_LOST: return lost(i);
@@ -75,9 +75,10 @@ class Finder {
     if (known) return;  // another node says the same
     Story story;
     story.first = story.last = i;
-    if (suspected_ && record(*suspected_).node() == now.node() &&
-        milliseconds_between(record(*suspected_).unix_nanoseconds(), now.unix_nanoseconds()) < kSuspicionMilliseconds)
-      story.first = *suspected_;
+    if (const auto at = suspected_.find(now.node());
+        at != suspected_.end() && milliseconds_between(record(at->second).unix_nanoseconds(), now.unix_nanoseconds()) < kSuspicionMilliseconds)
+      story.first = at->second;
+    suspected_.erase(now.node());
     story.node = now.node();
     story.begun_unix_nanoseconds = record(story.first).unix_nanoseconds();
     story.why = now.text();
@@ -98,14 +99,14 @@ class Finder {
   }
 
   void end(Story& story, Phase phase, std::size_t i) {
-    auto& at = story.ends[static_cast<std::size_t>(phase)];
-    at = std::max(at.value_or(0), milliseconds_between(story.begun_unix_nanoseconds, record(i).unix_nanoseconds()));
-    story.last = std::max(story.last, i);
+    // In the order of time: the slowest torus comes last.
+    story.ends[static_cast<std::size_t>(phase)] = milliseconds_between(story.begun_unix_nanoseconds, record(i).unix_nanoseconds());
+    story.last = i;
   }
 
   const std::vector<Told>& told_;
   std::vector<Story> found_;
-  std::optional<std::size_t> suspected_;
+  std::map<std::uint64_t, std::size_t> suspected_;  // by node, since when
   std::set<std::uint64_t> returned_;  // have joined since the last story
   std::set<std::uint32_t> running_;   // of the last story's tori
 };

@@ -90,6 +90,17 @@ TEST_CASE("story: a suspicion that passed, or was of somebody else, is not where
   CHECK(stories[0].ends[0].value_or(-1) == doctest::Approx(0));
 }
 
+TEST_CASE("story: a suspicion that was withdrawn is no beginning; one beside another's suspicion is") {
+  Diary withdrawn(kA);
+  withdrawn.at(0, Record::PEER_SUSPECTED, kB).at(20, Record::PEER_HEARD_AGAIN, kB).at(100, Record::PEER_LOST, kB);
+  REQUIRE(stories_of({withdrawn}).size() == 1);
+  CHECK(stories_of({withdrawn})[0].ends[0].value_or(-1) == doctest::Approx(0));
+  Diary both(kA);
+  both.at(0, Record::PEER_SUSPECTED, kB).at(10, Record::PEER_SUSPECTED, kC).at(15, Record::PEER_HEARD_AGAIN, kC).at(30, Record::PEER_LOST, kB);
+  REQUIRE(stories_of({both}).size() == 1);
+  CHECK(stories_of({both})[0].ends[0].value_or(-1) == doctest::Approx(30));
+}
+
 TEST_CASE("story: who dies, returns and dies again within seconds has two stories") {
   Diary a(kA);
   a.at(100, Record::PEER_LOST, kB).at(110, Record::REBUILD_STARTED, kA, 1).at(150, Record::FIRST_EPOCH, kA, 1);
@@ -97,5 +108,8 @@ TEST_CASE("story: who dies, returns and dies again within seconds has two storie
   Diary b(kB);
   b.at(3000, Record::JOINED, kB);
   CHECK(stories_of({a, b}).size() == 2);
+  Diary c(kC);
+  c.at(6105, Record::PEER_LOST, kB);  // the second death, told once more
+  CHECK(stories_of({a, b, c}).size() == 2);
   CHECK(stories_of({a}).size() == 1);  // nobody told of its return: more likely a late word about the same death
 }

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t kReadStepBytes = 4096;
 constexpr std::chrono::seconds kRequestLimit{60};
-constexpr std::chrono::seconds kAcceptPause{1};
 
 }  // namespace
 
@@ -171,7 +170,7 @@ void HttpServer::accept() {
 /// Who waits would be offered again at once, and refused again: the loop would do nothing else. Goes on when a session has ended, and
 /// now and then, for others of this process use the same descriptors.
 void HttpServer::pause_accepting() {
-  pause_.expires_after(kAcceptPause);
+  pause_.expires_after(hooks_.accept_pause);
   pause_.async_wait([this](const std::error_code&) {
     if (acceptor_.is_open()) accept();
   });

@@ -6,6 +6,7 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <set>
@@ -29,6 +30,8 @@ class HttpServer {
     std::function<bool(const HttpRequest&)> is_stream;
     /// By which a browser may ask for this server, beside those of this machine.
     std::vector<std::string> allowed_hosts;
+    /// Without file descriptors left, until it looks again; a session that ends makes it look at once.
+    std::chrono::milliseconds accept_pause{1000};
   };
   HttpServer(asio::io_context& loop, Hooks hooks);
   ~HttpServer();

@@ -39,10 +39,11 @@ class AllDescriptors {
   std::vector<int> taken_;
 };
 
-HttpServer::Hooks hooks() {
+HttpServer::Hooks hooks(std::chrono::milliseconds accept_pause = std::chrono::milliseconds(100)) {
   return {[](const HttpRequest&, const HttpServer::Answer& answer) { answer({200, "text/plain", "hello"}); },
           [](const HttpRequest&) { return false; },
-          {}};
+          {},
+          accept_pause};
 }
 
 /// Sends a request and waits for the beginning of its answer, with the loop at work.
@@ -80,7 +81,7 @@ TEST_CASE("http server: without a file descriptor left it rests, and serves thos
 
 TEST_CASE("http server: a session that ends makes room at once for who waits") {
   asio::io_context loop;
-  HttpServer server(loop, hooks());
+  HttpServer server(loop, hooks(std::chrono::hours(1)));
   REQUIRE(server.listen("127.0.0.1:0") == "");
   const tcp::endpoint there(asio::ip::make_address("127.0.0.1"), server.port());
   tcp::socket first(loop);

@@ -60,7 +60,9 @@ class Series {
 
   std::string json() const {
     std::string out = fmt::format("{{\"step_seconds\":{},\"seconds\":", step_seconds_);
-    list(out, [&](const Step& step, std::string& to) { to += std::to_string(begin_ + step_seconds_ * static_cast<std::uint64_t>(&step - steps_.data())); });
+    list(out, [&](const Step& step, std::string& to) {
+      to += std::to_string(begin_ + step_seconds_ * static_cast<std::uint64_t>(&step - steps_.data()));
+    });
     for (const auto& [name, values] : {std::pair("events", &Step::events), std::pair("epochs", &Step::epochs)}) {
       out += fmt::format(",\"{}\":[", name);
       for (std::size_t torus = 0; torus < kTorusCount; ++torus) {

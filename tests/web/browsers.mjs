@@ -1,11 +1,12 @@
 // browsers failovers|memory: what many open pages cost. Each client does what a page does: one stream of events, the cells of three
 // tori, processes now and then; without drawing.
 //   failovers [--pairs N] [--clients N]   kills nodes in turn, by pairs: once with the clients, once without, and compares
-//   memory [--minutes N] [--clients N]    one node under clients that come and go: resident memory at the beginning and at the end
+//   memory [--minutes N] [--clients N]    one node under clients that come and go: its resident memory each minute. It runs nothing else:
+//                                         what a busy node records of its run (up to its bounds) would hide what pages cost
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, get } from "node:http";
-import { tmpdir } from "node:os";
+import { setPriority, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findFailovers } from "../../node/dashboard/failover.mjs";
@@ -15,16 +16,26 @@ const STATE_MILLISECONDS = 60_000;
 const SETTLE_MILLISECONDS = 1_500; // after the clients have come or gone, before the kill
 const CELLS_MILLISECONDS = 400; // as the page asks
 const PROCESSES_MILLISECONDS = 3_000;
+const RETRY_MILLISECONDS = 1_000;
 const STAY_MILLISECONDS = 20_000; // of a client of `memory`
 const PAGE_BYTES = 4096;
+const CLIENT_PRIORITY = 15; // what the clients compute themselves is not what is measured: their machines are elsewhere
 
 /// One page's worth of requests, until close(); counts what it was given.
 function openClient(origin) {
   const agent = new Agent({ keepAlive: true, maxSockets: 2 });
   let events = 0;
+  let streams = 0;
   let closed = false;
-  const stream = get(`${origin}/api/v1/events`, (answer) => answer.on("data", (bytes) => (events += bytes.includes("event: state") ? 1 : 0)));
-  stream.on("error", () => {});
+  let stream;
+  const listen = () => {
+    if (closed) return;
+    ++streams;
+    stream = get(`${origin}/api/v1/events`, (answer) => answer.on("data", (bytes) => (events += bytes.includes("event: state") ? 1 : 0)));
+    stream.on("error", () => {}); // "close" comes too
+    stream.on("close", () => setTimeout(listen, RETRY_MILLISECONDS)); // as a browser does
+  };
+  listen();
   const poll = (path, period) => {
     const ask = () => {
       if (closed) return;
@@ -37,6 +48,7 @@ function openClient(origin) {
   poll("/api/v1/processes?torus=0", PROCESSES_MILLISECONDS);
   return {
     events: () => events,
+    streams: () => streams,
     close: () => {
       closed = true;
       stream.destroy();
@@ -76,9 +88,11 @@ async function killOnce(launcher, victim) {
   await fetch(`${origin}/api/v1/kill?node=${victim}`, { method: "POST", headers });
   const took = await until("the torus runs again", STATE_MILLISECONDS, async () => {
     const { nodes } = await stateOf(origin);
-    const incidents = nodes.flatMap((node) => node.incidents).sort((a, b) => Number(BigInt(a.unix_nanoseconds) - BigInt(b.unix_nanoseconds)));
+    // Of earlier deaths only who hosted what counts: the dead one's own word of its return is gone with it.
+    const counts = (one) => one.kind === "VIEW_INSTALLED" || BigInt(one.unix_nanoseconds) / 1_000_000n >= BigInt(from);
+    const incidents = nodes.flatMap((node) => node.incidents).filter(counts).sort((a, b) => Number(BigInt(a.unix_nanoseconds) - BigInt(b.unix_nanoseconds)));
     const stories = findFailovers(incidents, (node) => names.get(node) ?? node);
-    return stories.find((story) => story.begunMilliseconds >= from && story.ends[4] !== undefined)?.ends[4];
+    return stories.find((story) => story.ends[4] !== undefined)?.ends[4];
   });
   await fetch(`${origin}/api/v1/restart?node=${victim}`, { method: "POST", headers });
   return took;
@@ -86,15 +100,20 @@ async function killOnce(launcher, victim) {
 
 async function failovers(pairs, count) {
   const launcher = await startLauncher();
+  setPriority(CLIENT_PRIORITY);
   const { origin } = new URL(launcher.url);
   const times = { without: [], with: [] };
+  let again = 0; // streams that a client had to open again
   try {
     for (let pair = 0; pair < pairs; ++pair) {
       const order = pair % 2 === 0 ? ["without", "with"] : ["with", "without"];
       for (const kind of order) {
         const clients = kind === "with" ? await openClients(origin, count) : [];
         times[kind].push(await killOnce(launcher, "abc"[pair % 3]));
-        clients.forEach((client) => client.close());
+        for (const client of clients) {
+          again += client.streams() - 1;
+          client.close();
+        }
       }
       console.log(`pair ${pair + 1} of ${pairs}, node ${"abc"[pair % 3]}: ${times.without[pair].toFixed(1)} ms without, ` +
         `${times.with[pair].toFixed(1)} ms with ${count} clients`);
@@ -102,7 +121,9 @@ async function failovers(pairs, count) {
     for (const kind of ["without", "with"])
       console.log(`${kind}: median ${quantile(times[kind], 0.5).toFixed(1)} ms, 90 % ${quantile(times[kind], 0.9).toFixed(1)} ms`);
     const differences = times.with.map((value, pair) => value - times.without[pair]);
-    console.log(`median of the differences ${quantile(differences, 0.5).toFixed(1)} ms, slower with clients in ${differences.filter((d) => d > 0).length} of ${pairs} pairs`);
+    const slower = differences.filter((difference) => difference > 0).length;
+    console.log(`median of the differences ${quantile(differences, 0.5).toFixed(1)} ms, slower with clients in ${slower} of ${pairs} pairs; ` +
+      `${again} streams opened again`);
   } finally {
     await launcher.stop();
   }
@@ -116,15 +137,10 @@ async function memory(minutes, count) {
   const ended = new Promise((done) => node.once("exit", done));
   const clients = [];
   try {
-    const rse = (...words) => new Promise((done) => {
-      const child = spawn(resolve("node/rse"), [...words, "--control", control], { stdio: ["ignore", "pipe", "ignore"] });
-      let said = "";
-      child.stdout.on("data", (text) => (said += text));
-      child.once("exit", () => done(said.trim()));
-    });
-    const url = await until("rse dashboard names the page", STATE_MILLISECONDS, async () => (await rse("dashboard")) || null);
+    const file = join(directory, "data", "dashboard-url");
+    const url = await until("the node serves its page", STATE_MILLISECONDS, () => existsSync(file) && readFileSync(file, "utf8").trim());
     const { origin } = new URL(url);
-    await rse("load", resolve("deploy/scenarios/lattice_coupled.textproto"));
+    setPriority(CLIENT_PRIORITY);
     const resident = () => (Number(readFileSync(`/proc/${node.pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES) / 1e6;
     const begun = Date.now();
     let come = 0;
@@ -142,7 +158,8 @@ async function memory(minutes, count) {
       console.log(`minute ${minute}: ${samples.at(-1).toFixed(1)} MB resident, ${come} pages opened`);
     }
     const half = samples.slice(Math.floor(samples.length / 2));
-    console.log(`second half: ${Math.min(...half).toFixed(1)} to ${Math.max(...half).toFixed(1)} MB, last minus first ${(half.at(-1) - half[0]).toFixed(1)} MB`);
+    const range = `${Math.min(...half).toFixed(1)} to ${Math.max(...half).toFixed(1)} MB`;
+    console.log(`second half: ${range}, last minus first ${(half.at(-1) - half[0]).toFixed(1)} MB`);
   } finally {
     clients.forEach((client) => client.close());
     node.kill("SIGTERM");

@@ -18,7 +18,8 @@ interface Props {
 }
 
 /// Two seconds of a day make no line.
-const isSparse = (plot: uPlot, index: number): boolean => Array.from(plot.data[index]! as ArrayLike<number | null>).filter((value) => value !== null).length <= POINTS_SHOWN_MAX;
+const isSparse = (plot: uPlot, index: number): boolean =>
+  Array.from(plot.data[index]! as ArrayLike<number | null>).filter((value) => value !== null).length <= POINTS_SHOWN_MAX;
 
 export function Chart({ series, names, colors, format, version, theme, label, height = 132 }: Props) {
   const holder = useRef<HTMLDivElement>(null);

@@ -28,7 +28,8 @@ function darkWords(store: Store): string {
   if (dark.length === 0) return "";
   const tori = dark.map((torus) => TORUS_NAMES[torus]).join(" and ");
   const hosts = [...new Set(dark.map((torus) => store.nameOf(store.status!.tori[torus]!.host)))].join(" and ");
-  return `${dark.length > 1 ? "Tori" : "Torus"} ${tori} run${dark.length > 1 ? "" : "s"} on ${hosts}, not among the daemons of this machine, which alone show their cells: drawn dark. `;
+  const subject = dark.length > 1 ? `Tori ${tori} run` : `Torus ${tori} runs`;
+  return `${subject} on ${hosts}, not among the daemons of this machine, which alone show their cells: drawn dark. `;
 }
 
 export function StageView({ theme }: { theme: Theme }) {
