@@ -97,6 +97,9 @@ TEST_CASE("metrics: a rebuilding is whole only when its torus runs, and only its
   CHECK(ratio() == "0.99");
   statuses[0].mutable_tori(1)->set_running(true);  // what a has heard is older than what the host says
   CHECK(ratio() == "0.99");
+  std::swap(statuses[0], statuses[1]);  // whoever is asked first
+  CHECK(ratio() == "0.99");
+  std::swap(statuses[0], statuses[1]);
   statuses[1].mutable_tori(1)->set_running(true);
   CHECK(ratio() == "1");
   statuses.pop_back();
