@@ -260,7 +260,10 @@ void BraidNode::Impl::install(View next) {
       cut_complete[torus.raw] = 0;
       durable_through[torus.raw] = {};
       auto& known = cuts[torus.raw];
-      if (new_run || (admitted && !resumed)) known.clear();
+      if (new_run || (admitted && !resumed)) {
+        known.clear();
+        cuts_on_disk[torus.raw].clear();
+      }
       std::erase_if(known, [&](const auto& cut) { return !view.counts(cut.first, cut.second.resumed); });
       drop_hosted(torus);
       sealed_recorded[torus.raw] = {};

@@ -71,10 +71,33 @@ void BraidNode::Impl::persist_own_cut(TorusId torus) {
   if (found == cuts[torus.raw].end()) return;
   PersistCut record{view.run, torus, number, kBothHalves, found->second.digests, {}, view.resumed};
   record.regions.assign(found->second.regions.begin(), found->second.regions.end());
-  persist(std::move(record), [this, torus, number, since = mine.since] {
+  persist_cut(std::move(record), [this, torus, number, since = mine.since] {
     HostedTorus* still = hosted[torus.raw].get();
     if (still && still->since == since && still->cut_taken == number) still->persisted_cut = true;
   });
+}
+
+void BraidNode::Impl::persist_cut(PersistCut record, std::function<void()> then) {
+  const RunId run = record.run;
+  const TorusId torus = record.torus;
+  const CutNumber cut = record.cut;
+  const OnDisk written{record.halves, record.resumed};
+  persist(std::move(record), [this, run, torus, cut, written, then = std::move(then)] {
+    if (run == view.run && cuts[torus.raw].contains(cut)) {
+      OnDisk& known = cuts_on_disk[torus.raw][cut];
+      if (known.resumed != written.resumed) known = {0, written.resumed};
+      known.halves |= written.halves;
+    }
+    then();
+  });
+}
+
+/// What this node still has of a cut when it has lost its memory, or, without a disk, as long as it lives.
+Halves BraidNode::Impl::lasting_halves(TorusId torus, CutNumber cut) const {
+  const Halves halves = cuts[torus.raw].at(cut).halves;
+  if (!options.durable) return halves;
+  const auto found = cuts_on_disk[torus.raw].find(cut);
+  return found != cuts_on_disk[torus.raw].end() && view.counts(cut, found->second.resumed) ? halves & found->second.halves : Halves{0};
 }
 
 /// One half to the host of each other torus; both to the same node where that hosts both, or the other half is ours.
@@ -250,7 +273,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   }
   known = std::move(whole);
   while (cuts[t].size() > 3) cuts[t].erase(std::next(cuts[t].begin()));  // not the durable one, and not the last two
-  persist(std::move(record),
+  persist_cut(std::move(record),
           [this, from, ack = ShardAck{part.view, part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
 }
 
@@ -324,6 +347,8 @@ void BraidNode::Impl::update_durable() {
     logs[torus.raw].prune(wanted_by_observers(torus, Epoch{needed < kept ? 0 : needed - kept}));
     auto& known = cuts[torus.raw];
     known.erase(known.begin(), known.lower_bound(durable));
+    auto& on_disk = cuts_on_disk[torus.raw];
+    on_disk.erase(on_disk.begin(), on_disk.lower_bound(durable));
     auto& seals = fixed_seals[torus.raw];
     seals.erase(seals.begin(), seals.lower_bound(Epoch{durable < 3 ? 0 : durable - 3}));
   }

@@ -103,6 +103,8 @@ BraidNode::Impl::Impl(const Options& given, Recovered recovered, Instant at)
       regions.digests = cut.digests;
       regions.resumed = cut.resumed;
       regions.halves |= cut.halves;
+      OnDisk& on_disk = cuts_on_disk[cut.torus.raw][cut.cut];
+      on_disk = {static_cast<Halves>(on_disk.halves | cut.halves), cut.resumed};
       for (Region& region : cut.regions) {
         regions.regions[region.index] = std::make_shared<const Region>(std::move(region));
       }

@@ -302,6 +302,8 @@ struct BraidNode::Impl {
   void cut_taken(TorusId torus);
   void release_cut(TorusId torus);
   void persist_own_cut(TorusId torus);
+  void persist_cut(PersistCut record, std::function<void()> then);
+  Halves lasting_halves(TorusId torus, CutNumber cut) const;
   void assign_holders(TorusId torus);
   bool rebuilding() const;
   void ship(TorusId torus);
@@ -406,6 +408,8 @@ struct BraidNode::Impl {
   std::array<CutNumber, kTorusCount> cut_complete{};
   CutNumber durable_cut = 0;
   std::array<std::map<CutNumber, CutRegions>, kTorusCount> cuts;      // own ones whole, others' shards
+  struct OnDisk { Halves halves = 0; ViewNumber resumed; };
+  std::array<std::map<CutNumber, OnDisk>, kTorusCount> cuts_on_disk;  // of `cuts`, what our disk has for certain
   std::map<std::pair<NodeId, TorusId>, ShardAssembly> assemblies;
   std::array<std::unique_ptr<HostedTorus>, kTorusCount> hosted;
   // Machines that were dropped while a worker had them; workers give back in order.

@@ -250,7 +250,8 @@ Holdings BraidNode::Impl::make_holdings() const {
   mine.has_scenario = scenario != scenarios.end() && scenario->second.whole;
   for (TorusId torus : kTori) {
     for (const auto& [cut, regions] : cuts[torus.raw]) {
-      if (mine.cuts.size() < kHoldingsMax) mine.cuts.push_back({torus, cut, regions.halves});
+      const Halves halves = lasting_halves(torus, cut);  // a run that goes on from what memories alone hold could end with them
+      if (halves != 0 && mine.cuts.size() < kHoldingsMax) mine.cuts.push_back({torus, cut, halves});
     }
   }
   return mine;
