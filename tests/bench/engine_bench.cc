@@ -1,7 +1,7 @@
 // Events a second of the engine, in one run of some minutes:
 //   bazel run -c opt //tests/bench:engine -- [--json] [--svg FILE] [SERIES...]
-// pending: beside a binary heap with the same semantics and digest, on one core. remote: PHOLD whose events go to other
-// tori. lattice: six edges a cell. tori: one to three on threads of their own. checkpoints: with and without.
+// pending: beside a binary heap with the same semantics and digest, on one core. far: delays up to a billion ticks.
+// remote: PHOLD whose events go to other tori. lattice: six edges a cell. tori: one to three on threads of their own. checkpoints: with and without.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -23,7 +23,7 @@ struct Options {
 };
 
 bool parse(int argc, char** argv, Options& options) {
-  static constexpr const char* kSeries[] = {"pending", "remote", "lattice", "tori", "checkpoints"};
+  static constexpr const char* kSeries[] = {"pending", "far", "remote", "lattice", "tori", "checkpoints"};
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
       options.json = true;
@@ -81,6 +81,8 @@ void run_series(const std::string& name, const std::function<void(const Row&)>& 
         if (model != Model::kPhold || pending > kRingPendingMax) add(measure_pending(model, pending));
       }
     }
+  } else if (name == "far") {
+    for (const std::uint32_t delay_max : {16u, 1000u, 1'000'000u, 1'000'000'000u}) add(measure_far(delay_max));
   } else if (name == "remote") {
     for (const std::uint32_t percent : {0u, 10u, 50u}) add(measure_remote(percent));
   } else if (name == "lattice") {
@@ -132,7 +134,7 @@ int main(int argc, char** argv) {
   rse::Options options;
   if (!rse::parse(argc, argv, options)) {
     std::fprintf(stderr,
-                 "usage: engine [--json] [--svg FILE] [SERIES...]; series: pending remote lattice tori checkpoints\n");
+                 "usage: engine [--json] [--svg FILE] [SERIES...]; series: pending far remote lattice tori checkpoints\n");
     return 2;
   }
   return rse::run(options);

@@ -180,6 +180,33 @@ Row measure_remote(std::uint32_t percent) {
   return row;
 }
 
+Row measure_far(std::uint32_t delay_max) {
+  Torus torus({0}, Capacity{});
+  const std::string args = "events=1 max_delay=" + std::to_string(delay_max);
+  for (std::uint32_t i = 0; i < kCellCount; ++i) {
+    const bool ok = torus.spawn({i}, "phold", args, {0}).ok();
+    RSE_ASSERT(ok, "a process a cell fits in the default capacity");
+  }
+  std::uint64_t end = 0;
+  const auto run_events = [&](std::uint64_t count) {
+    const std::uint64_t before = torus.counters().events;
+    while (torus.counters().events - before < count) {
+      torus.begin_epoch({end}, {end + delay_max});
+      torus.run_epoch();
+      end += delay_max;
+    }
+    return static_cast<double>(torus.counters().events - before);
+  };
+  run_events(kHeapEventsPerRun / 4);
+  Row row{.series = "far", .model = "phold, delays to " + std::to_string(delay_max), .pending = kPending};
+  for (double& rate : row.engine.per_second) {
+    double events = 0;
+    const double seconds = seconds_of([&] { events = run_events(kEventsPerRun / 4); });
+    rate = events / seconds;
+  }
+  return row;
+}
+
 Row measure_lattice() {
   constexpr std::int32_t kLimit = 5;
   constexpr std::uint32_t kSeeds = 32;

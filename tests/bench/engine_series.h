@@ -27,6 +27,8 @@ struct Row {
 Row measure_pending(Model model, std::uint32_t pending);
 /// PHOLD on three tori in one thread, their events handed over two epochs later as the braid does it.
 Row measure_remote(std::uint32_t percent);
+/// PHOLD with delays of up to `delay_max` ticks, most of them far beyond the wheel's lists of single ticks.
+Row measure_far(std::uint32_t delay_max);
 /// Six edges a cell to its neighbours: bursts that grow sixfold a step until the relays' limit.
 Row measure_lattice();
 /// Independent tori, each on a thread of its own, by wall clock; compared with one.
