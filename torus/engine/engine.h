@@ -73,12 +73,13 @@ struct Engine {
   void process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   void relay(std::uint64_t now, std::uint32_t index, PackedEvent event);
   void relay_checked(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
+  std::uint32_t run_batch(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   void run_processes(std::uint64_t now, PackedEvent event);
   static bool is_face(std::uint32_t cell) {
     return (cell + kFaceCellCount) % kCellCount < 2 * kFaceCellCount;
   }
-  /// Counts an event of a cell with x = 0 or 31.
-  void count_face(std::uint32_t cell);
+  /// Counts events of a cell with x = 0 or 31.
+  void count_face(std::uint32_t cell, std::uint32_t events = 1);
 
   bool is_local(std::uint32_t cell) const { return cell - first_cell < kCellCount; }
   void mark_changed(std::uint32_t cell_index) { changed[cell_index >> kRegionCellBits] = 1; }

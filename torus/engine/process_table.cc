@@ -16,6 +16,7 @@ void ProcessTable::carve(Carver& carver, std::uint32_t processes_max) {
     const std::size_t state_bytes = all_programs()[i]->state_bytes();
     RSE_ASSERT(state_bytes <= kProgramStateBytesMax, "a program's state is too large");
     pools_[i].slot_bytes = static_cast<std::uint32_t>((state_bytes + 7) / 8 * 8);
+    pools_[i].takes_batches = all_programs()[i]->takes_batches();
     carver.carve(pools_[i].bytes, std::size_t{processes_max} * pools_[i].slot_bytes);
   }
 }

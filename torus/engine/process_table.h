@@ -47,6 +47,10 @@ class ProcessTable {
     const StatePool& pool = pools_[process.program];
     return pool.bytes + std::size_t{process.state} * pool.slot_bytes;
   }
+  /// Whether the process, which is its cell's first, is alone there and takes all events of a tick at once.
+  bool takes_batches(const Process& process) const {
+    return process.next == 0 && pools_[process.program].takes_batches;
+  }
   std::uint32_t count() const { return count_; }
   std::uint32_t count_of(std::uint32_t program) const { return pools_[program].count; }
   /// No cell has more processes than this; exact as long as none was removed.
@@ -61,6 +65,7 @@ class ProcessTable {
     std::uint32_t free_slot;   // plus 1; 0: none
     std::uint32_t fresh_slot;
     std::uint32_t count;  // of its program's processes
+    bool takes_batches;
   };
   std::uint32_t allocate_state(std::uint32_t program);
   void free_state(const Process& process);

@@ -21,6 +21,7 @@ namespace rse {
 inline constexpr std::size_t kProgramStateBytesMax = 256;
 inline constexpr std::size_t kProgramArgsBytesMax = 256;
 inline constexpr std::size_t kProgramNameBytesMax = 32;
+inline constexpr std::size_t kProgramBatchMax = 64;  // events in one call of on_events()
 
 /// What a program sees and may do while it handles one event. Lives for that call only.
 class ProgramContext {
@@ -62,6 +63,11 @@ class Program {
   /// kBadArguments: an unknown key or a bad value; the process is not made.
   virtual Result<void> start(std::span<std::byte> state, std::string_view args, ProgramContext& context) const = 0;
   virtual void on_event(std::span<std::byte> state, const Event& event, ProgramContext& context) const = 0;
+  /// The batch interface, for a program that only takes events in, whatever the number in one tick: it must not need the
+  /// context. One that says so gets the events of its cell together, up to kProgramBatchMax of one tick and in canonical
+  /// order, if it is alone there, else one by one through on_event(). Both have to leave the same state.
+  virtual bool takes_batches() const { return false; }
+  virtual void on_events(std::span<std::byte>, std::span<const Event>) const {}
   /// A number that stands for the process in lists: counter: its sum; wave: the tick at which it was reached, or -1.
   virtual std::int64_t value(std::span<const std::byte> state) const = 0;
 

@@ -18,6 +18,14 @@ class Counter final : public Program {
     store_state(bytes, sum + static_cast<std::uint64_t>(std::int64_t{event.payload}));
   }
 
+  bool takes_batches() const override { return true; }
+
+  void on_events(std::span<std::byte> bytes, std::span<const Event> events) const override {
+    auto sum = load_state<std::uint64_t>(bytes);
+    for (const Event& event : events) sum += static_cast<std::uint64_t>(std::int64_t{event.payload});
+    store_state(bytes, sum);
+  }
+
   std::int64_t value(std::span<const std::byte> bytes) const override {
     return static_cast<std::int64_t>(load_state<std::uint64_t>(bytes));
   }

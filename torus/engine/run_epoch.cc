@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "torus/engine/engine.h"
 #include "torus/engine/engine_context.h"
@@ -91,9 +92,9 @@ void Engine::process_correctives() {
   corrective_count = 0;
 }
 
-void Engine::count_face(std::uint32_t cell) {
+void Engine::count_face(std::uint32_t cell, std::uint32_t events) {
   std::uint32_t& face = cell < kFaceCellCount ? low_face[cell] : high_face[cell - kHighFaceFirstCell];
-  face = saturating_add(face, 1);
+  face = saturating_add(face, events);
 }
 
 // With every check, an event at a time.
@@ -108,7 +109,11 @@ void Engine::process_events(std::uint64_t now, const PackedEvent* events, std::u
     const Cell cell = lattice.cell(index);
     const std::int32_t payload = packed_payload(event);
     if (cell.has_processes()) {
-      run_processes(now, event);
+      if (processes.takes_batches(processes.at(processes.first(index)))) {
+        i += run_batch(now, events + i, count - i) - 1;
+      } else {
+        run_processes(now, event);
+      }
     } else if (!cell.has_limit() || payload < *lattice.limit(index)) {
       relay_checked(now, index, payload);
     }
@@ -122,6 +127,23 @@ void Engine::relay_checked(std::uint64_t now, std::uint32_t cell, std::int32_t p
     static_cast<void>(
         send(now, cell, target, edge.delay, next_payload(payload)));  // refusal: counted
   }
+}
+
+// The events at the front that lie in the first one's cell, for its only process. How many; the first is counted already.
+std::uint32_t Engine::run_batch(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+  const std::uint32_t index = packed_destination(events[0]);
+  std::array<Event, kProgramBatchMax> batch;
+  batch[0] = unpack(events[0], Tick{now}, id);
+  std::uint32_t size = 1;
+  for (; size < std::min<std::size_t>(count, batch.size()) && packed_destination(events[size]) == index; ++size) {
+    batch[size] = unpack(events[size], Tick{now}, id);
+    tick_sum += digest_term(batch[size]);
+  }
+  pending_count -= size - 1;
+  if (is_face(index)) count_face(index, size - 1);
+  const Process& process = processes.at(processes.first(index));
+  processes.program(process).on_events(processes.state(process), {batch.data(), size});
+  return size;
 }
 
 // A process that this event creates, in this very cell too, sees events from the next one on.

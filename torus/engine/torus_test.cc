@@ -202,6 +202,30 @@ TEST_CASE("programs: a counter sums, a wave passes once and remembers when") {
   CHECK(torus.counters().events == 3);  // the wave that came back was not passed on
 }
 
+TEST_CASE("programs: a counter alone in its cell takes a tick's events together, with the same result as one by one") {
+  std::vector<std::int64_t> sums;
+  for (const bool alone : {true, false}) {
+    Torus torus({0}, Capacity{});
+    REQUIRE(torus.spawn(kCell, "counter", "", {0}).ok());
+    if (!alone) REQUIRE(torus.spawn(kCell, "counter", "", {0}).ok());
+    REQUIRE(torus.connect(kNeighbour, kCell, 3).ok());
+    for (std::int32_t i = 0; i < 200; ++i) {  // more than a batch, of both signs, from two cells; some go on to kCell
+      REQUIRE(torus.insert({{5}, kCell, {static_cast<std::uint32_t>(i % 2)}, i * 7 - 500}).ok());
+      REQUIRE(torus.insert({{5}, kNeighbour, kCell, i - 100}).ok());
+    }
+    run(torus, 0, 1000);
+    CHECK(torus.counters().events == 600);
+    CHECK(torus.pending_count() == 0);
+    CHECK(torus.low_face_counts()[0] == 400);
+    CHECK(torus.low_face_counts()[1] == 200);
+    sums.push_back(values(torus)[0]);
+    sums.push_back(static_cast<std::int64_t>(torus.event_digest()));
+  }
+  CHECK(sums[0] == 39'300 + 100);
+  CHECK(sums[0] == sums[2]);
+  CHECK(sums[1] == sums[3]);
+}
+
 TEST_CASE("programs: phold in every cell keeps its events, and those to other tori leave") {
   Torus torus({1}, {.events = 40000, .edges = 1, .processes = kCellCount, .outbox_events = 40000});
   for (std::uint32_t i = 0; i < kCellCount; ++i) {
