@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <thread>
 
 #include "node/client_cluster_access.h"
@@ -19,6 +21,7 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kProbeLimit{1500};
+constexpr int kProbeMegabytes = 64;
 constexpr int kKernelDone = 33;       // QEMU's exit status for ExitCode::kDone of the kernel
 constexpr int kGuestMegabytes = 1536;  // three tori, and as many being made or let go; what is not touched costs nothing
 constexpr const char* kFastFirmware = "/usr/share/qemu/qboot.rom";  // of Debian's qemu-system-data
@@ -73,19 +76,34 @@ const Accelerator& VirtualMachines::choose_accelerator() {
   if (::access("/dev/kvm", F_OK) != 0) return accelerator_;
   accelerator_.why = "emulated: /dev/kvm is there, but may not be opened by this user";
   if (::access("/dev/kvm", R_OK | W_OK) != 0) return accelerator_;
-  Machine probe;
-  std::vector<std::string> words = machine("kvm", 64);
-  words.insert(words.end(), {"-serial", "none"});
-  const std::string started = probe.start({.words = std::move(words), .log = "/dev/null"});
-  const int exit_code = started.empty() ? probe.wait_for_end(kProbeLimit) : -1;
-  if (exit_code == kKernelDone) {
-    accelerator_ = {"kvm", "KVM: a guest that was tried ran to its end"};
-  } else if (exit_code < 0) {
-    accelerator_.why = fmt::format("emulated: with /dev/kvm a guest that was tried did not end within {} ms", kProbeLimit.count());
-  } else {
-    accelerator_.why = fmt::format("emulated: with /dev/kvm QEMU ended with status {}", exit_code);
-  }
+  accelerator_ = try_kvm();
   return accelerator_;
+}
+
+/// A guest that has nothing to do ends at once, where KVM works. Where it does not, QEMU says so and stands still, or stands still.
+Accelerator VirtualMachines::try_kvm() const {
+  const std::string log = fmt::format("/tmp/rse-probe-{:016x}", random_id());
+  std::vector<std::string> words = machine("kvm", kProbeMegabytes, kernel_);
+  words.insert(words.end(), {"-serial", "none"});
+  Machine probe;
+  if (const std::string failure = probe.start({.words = std::move(words), .log = log}); !failure.empty()) {
+    return {"tcg", "emulated: cannot try /dev/kvm: " + failure};
+  }
+  const auto end = std::chrono::steady_clock::now() + kProbeLimit;
+  std::optional<int> exit_code;
+  bool broken = false;
+  while (!exit_code && !broken && std::chrono::steady_clock::now() < end) {
+    wait_a_little();
+    exit_code = probe.take_end();
+    std::ifstream said(log);
+    broken = std::string(std::istreambuf_iterator<char>(said), {}).find("KVM internal error") != std::string::npos;
+  }
+  std::error_code ignored;
+  std::filesystem::remove(log, ignored);
+  if (exit_code == kKernelDone) return {"kvm", "KVM: a guest that was tried ran to its end"};
+  if (broken) return {"tcg", "emulated: a guest that was tried with /dev/kvm ended with \"KVM internal error\""};
+  if (exit_code) return {"tcg", fmt::format("emulated: with /dev/kvm QEMU ended with status {}", *exit_code)};
+  return {"tcg", fmt::format("emulated: with /dev/kvm a guest that was tried did not end within {} ms", kProbeLimit.count())};
 }
 
 std::string VirtualMachines::serve(const std::string& memory_path, const std::string& socket_path) {
@@ -103,7 +121,7 @@ std::string VirtualMachines::options(const std::string& name, std::uint64_t clus
 }
 
 std::vector<std::string> VirtualMachines::command(const std::string& name, std::uint64_t cluster, bool founds) const {
-  std::vector<std::string> words = machine(accelerator_.name, kGuestMegabytes);
+  std::vector<std::string> words = machine(kGuestMegabytes, kernel_);
   words.insert(words.end(), {"-name", name, "-serial", "stdio", "-chardev", "socket,id=bells,path=" + socket_, "-device",
                              "ivshmem-doorbell,chardev=bells,vectors=1", "-append", options(name, cluster, founds)});
   return words;
@@ -115,18 +133,22 @@ std::vector<std::string> VirtualMachines::command(const std::string& name, std::
   std::ofstream(entropy, std::ios::binary) << random_bytes();
   std::string line = options(name, cluster, founds) + fmt::format(" net=on insecure=1 advertise=127.0.0.1:{}", wires.port);
   for (const std::uint16_t peer : wires.peers) line += fmt::format(" peer=10.0.2.2:{}", peer);
-  std::vector<std::string> words = machine(accelerator_.name, kGuestMegabytes);
+  std::vector<std::string> words = machine(kGuestMegabytes, kernel_);
   words.insert(words.end(), {"-name", name, "-serial", "stdio", "-netdev", fmt::format("user,id=n,hostfwd=udp:127.0.0.1:{}-:7400", wires.port),
                              "-device", "virtio-net-pci,netdev=n", "-fw_cfg", "name=opt/rse/entropy,file=" + entropy, "-append", line});
   return words;
 }
 
-std::vector<std::string> VirtualMachines::machine(const std::string& accelerator, int megabytes) const {
+std::vector<std::string> VirtualMachines::machine(int megabytes, const std::string& kernel) const {
+  return machine(accelerator_.name, megabytes, kernel);
+}
+
+std::vector<std::string> VirtualMachines::machine(const std::string& accelerator, int megabytes, const std::string& kernel) const {
   std::vector<std::string> words{qemu_, "-machine", "q35", "-accel", accelerator, "-cpu", "qemu64", "-m", std::to_string(megabytes)};
   // It starts a kernel and does little else, so that a guest runs in half the time; devices are placed by our kernel.
   if (!firmware_.empty()) words.insert(words.end(), {"-bios", firmware_});
   words.insert(words.end(), {"-display", "none", "-nodefaults", "-no-user-config", "-monitor", "none", "-no-reboot", "-device",
-                             "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", kernel_});
+                             "isa-debug-exit,iobase=0xf4,iosize=0x04", "-kernel", kernel});
   return words;
 }
 

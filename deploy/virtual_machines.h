@@ -38,10 +38,13 @@ class VirtualMachines {
     std::vector<std::uint16_t> peers{};
   };
   std::vector<std::string> command(const std::string& name, std::uint64_t cluster, bool founds, const Wires& wires) const;
+  /// The command of a machine as guests have it, without devices and serial line, that starts this kernel.
+  std::vector<std::string> machine(int megabytes, const std::string& kernel) const;
 
  private:
   struct Bells;
-  std::vector<std::string> machine(const std::string& accelerator, int megabytes) const;
+  Accelerator try_kvm() const;
+  std::vector<std::string> machine(const std::string& accelerator, int megabytes, const std::string& kernel) const;
   std::string options(const std::string& name, std::uint64_t cluster, bool founds) const;
   std::string qemu_, kernel_, socket_;
   std::string firmware_;  // empty: QEMU's own

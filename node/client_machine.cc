@@ -80,16 +80,21 @@ void Machine::ask_to_end() {
 }
 
 int Machine::wait_for_end(std::chrono::milliseconds limit) {
-  if (process_ < 0) return -1;
   const auto end = std::chrono::steady_clock::now() + limit;
-  int status = 0;
-  while (::waitpid(process_, &status, WNOHANG) == 0) {
+  for (;;) {
+    if (const std::optional<int> code = take_end()) return *code;
     if (std::chrono::steady_clock::now() > end) {
       kill();
       return -1;
     }
     wait_a_little();
   }
+}
+
+std::optional<int> Machine::take_end() {
+  if (process_ < 0) return -1;
+  int status = 0;
+  if (::waitpid(process_, &status, WNOHANG) == 0) return std::nullopt;
   process_ = -1;
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

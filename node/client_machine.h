@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,8 @@ class Machine {
   void ask_to_end();
   /// The exit code; -1 when it had to be killed after `limit`, or did not run.
   int wait_for_end(std::chrono::milliseconds limit);
+  /// Likewise, without waiting; nullopt: it runs.
+  std::optional<int> take_end();
 
   bool running();
   bool paused() const { return paused_; }
