@@ -15,6 +15,7 @@ constexpr std::chrono::milliseconds kLineInterval{1000};
 /// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely.
 enum class Watch : int { kCloselyMilliseconds = 2, kCalmlyMilliseconds = 50 };
 constexpr std::size_t kLastWords = 25;
+constexpr std::size_t kMemoryEvery = 10;  // kills
 
 std::uint64_t slowest_epoch(const v1::StatusReply& status) {
   if (status.tori_size() < 3) return 0;
@@ -63,10 +64,12 @@ class Script {
     std::vector<std::string> names = options.kill;
     while (names.size() < options.kills) names.push_back(host_name(random.below(static_cast<std::uint32_t>(story_.cluster().host_count()))));
     if (!names.empty()) say_memory("before the first kill");
+    std::size_t killed = 0;
     for (const std::string& name : names) {
       if (std::string failure = reach(due); !failure.empty()) return failure;
       if (std::string failure = kill_one(name); !failure.empty()) return failure;
       due = reached_ + options.after_epochs;
+      if (++killed % kMemoryEvery == 0 && killed != names.size()) say_memory(fmt::format("after {} kills", killed));
     }
     if (!names.empty()) say_memory("after the last kill");
     say_failover();
@@ -109,11 +112,16 @@ class Script {
     return {};
   }
 
-  void say_memory(const char* when) {
+  void say_memory(const std::string& when) {
     std::string text = fmt::format("memory {}:", when);
     LocalCluster& cluster = story_.cluster();
-    for (std::size_t node = 0; node < cluster.size(); ++node)
-      text += fmt::format(" {} {:.0f} MB", cluster.name(node), static_cast<double>(cluster.resident_bytes(node)) / 1e6);
+    double all = 0;
+    for (std::size_t node = 0; node < cluster.size(); ++node) {
+      const double megabytes = static_cast<double>(cluster.resident_bytes(node)) / 1e6;
+      all += megabytes;
+      text += fmt::format(" {} {:.0f} MB", cluster.name(node), megabytes);
+    }
+    memory_megabytes_.push_back(all);
     say(text);
   }
 
@@ -125,10 +133,14 @@ class Script {
 
   void say_failover() {
     if (rebuilt_in_.size() < 2) return;
+    say(fmt::format("from SIGKILL to all tori running: {} kills, median {:.0f} ms, p90 {:.0f}, at least {:.0f}, at most {:.0f}",
+                    rebuilt_in_.size(), rebuilt_share(0.5), rebuilt_share(0.9), rebuilt_share(0), rebuilt_share(1)));
+  }
+
+  double rebuilt_share(double share) const {
     std::vector<double> sorted = rebuilt_in_;
     std::sort(sorted.begin(), sorted.end());
-    say(fmt::format("from SIGKILL to all tori running: {} kills, median {:.0f} ms, at least {:.0f}, at most {:.0f}", sorted.size(),
-                    sorted[sorted.size() / 2], sorted.front(), sorted.back()));
+    return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
   }
 
   std::string kill_all() {
@@ -191,10 +203,10 @@ class Script {
   }
 
   void print_json(const std::optional<VerifyReport>& report, const std::string& failure, const Injector& injector) {
-    fmt::print(R"({{"epochs":{},"kills":{},"rebuilt_ms_max":{:.0f},"accepted":{},"repeated":{},"failed":{},"failure":"{}","verify":{}}})"
+    fmt::print(R"({{"epochs":{},"kills":{},"rebuilt_ms_p50":{:.0f},"rebuilt_ms_max":{:.0f},"memory_mb":[{:.0f}],"accepted":{},"repeated":{},"failed":{},"failure":"{}","verify":{}}})"
                "\n",
                reached_, rebuilt_in_.size(),
-               rebuilt_in_.empty() ? 0.0 : *std::max_element(rebuilt_in_.begin(), rebuilt_in_.end()), injector.accepted(), injector.repeated(), injector.failed(), json_escaped(failure),
+               rebuilt_share(0.5), rebuilt_share(1), fmt::join(memory_megabytes_, ","), injector.accepted(), injector.repeated(), injector.failed(), json_escaped(failure),
                report ? to_json(*report) : "null");
   }
 
@@ -202,6 +214,7 @@ class Script {
   std::chrono::steady_clock::time_point end_;
   std::uint64_t reached_ = 0;
   std::vector<double> rebuilt_in_;  // milliseconds from each kill
+  std::vector<double> memory_megabytes_;  // of all nodes: before the first kill, after each kMemoryEvery, after the last
 };
 
 }  // namespace

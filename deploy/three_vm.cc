@@ -41,7 +41,7 @@ std::vector<rse::LocalCluster::Plan> plan_nodes(const std::vector<std::string>& 
     if (kind == "udp") wires.peers.push_back(ports.back());
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    rse::LocalCluster::Plan node{.name = std::string(1, static_cast<char>('a' + i)), .durable = false};
+    rse::LocalCluster::Plan node{.name = std::string(1, static_cast<char>('a' + i)), .durable = false, .flags = {"--heartbeat-ms", "20"}};
     wires.port = ports[i];
     if (kinds[i] == "vm") {
       node.guest = [&machines, cluster, name = node.name](bool founds) { return machines.command(name, cluster, founds); };
@@ -55,7 +55,9 @@ std::vector<rse::LocalCluster::Plan> plan_nodes(const std::vector<std::string>& 
     if (kinds[i] == "tcp" || (kinds[i] == "memory" && has(kinds, "tcp"))) node.listen.push_back(local(ports[i]));
     nodes.push_back(std::move(node));
   }
-  rse::LocalCluster::Plan watching{.name = "observer", .listen = {memory, local(observer)}, .durable = false, .observer = true};
+  // The observer's word is never urgent, and each of its heartbeats wakes three guests.
+  rse::LocalCluster::Plan watching{
+      .name = "observer", .listen = {memory, local(observer)}, .durable = false, .flags = {"--heartbeat-ms", "100"}, .observer = true};
   if (has(kinds, "vm-udp") || has(kinds, "udp")) watching.listen.push_back("udp:" + local(observer));
   nodes.push_back(std::move(watching));
   return nodes;
@@ -98,8 +100,8 @@ int main(int argc, char** argv) {
   }
   rse::LocalCluster::Options& cluster = options.cluster;
   // Nothing leaves this machine, and guests have no keys; silence may last as long as guests let it (guest_kernel/node/node.cc).
-  cluster.flags = {"--insecure",           "--heartbeat-ms", "100", "--early-silence-ms", "300", "--silence-floor-ms", "400",
-                   "--silence-ceiling-ms", "1000",           "--idle-epoch-ms", "500"};
+  cluster.flags = {"--insecure",           "--early-silence-ms", "150", "--silence-floor-ms", "200",
+                   "--silence-ceiling-ms", "1000",               "--idle-epoch-ms", "500"};
   cluster.memory_path = fmt::format("/dev/shm/rse-{:016x}", rse::random_id());
   cluster.nodes = plan_nodes(kinds, "ivshmem:" + cluster.memory_path, machines);
   cluster.prepare = [&machines](const rse::LocalCluster& of) {

@@ -261,6 +261,7 @@ std::vector<std::string> LocalCluster::daemon_words(std::size_t index, bool foun
   if (founds) words.push_back("--found");
   if (!peer.empty()) words.insert(words.end(), {"--peer", peer});
   words.insert(words.end(), options_.flags.begin(), options_.flags.end());
+  words.insert(words.end(), plan(index).flags.begin(), plan(index).flags.end());
   return words;
 }
 

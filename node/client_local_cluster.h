@@ -27,6 +27,7 @@ class LocalCluster {
     std::string name;
     std::vector<std::string> listen{};  // of a daemon; empty: as Options say
     bool durable = true;                // a daemon with a data directory
+    std::vector<std::string> flags{};   // of a daemon, beside the Options'
     bool observer = false;              // a daemon that hosts nothing; asked first, since it is never killed by a script
     /// The command of a virtual machine instead of a daemon. It has no control API: others tell what it does.
     std::function<std::vector<std::string>(bool founds)> guest{};

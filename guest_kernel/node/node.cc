@@ -25,15 +25,19 @@ constexpr Duration kHouseInterval = milliseconds(20);        // while somebody i
 constexpr Duration kQuietHouseInterval = milliseconds(500);  // otherwise interrupts say what is new
 constexpr std::size_t kKeyBytes = 32;
 
-/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs 0.2 ms of one.
+/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs 0.2 ms of one. So
+/// deadlines come seldom once nothing has been said that is new for a while, and for longer after a change of links or views, when
+/// repetitions must not be late. Silence counts more slowly meanwhile.
 struct Timing {
-  Duration heartbeat, early_silence, silence_floor;
+  Duration heartbeat, early_silence, silence_floor, resting_interval;
 };
 /// Deaths are known without waiting for silence: the doorbell server takes the presence of a guest that has gone.
-constexpr Timing kOnSharedMemory{milliseconds(100), milliseconds(300), milliseconds(400)};
+constexpr Timing kOnSharedMemory{milliseconds(20), milliseconds(150), milliseconds(200), milliseconds(100)};
 /// The others may be daemons, which wait for nobody longer than 300 ms unless they are told to.
-constexpr Timing kOnNetwork{milliseconds(20), milliseconds(60), milliseconds(200)};
+constexpr Timing kOnNetwork{milliseconds(20), milliseconds(60), milliseconds(200), milliseconds(0)};
 constexpr Duration kSilenceCeiling = milliseconds(1000);
+constexpr Duration kAwakeAfterNews = milliseconds(60);
+constexpr Duration kAwakeAfterChange = milliseconds(3000);
 constexpr Duration kIdleEpoch = milliseconds(500);
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have their turn
 
@@ -63,12 +67,14 @@ Member self_of(const Options& options, const std::string& address) {
   return self;
 }
 
+const Timing& timing_of(const Options& options) { return options.net ? kOnNetwork : kOnSharedMemory; }
+
 BraidNode::Options braid_options(const Options& options, const std::string& address) {
   BraidNode::Options braid;
   braid.self = self_of(options, address);
   if (options.found != 0) braid.found = ClusterId{options.cluster};
   braid.seed = options.id ^ read_tsc();
-  const Timing& timing = options.net ? kOnNetwork : kOnSharedMemory;
+  const Timing& timing = timing_of(options);
   braid.heartbeat = timing.heartbeat;
   braid.early_silence = timing.early_silence;
   braid.silence_floor = timing.silence_floor;
@@ -82,6 +88,7 @@ class Node final {
   Node(const Options& options, Carrier& carrier, Identity identity, const std::string& address)
       : carrier_(carrier),
         identity_(std::move(identity)),
+        timing_(timing_of(options)),
         hello_{.cluster = {identity_.key ? 0 : options.cluster}, .self = self_of(options, address)},
         braid_(braid_options(options, address), {}, now()) {}
 
@@ -108,7 +115,10 @@ class Node final {
   bool turn() {
     bool more = carrier_.turn();
     while (const std::optional<Worker::Done> done = worker_.take_done()) braid_.on_epoch_done(now(), done->torus, done->kind);
-    if (const auto deadline = braid_.next_deadline(); deadline && *deadline <= now()) braid_.on_deadline(now());
+    if (const auto due = next_due(); due && *due <= now()) {
+      last_due_ = now();
+      braid_.on_deadline(last_due_);
+    }
     if (now() >= next_house_) {
       carrier_.look_after();
       next_house_ = now() + (carrier_.complete() ? kQuietHouseInterval : kHouseInterval);
@@ -157,6 +167,7 @@ class Node final {
   }
 
   void submit(Work work) {
+    stay_awake(kAwakeAfterNews);
     RunEpoch* const epoch = std::get_if<RunEpoch>(&work);
     if (epoch == nullptr) panic("node", "a volatile node was given something to persist");
     worker_.submit(std::move(*epoch));
@@ -181,12 +192,14 @@ class Node final {
     Bytes news = encode_envelope(said);
     Bytes& told = told_[out.next_hop];
     if (news == told) return Urgency::kNoNews;
+    stay_awake(kAwakeAfterNews);
     told = std::move(news);
     return Urgency::kAtOnce;
   }
 
   void tell(const BraidEvent& event) {
     if (is_quiet(event.kind)) return;
+    stay_awake(kAwakeAfterChange);
     print_line("braid: ", to_string(event.kind), " torus=", event.torus ? letter_of(*event.torus) : '-', " epoch=", event.epoch.raw,
                " text=\"", std::string_view(event.text), "\"");
   }
@@ -205,15 +218,23 @@ class Node final {
     enable_interrupts();
   }
 
+  std::optional<Instant> next_due() const {
+    const auto deadline = braid_.next_deadline();
+    if (!deadline || now() < awake_until_) return deadline;
+    return std::max(*deadline, last_due_ + timing_.resting_interval);
+  }
+  void stay_awake(Duration so_long) { awake_until_ = std::max(awake_until_, now() + so_long); }
+
   Instant wake_time() const {
     Instant when = std::min(next_house_, carrier_.next_deadline());
-    if (const auto deadline = braid_.next_deadline()) when = std::min(when, *deadline);
+    if (const auto due = next_due()) when = std::min(when, *due);
     return when;
   }
 
   TransportCallbacks callbacks() {
     TransportCallbacks callbacks;
     callbacks.on_up = [this](const Hello& hello) {
+      stay_awake(kAwakeAfterChange);
       print_line("node: link_up peer=", std::string_view(hello.self.name));
       braid_.on_link_up(now(), hello.self, hello.key, hello.ticket);
     };
@@ -222,6 +243,7 @@ class Node final {
       print_line("node: link_down peer=", member != nullptr ? std::string_view(member->name) : std::string_view("?"),
                  " process_gone=", proof_of_death ? "yes" : "unknown");
       told_.erase(peer);
+      stay_awake(kAwakeAfterChange);
       braid_.on_link_down(now(), peer, proof_of_death);
     };
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
@@ -242,11 +264,12 @@ class Node final {
 
   Carrier& carrier_;
   const Identity identity_;
+  const Timing& timing_;
   Hello hello_;
   BraidNode braid_;
   Worker worker_;
   ViewNumber view_seen_{};
-  Instant next_house_{}, next_dials_{};
+  Instant next_house_{}, next_dials_{}, last_due_{}, awake_until_{};
   std::map<NodeId, Bytes> told_;  // what the last heartbeat that woke a neighbour has said
   std::string last_failure_;
   bool finally_refused_ = false;

@@ -93,6 +93,11 @@ class Reader {
     }
     return std::chrono::duration<double, std::milli>(Clock::now() - began_).count();
   }
+  /// Asks it to end, and waits until it has.
+  void end() {
+    ::kill(process_, SIGTERM);
+    for (char bytes[4096]; ::read(pipe_, bytes, sizeof bytes) > 0;) {}
+  }
   /// Milliseconds of processor time that its threads have used.
   double used() const {
     double nanoseconds = 0;
@@ -306,8 +311,7 @@ void measure_idle(const Settings& settings, const TemporaryFolder& folder, Repor
     report.add("idle_percent_" + name, percent, "% of a core", "an idle cluster: " + name);
   }
   report.add("idle_percent_all", all, "% of a core", "an idle cluster: all of it");
-  ::kill(launcher.process(), SIGTERM);
-  launcher.until("injections:");
+  launcher.end();
 }
 
 }  // namespace

@@ -48,6 +48,40 @@ TEST_CASE("three guests: one guest behind a network card, one daemon over UDP an
   check_identical({"--mixed=udp", "--kill", "a,b,c", "--restart", "--after-epochs", "30", "--epochs", "250"});
 }
 
+/// A QEMU that does this with the guest that tries KVM, and emulates all others, whatever it is asked for.
+std::string pretended_qemu(const std::string& when_tried) {
+  return "#!/bin/sh\ncase \"$*\" in *'-accel kvm'*'-m 64 '*) " + when_tried +
+         ";; esac\nfor word; do shift; [ \"$word\" = kvm ] && word=tcg; set -- \"$@\" \"$word\"; done\n"
+         "exec /usr/bin/qemu-system-x86_64 \"$@\"\n";
+}
+
+TEST_CASE("three guests: KVM is used where a guest that was tried ran to its end, and nowhere else; which and why is said") {
+  if (::access("/dev/kvm", R_OK | W_OK) != 0) {
+    MESSAGE("no /dev/kvm that may be opened: nothing is tried here");
+    return;
+  }
+  struct Trial {
+    const char* when_tried;
+    const char* said;
+  };
+  for (const Trial& trial : {Trial{"exit 33", "machines  kvm (KVM: a guest that was tried ran to its end)"},
+                             {"exit 35", "machines  tcg (emulated: with /dev/kvm QEMU ended with status 35)"},
+                             {"echo KVM internal error. Suberror: 1 >&2; exec sleep 60",
+                              "machines  tcg (emulated: a guest that was tried with /dev/kvm ended with \"KVM internal error\")"},
+                             {"exec sleep 60", "machines  tcg (emulated: with /dev/kvm a guest that was tried did not end within 1500 ms)"}}) {
+    CAPTURE(trial.when_tried);
+    const TemporaryFolder folder;
+    const std::string qemu = folder.path("qemu-system-x86_64");
+    write_file(qemu, pretended_qemu(trial.when_tried));
+    REQUIRE(::chmod(qemu.c_str(), 0700) == 0);
+    const Finished done = run_program({"/usr/bin/env", "PATH=" + folder.root() + ":/usr/bin:/bin", find_runfile("deploy/three_vm"),
+                                       "--nodes", "vm,memory,memory", "--script", "--epochs", "20"},
+                                      kStoryLimit);
+    CHECK_MESSAGE(done.exit_code == 0, done.output);
+    CHECK_MESSAGE(done.output.find(trial.said) != std::string::npos, done.output);
+  }
+}
+
 /// The memory that a launcher has named in its first lines, mapped.
 class Scribbler {
  public:
