@@ -168,8 +168,10 @@ void BraidNode::Impl::on_gather(NodeId from, const Gather& gather) {
   const std::size_t t = gather.torus.raw;
   if (t >= kTorusCount || !view.find(from)) return;
   GatherDone done{.request = gather.request, .torus = gather.torus, .view = view.number};
-  if (gather.run != view.run || (gather.view.raw != 0 && gather.view != view.number)) {
-    done.refused = true;  // one of us has not installed the view of the other
+  // The view may count on an earlier life of ours, which has acknowledged what only its memory and our disk know: not for us to answer.
+  const bool of_earlier_life = gather.view.raw != 0 && restarted;
+  if (of_earlier_life || gather.run != view.run || (gather.view.raw != 0 && gather.view != view.number)) {
+    done.refused = true;  // or one of us has not installed the view of the other
     send(from, std::move(done));
     return;
   }
