@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (parsed != HttpParse::kDone) break;
     RSE_ASSERT(whole.size() < before && bytes.ends_with(whole), "a request is taken from the front");
     RSE_ASSERT(request.body.size() <= kHttpBodyBytesMax && request.path.size() <= kHttpHeadBytesMax, "a request has its bounds");
-    (void)is_local_host(request.header("host"), "127.0.0.1");
+    (void)is_allowed_host(request.header("host"), "127.0.0.1", {"torus.example"});
   }
   std::string grown;
   HttpRequest first, again;
