@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 
 #include "deploy/three_node.h"
 #include "node/client_status.h"
+#include "node/terminal.h"
 
 namespace rse {
 namespace {
@@ -76,15 +76,7 @@ class Keyboard {
   std::deque<std::string> lines_;
 };
 
-struct ScreenSize {
-  int columns = 100, rows = 40;
-};
-
-ScreenSize screen_size() {
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {};
-  return {size.ws_col, size.ws_row};
-}
+TerminalSize screen_size() { return terminal_size(STDOUT_FILENO).value_or(TerminalSize{.columns = 100, .rows = 40}); }
 
 /// The first `columns` characters; colours take no room.
 std::string clipped(const std::string& line, int columns) {
@@ -187,7 +179,7 @@ class Live {
     if (!terminal_) {
       if (status && seconds * 1000 >= kPlainMilliseconds) plain(*status, seconds);
     } else {
-      const ScreenSize size = screen_size();
+      const TerminalSize size = screen_size();
       paint(status ? render_status(*status, before_ ? &*before_ : nullptr, seconds, {wants_color(STDOUT_FILENO), size.columns})
                    : "no node answers\n",
             size);
@@ -198,7 +190,7 @@ class Live {
     }
   }
 
-  void paint(const std::string& table, const ScreenSize& size) const {
+  void paint(const std::string& table, const TerminalSize& size) const {
     std::vector<std::string> lines;
     std::istringstream rows(table);
     for (std::string line; std::getline(rows, line);) lines.push_back(line);

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "deploy/three_node.h"
+#include "node/client_failover.h"
 #include "node/client_status.h"
 #include "node/rse_text.h"
 #include "torus/base/random.h"
@@ -12,8 +13,9 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kLineInterval{1000};
-/// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely.
-enum class Watch : int { kCloselyMilliseconds = 2, kCalmlyMilliseconds = 50 };
+// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely.
+constexpr std::chrono::milliseconds kMeasuring{2};
+constexpr std::chrono::milliseconds kWaiting{50};
 constexpr std::size_t kLastWords = 25;
 constexpr std::size_t kMemoryEvery = 10;  // kills
 
@@ -102,7 +104,7 @@ class Script {
       return status.tori_size() == 3 && host_count(status) == hosts &&
              std::all_of(status.tori().begin(), status.tori().end(), [](const v1::TorusStatus& torus) { return torus.running(); });
     };
-    return wait("the torus to run on a survivor", all_run, Watch::kCloselyMilliseconds);
+    return wait("the torus to run on a survivor", all_run, kMeasuring);
   }
 
   std::string host_name(std::uint32_t number) const {
@@ -134,13 +136,7 @@ class Script {
   void say_failover() {
     if (rebuilt_in_.size() < 2) return;
     say(fmt::format("from SIGKILL to all tori running: {} kills, median {:.0f} ms, p90 {:.0f}, at least {:.0f}, at most {:.0f}",
-                    rebuilt_in_.size(), rebuilt_share(0.5), rebuilt_share(0.9), rebuilt_share(0), rebuilt_share(1)));
-  }
-
-  double rebuilt_share(double share) const {
-    std::vector<double> sorted = rebuilt_in_;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted.empty() ? 0 : sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
+                    rebuilt_in_.size(), quantile(rebuilt_in_, 0.5), quantile(rebuilt_in_, 0.9), quantile(rebuilt_in_, 0), quantile(rebuilt_in_, 1)));
   }
 
   std::string kill_all() {
@@ -167,7 +163,7 @@ class Script {
   }
 
   template <class F>
-  std::string wait(const std::string& what, F done, Watch watch = Watch::kCalmlyMilliseconds) {
+  std::string wait(const std::string& what, F done, std::chrono::milliseconds interval = kWaiting) {
     auto next_line = std::chrono::steady_clock::now() + kLineInterval;
     std::string last = "no node answers";
     while (std::chrono::steady_clock::now() < end_) {
@@ -184,7 +180,7 @@ class Script {
           line(*now);
         }
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(static_cast<int>(watch)));
+      std::this_thread::sleep_for(interval);
     }
     return fmt::format("gave up after {} s waiting for {}: {}", story_.options().limit_seconds, what, last);
   }
@@ -206,7 +202,7 @@ class Script {
     fmt::print(R"({{"epochs":{},"kills":{},"rebuilt_ms_p50":{:.0f},"rebuilt_ms_max":{:.0f},"memory_mb":[{:.0f}],"accepted":{},"repeated":{},"failed":{},"failure":"{}","verify":{}}})"
                "\n",
                reached_, rebuilt_in_.size(),
-               rebuilt_share(0.5), rebuilt_share(1), fmt::join(memory_megabytes_, ","), injector.accepted(), injector.repeated(), injector.failed(), json_escaped(failure),
+               quantile(rebuilt_in_, 0.5), quantile(rebuilt_in_, 1), fmt::join(memory_megabytes_, ","), injector.accepted(), injector.repeated(), injector.failed(), json_escaped(failure),
                report ? to_json(*report) : "null");
   }
 

@@ -27,6 +27,8 @@ bool has(const std::vector<std::string>& kinds, const std::string& kind) {
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
 
+const std::vector<std::string> kFlags = {"--heartbeat-ms", "20"};  // of daemons; the observer's ask for what it lacks, too
+
 /// a, b and c, each of one of kKinds, and the observer, which is linked with all of them.
 std::vector<rse::LocalCluster::Plan> plan_nodes(const std::vector<std::string>& kinds, const std::string& memory,
                                                 const rse::VirtualMachines& machines) {
@@ -41,7 +43,7 @@ std::vector<rse::LocalCluster::Plan> plan_nodes(const std::vector<std::string>& 
     if (kind == "udp") wires.peers.push_back(ports.back());
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    rse::LocalCluster::Plan node{.name = std::string(1, static_cast<char>('a' + i)), .durable = false, .flags = {"--heartbeat-ms", "20"}};
+    rse::LocalCluster::Plan node{.name = std::string(1, static_cast<char>('a' + i)), .durable = false, .flags = kFlags};
     wires.port = ports[i];
     if (kinds[i] == "vm") {
       node.guest = [&machines, cluster, name = node.name](bool founds) { return machines.command(name, cluster, founds); };
@@ -57,7 +59,7 @@ std::vector<rse::LocalCluster::Plan> plan_nodes(const std::vector<std::string>& 
   }
   // Its heartbeats ask for what it lacks: where they are seldom a node dies before it was asked, and the record of the run has a gap.
   rse::LocalCluster::Plan watching{
-      .name = "observer", .listen = {memory, local(observer)}, .durable = false, .flags = {"--heartbeat-ms", "20"}, .observer = true};
+      .name = "observer", .listen = {memory, local(observer)}, .durable = false, .flags = kFlags, .observer = true};
   if (has(kinds, "vm-udp") || has(kinds, "udp")) watching.listen.push_back("udp:" + local(observer));
   nodes.push_back(std::move(watching));
   return nodes;

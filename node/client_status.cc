@@ -1,10 +1,8 @@
 #include "node/client_status.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "node/control_client.h"
 
@@ -196,11 +194,6 @@ int host_count(const v1::StatusReply& status) {
 
 int exit_code_of(const v1::StatusReply& status) {
   return status.health() == v1::StatusReply::HEALTHY ? kExitDone : kExitDegraded;
-}
-
-bool wants_color(int fd) {
-  const char* refused = std::getenv("NO_COLOR");
-  return ::isatty(fd) == 1 && (refused == nullptr || *refused == '\0');
 }
 
 std::string render_status(const v1::StatusReply& status, const v1::StatusReply* before, double seconds,

@@ -28,8 +28,6 @@ std::optional<double> rebuilt_share(const v1::TorusStatus& torus);
 int host_count(const v1::StatusReply& status);
 /// kExitDone or kExitDegraded.
 int exit_code_of(const v1::StatusReply& status);
-/// Colours: a terminal and no NO_COLOR.
-bool wants_color(int fd);
 /// 12,345,678 as "12.3 M".
 std::string short_number(double value);
 

@@ -1,23 +1,13 @@
 #include "node/mailbox.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdint>
-#include <system_error>
 #include <utility>
 
+#include "node/eventfd.h"
+
 namespace rse {
-namespace {
-
-int new_eventfd() {
-  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-  return fd;
-}
-
-}  // namespace
 
 Mailbox::Mailbox(asio::io_context& loop) : wake_(loop, new_eventfd()) { listen(); }
 

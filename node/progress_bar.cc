@@ -1,7 +1,6 @@
 #include "node/progress_bar.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+
+#include "node/terminal.h"
 
 namespace rse {
 namespace {
@@ -31,9 +32,8 @@ int columns_of_stderr() {
     const std::string_view text(given);
     if (std::from_chars(text.data(), text.data() + text.size(), columns).ec == std::errc{} && columns > 0) return std::min(columns, kColumnsMax);
   }
-  winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return ProgressStyle{}.columns;
+  const std::optional<TerminalSize> size = terminal_size(STDERR_FILENO);
+  return size ? size->columns : ProgressStyle{}.columns;
 }
 
 }  // namespace
@@ -58,9 +58,8 @@ std::string progress_line(const std::string& what, const std::string& unit, std:
 }
 
 ProgressBar::ProgressBar(std::string what, std::string unit) : what_(std::move(what)), unit_(std::move(unit)) {
-  const char* plain = std::getenv("NO_COLOR");
   style_.terminal = ::isatty(STDERR_FILENO) == 1;
-  style_.color = style_.terminal && (plain == nullptr || *plain == '\0');
+  style_.color = wants_color(STDERR_FILENO);
   style_.columns = columns_of_stderr();
 }
 

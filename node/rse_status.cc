@@ -11,6 +11,7 @@
 #include "node/client_status.h"
 #include "node/client_words.h"
 #include "node/rse_commands.h"
+#include "node/terminal.h"
 
 namespace rse {
 namespace {

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "node/client_top.h"
 #include "node/client_words.h"
 #include "node/rse_commands.h"
+#include "node/terminal.h"
 
 namespace rse {
 namespace {
@@ -68,10 +68,9 @@ int number_from_environment(const char* name) {
 TopStyle style_now() {
   TopStyle style;
   style.color = wants_color(STDOUT_FILENO);
-  winsize size{};
-  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-    style.columns = size.ws_col;
-    style.rows = size.ws_row;
+  if (const std::optional<TerminalSize> size = terminal_size(STDOUT_FILENO)) {
+    style.columns = size->columns;
+    style.rows = size->rows;
   }
   if (const int columns = number_from_environment("COLUMNS"); columns > 0) style.columns = columns;
   if (const int lines = number_from_environment("LINES"); lines > 0) style.rows = lines;

@@ -1,11 +1,11 @@
 #include "node/workers.h"
 
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <system_error>
 
+#include "node/eventfd.h"
 #include "node/thread_urgency.h"
 
 namespace rse {
@@ -13,12 +13,6 @@ namespace {
 
 // Behind the loop's thread when they compete for a core: a late heartbeat costs everybody, a late epoch only us.
 constexpr int kWorkerNice = 3;
-
-int new_eventfd() {
-  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-  return fd;
-}
 
 /// Reads only: the braid's own bookkeeping of changed regions is left as it was.
 StateDigest digest_state(const TorusMachine& machine) {

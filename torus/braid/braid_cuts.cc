@@ -274,7 +274,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
   known = std::move(whole);
   while (cuts[t].size() > 3) cuts[t].erase(std::next(cuts[t].begin()));  // not the durable one, and not the last two
   persist_cut(std::move(record),
-          [this, from, ack = ShardAck{part.view, part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
+              [this, from, ack = ShardAck{part.view, part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
 }
 
 void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {

@@ -1,7 +1,7 @@
 // The inside of BraidNode, shared by the files that implement its parts:
 // braid_node.cc (links, messages, heartbeats), braid_running.cc (epochs, seals, clients), braid_cuts.cc (cuts and shards),
-// braid_views.cc (suspicion, the next view), braid_calm.cc (when neither is asked), braid_agreement.cc (deciding and installing it), braid_gather.cc (asking for a
-// torus), braid_rebuild.cc (restore, hand-over, resumption), braid_scenario.cc (runs), braid_status.cc.
+// braid_views.cc (suspicion, the next view), braid_calm.cc (when neither is asked), braid_agreement.cc (deciding and installing
+// it), braid_gather.cc (asking for a torus), braid_rebuild.cc (restore, hand-over, resumption), braid_scenario.cc (runs), braid_status.cc.
 // Not for anyone else.
 #pragma once
 
