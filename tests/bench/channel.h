@@ -30,13 +30,12 @@ enum class Side : unsigned char { kClient, kServer };
 struct Candidate {
   std::string name;
   std::string raw;          // name of the primitive that it is measured against; empty: it is one
-  bool one_message = false; // holds one message at a time: round trips only
   std::size_t window = 0;   // messages on their way at most; 0: as many as it takes
   /// Called in each of the two processes after the fork; `run` is the same number in both, and never used before.
   std::function<std::unique_ptr<Channel>(Side, std::size_t message_bytes, unsigned run)> make;
 };
 
-/// Cache line, memcpy with a flag, TCP, UDP, ZeroMQ.
+/// A bare ring in shared memory, TCP, UDP, ZeroMQ.
 std::vector<Candidate> raw_candidates();
 /// The ring, and each transport.
 std::vector<Candidate> own_candidates();

@@ -151,16 +151,16 @@ std::unique_ptr<Channel> make_udp(Side side, unsigned run, Encryption encryption
 
 std::vector<Candidate> own_candidates() {
   return {
-      {"ring alone, spinning", "memcpy and flag, spinning", false, 0,
+      {"ring alone, spinning", "raw ring, spinning", 0,
        [](Side side, std::size_t, unsigned run) -> std::unique_ptr<Channel> { return std::make_unique<RingChannel>(side, run); }},
-      {"ivshmem, spinning", "memcpy and flag, spinning", false, 1000,
+      {"ivshmem, spinning", "raw ring, spinning", 1000,
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, "?spin-us=10000"); }},
-      {"ivshmem, sleeping", "memcpy and flag, futex", false, 1000,
+      {"ivshmem, sleeping", "raw ring, futex", 1000,
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, ""); }},
-      {"udp", "raw UDP, blocking", false, 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone); }},
-      {"udp, encrypted", "udp", false, 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kOurs); }},
-      {"tcp", "raw TCP, blocking", false, 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone); }},
-      {"tcp, encrypted", "tcp", false, 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kOurs); }},
+      {"udp", "raw UDP, blocking", 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone); }},
+      {"udp, encrypted", "udp", 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kOurs); }},
+      {"tcp", "raw TCP, blocking", 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone); }},
+      {"tcp, encrypted", "tcp", 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kOurs); }},
   };
 }
 

@@ -1,6 +1,8 @@
-// bazel run -c opt //tests/bench:transport -- [--json] [--rounds N] [--seconds S] [--only NAME]
+// bazel run -c opt //tests/bench:transport -- [--json] [--seconds S] [--bytes N] [--only NAME]
 // Messages between two processes over each transport, and beside them what the machine gives without us, in one run: round trip
 // and one way (the same clock on both sides) as p50, p99, p99.9 in microseconds, and thousand messages a second one way.
+// What is compared takes turns of some milliseconds in the same two processes, and the ratio is the median of the ratios of
+// neighbouring turns: what other programs do to the machine meanwhile happens to both.
 // A message starts with a kind and the sender's time; the server answers with its own time after it.
 #include <sched.h>
 #include <sys/mman.h>
@@ -16,7 +18,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <map>
 #include <set>
 
 #include "tests/bench/channel.h"
@@ -25,9 +26,13 @@ namespace rse::bench {
 namespace {
 
 constexpr unsigned kSecondsMax = 60;  // for one measurement
+constexpr std::uint64_t kTurnNanoseconds = 4'000'000;
+constexpr int kWarmUps = 500;         // round trips
+constexpr int kWarmUpsOfTurn = 5;
 
 struct Head {
-  enum Kind : std::uint64_t { kPing = 1, kFlood = 2, kCount = 3 };
+  /// kTurn: after the answer it is the turn of the channel `count`.
+  enum Kind : std::uint64_t { kPing = 1, kFlood = 2, kTurn = 3 };
   std::uint64_t kind, sent, answered, count;
 };
 
@@ -39,8 +44,8 @@ std::uint64_t now() {
 
 struct Settings {
   bool json = false;
-  unsigned rounds = 3;
-  double seconds = 0.2;
+  double seconds = 0.5;
+  std::size_t bytes = 0;  // 0: all of kSizes
   std::string only;
 };
 
@@ -58,7 +63,13 @@ Percentiles percentiles(std::vector<std::uint64_t>& samples) {
 struct Row {
   Percentiles round_trip, one_way;
   double kilo_messages_per_second = 0;
+  double raw_round_trip = 0, against_raw = 0;  // p50 of the primitive in its turns; of the ratios, the median
 };
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values.empty() ? 0 : values[(values.size() - 1) / 2];
+}
 
 void pin_to(int processor) {
   cpu_set_t set;
@@ -71,60 +82,58 @@ void must_send(Channel& channel, std::span<const std::byte> message, const OnMes
   while (!channel.send(message)) channel.pump(on_message);
 }
 
+/// One or two; the second is measured against the first.
+using Channels = std::vector<std::unique_ptr<Channel>>;
+
 /// Answers pings, counts what else comes, tells the count when asked. Killed by who asks.
-[[noreturn]] void serve(Channel& channel, std::size_t size) {
+[[noreturn]] void serve(const Channels& channels, std::size_t size) {
   std::vector<std::byte> answer(size);
-  std::uint64_t count = 0;
+  std::uint64_t count = 0, turn = 0;
   const OnMessage none = [](std::span<const std::byte>) {};
   const OnMessage on_message = [&](std::span<const std::byte> message) {
     Head head;
     std::memcpy(&head, message.data(), sizeof head);
     if (head.kind == Head::kFlood && ++count % head.answered != 0) return;  // a window's last message is answered
+    const std::uint64_t next = head.kind == Head::kTurn ? head.count : turn;
     head.answered = now();
     head.count = count;
     std::memcpy(answer.data(), &head, sizeof head);
-    must_send(channel, answer, none);
+    must_send(*channels[turn], answer, none);
+    turn = next;
   };
-  for (;;) channel.pump(on_message);
+  for (;;) channels[turn]->pump(on_message);
 }
 
-Row ask(Channel& channel, std::size_t size, const Candidate& candidate, double seconds) {
-  std::vector<std::byte> message(size);
-  Head answer{};
-  bool answered = false;
-  const OnMessage on_message = [&](std::span<const std::byte> bytes) {
-    std::memcpy(&answer, bytes.data(), sizeof answer);
-    answered = true;
-  };
-  const auto send = [&](Head head) {
-    std::memcpy(message.data(), &head, sizeof head);
-    must_send(channel, message, on_message);
-  };
-  const auto call = [&](Head head) {
-    answered = false;
-    send(head);
-    while (!answered) channel.pump(on_message);
-  };
-  Row row;
-  for (int warm = 0; warm < 500; ++warm) call({Head::kPing, now(), 0, 0});
-  // As a program of messages does it: the next one is sent where the last one is received.
-  std::vector<std::uint64_t> round_trips, one_ways;
-  const std::uint64_t end = now() + static_cast<std::uint64_t>(seconds * 1e9);
-  bool more = true;
-  const OnMessage next = [&](std::span<const std::byte> bytes) {
-    on_message(bytes);
-    const std::uint64_t received = now();
-    round_trips.push_back(received - answer.sent);
-    one_ways.push_back(answer.answered - answer.sent);
-    more = received < end;
-    if (more) send({Head::kPing, now(), 0, 0});
-  };
-  send({Head::kPing, now(), 0, 0});
-  while (more) channel.pump(next);
-  row.round_trip = percentiles(round_trips);
-  row.one_way = percentiles(one_ways);
-  if (!candidate.one_message) {
-    const std::uint64_t window = candidate.window != 0 ? candidate.window : 1000;
+/// The side that asks, over one of the channels at a time.
+class Asker {
+ public:
+  Asker(const Channels& channels, std::size_t size) : channels_(channels), message_(size) {}
+
+  void take_turn(std::size_t turn) {
+    if (turn != turn_) call({Head::kTurn, 0, 0, turn});
+    turn_ = turn;
+    for (int warm = 0; warm < kWarmUpsOfTurn; ++warm) call({Head::kPing, now(), 0, 0});
+  }
+  void warm_up() {
+    for (int warm = 0; warm < kWarmUps; ++warm) call({Head::kPing, now(), 0, 0});
+  }
+  /// As a program of messages does it: the next one is sent where the last one is received.
+  void ping(std::uint64_t nanoseconds, std::vector<std::uint64_t>& round_trips, std::vector<std::uint64_t>& one_ways) {
+    const std::uint64_t end = now() + nanoseconds;
+    bool more = true;
+    const OnMessage next = [&](std::span<const std::byte> bytes) {
+      on_message_(bytes);
+      const std::uint64_t received = now();
+      round_trips.push_back(received - answer_.sent);
+      one_ways.push_back(answer_.answered - answer_.sent);
+      more = received < end;
+      if (more) send({Head::kPing, now(), 0, 0});
+    };
+    send({Head::kPing, now(), 0, 0});
+    while (more) channel().pump(next);
+  }
+  /// Thousand messages a second.
+  double flood(std::uint64_t window, double seconds) {
     const std::uint64_t begin = now();
     std::uint64_t sent = 0;
     while (now() < begin + static_cast<std::uint64_t>(seconds * 1e9)) {
@@ -132,8 +141,59 @@ Row ask(Channel& channel, std::size_t size, const Candidate& candidate, double s
       call({Head::kFlood, 0, window, 0});
       ++sent;
     }
-    row.kilo_messages_per_second = static_cast<double>(sent) / (static_cast<double>(now() - begin) / 1e6);
+    return static_cast<double>(sent) / (static_cast<double>(now() - begin) / 1e6);
   }
+
+ private:
+  Channel& channel() { return *channels_[turn_]; }
+  void send(const Head& head) {
+    std::memcpy(message_.data(), &head, sizeof head);
+    must_send(channel(), message_, on_message_);
+  }
+  void call(const Head& head) {
+    answered_ = false;
+    send(head);
+    while (!answered_) channel().pump(on_message_);
+  }
+
+  const Channels& channels_;
+  std::size_t turn_ = 0;
+  std::vector<std::byte> message_;
+  Head answer_{};
+  bool answered_ = false;
+  const OnMessage on_message_ = [this](std::span<const std::byte> bytes) {
+    std::memcpy(&answer_, bytes.data(), sizeof answer_);
+    answered_ = true;
+  };
+};
+
+/// The last of the channels, against the first if there are two.
+Row ask(const Channels& channels, std::size_t size, const Candidate& candidate, double seconds) {
+  Asker asker(channels, size);
+  const std::size_t own = channels.size() - 1;
+  for (std::size_t turn = 0; turn < channels.size(); ++turn) {
+    asker.take_turn(turn);
+    asker.warm_up();
+  }
+  std::vector<std::uint64_t> round_trips[2], one_ways[2];
+  std::vector<double> ratios;
+  for (const std::uint64_t end = now() + static_cast<std::uint64_t>(seconds * 1e9 * static_cast<double>(channels.size())); now() < end;) {
+    double p50[2] = {};
+    for (std::size_t turn = 0; turn < channels.size(); ++turn) {
+      asker.take_turn(turn);
+      std::vector<std::uint64_t> times;
+      asker.ping(kTurnNanoseconds, times, one_ways[turn]);
+      round_trips[turn].insert(round_trips[turn].end(), times.begin(), times.end());
+      p50[turn] = percentiles(times).p50;
+    }
+    if (own > 0) ratios.push_back(p50[1] / p50[0]);
+  }
+  Row row;
+  row.round_trip = percentiles(round_trips[own]);
+  row.one_way = percentiles(one_ways[own]);
+  if (own > 0) row.raw_round_trip = percentiles(round_trips[0]).p50;
+  row.against_raw = median(std::move(ratios));
+  row.kilo_messages_per_second = asker.flood(candidate.window != 0 ? candidate.window : 1000, seconds);
   return row;
 }
 
@@ -153,20 +213,28 @@ pid_t fork_server() {
   return child;
 }
 
-Row measure(const Candidate& candidate, std::size_t size, double seconds) {
+Channels make_channels(Side side, const Candidate* raw, const Candidate& candidate, std::size_t size, unsigned run) {
+  Channels channels;
+  if (raw != nullptr) channels.push_back(raw->make(side, size, run));
+  channels.push_back(candidate.make(side, size, run + 1));
+  return channels;
+}
+
+/// `raw`: what it is measured against; null: nothing.
+Row measure(const Candidate* raw, const Candidate& candidate, std::size_t size, double seconds) {
   static unsigned run = 0;
-  ++run;
+  run += 2;
   measured = candidate.name.c_str();
   ::alarm(kSecondsMax);  // whoever loses a message would wait for ever
   const pid_t child = fork_server();
-  if (child == 0) serve(*candidate.make(Side::kServer, size, run), size);
+  if (child == 0) serve(make_channels(Side::kServer, raw, candidate, size, run), size);
   pin_to(0);
-  const auto channel = candidate.make(Side::kClient, size, run);
-  const Row row = ask(*channel, size, candidate, seconds);
+  const Channels channels = make_channels(Side::kClient, raw, candidate, size, run);
+  const Row row = ask(channels, size, candidate, seconds);
   ::alarm(0);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  ::unlink(shared_name(run).c_str());
+  for (const unsigned used : {run, run + 1}) ::unlink(shared_name(used).c_str());
   return row;
 }
 
@@ -199,52 +267,28 @@ Percentiles cache_line(double seconds) {
   return percentiles(samples);
 }
 
-void print(const Candidate& candidate, std::size_t size, const Row& row, double ratio, bool json, bool& first) {
+void print(const Candidate& candidate, std::size_t size, const Row& row, bool json, bool& first) {
   const Percentiles &round = row.round_trip, &one = row.one_way;
   if (json) {
     std::printf("%s\n  {\"name\": \"%s\", \"bytes\": %zu, \"round_trip_us\": [%.3f, %.3f, %.3f], \"one_way_us\": [%.3f, %.3f, %.3f], "
-                "\"kilo_messages_per_second\": %.1f, \"against_raw\": %.3f}",
+                "\"kilo_messages_per_second\": %.1f, \"raw_us\": %.3f, \"against_raw\": %.3f}",
                 first ? "" : ",", candidate.name.c_str(), size, round.p50, round.p99, round.p999, one.p50, one.p99, one.p999,
-                row.kilo_messages_per_second, ratio);
+                row.kilo_messages_per_second, row.raw_round_trip, row.against_raw);
   } else {
-    char against[32] = "";
-    if (ratio > 0) std::snprintf(against, sizeof against, "%.2fx", ratio);
-    std::printf("%-28s %7zu  %8.2f %8.2f %8.2f  %8.2f %8.2f %8.2f  %8.1f  %s\n", candidate.name.c_str(), size, round.p50,
+    char against[96] = "";
+    if (!candidate.raw.empty()) std::snprintf(against, sizeof against, "%.2fx of %.2f us (%s)", row.against_raw, row.raw_round_trip, candidate.raw.c_str());
+    std::printf("%-22s %6zu  %8.2f %8.2f %8.2f  %8.2f %8.2f %8.2f  %8.1f  %s\n", candidate.name.c_str(), size, round.p50,
                 round.p99, round.p999, one.p50, one.p99, one.p999, row.kilo_messages_per_second, against);
   }
   first = false;
   std::fflush(stdout);
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[(values.size() - 1) / 2];
-}
-
-/// Each figure by itself: what another program does to one round is in no median.
-Row median_of(const std::vector<Row>& rounds) {
-  const auto of = [&](auto figure) {
-    std::vector<double> values;
-    for (const Row& round : rounds) values.push_back(figure(round));
-    return median(std::move(values));
-  };
-  const auto three = [&](Percentiles Row::*which) {
-    return Percentiles{of([&](const Row& row) { return (row.*which).p50; }), of([&](const Row& row) { return (row.*which).p99; }),
-                       of([&](const Row& row) { return (row.*which).p999; })};
-  };
-  return {three(&Row::round_trip), three(&Row::one_way), of([](const Row& row) { return row.kilo_messages_per_second; })};
-}
-
-/// Everything of one size, a round after the other, so that what is compared was measured within seconds.
 void run_size(std::size_t size, const std::vector<Candidate>& all, const Settings& settings, bool& first) {
-  std::map<std::string, std::vector<Row>> rows;
-  for (unsigned round = 0; round < settings.rounds; ++round)
-    for (const Candidate& candidate : all) rows[candidate.name].push_back(measure(candidate, size, settings.seconds));
   for (const Candidate& candidate : all) {
-    std::vector<double> ratios;
-    for (unsigned round = 0; round < settings.rounds && !candidate.raw.empty(); ++round)
-      ratios.push_back(rows[candidate.name][round].round_trip.p50 / rows[candidate.raw][round].round_trip.p50);
-    print(candidate, size, median_of(rows[candidate.name]), ratios.empty() ? 0 : median(std::move(ratios)), settings.json, first);
+    const auto raw = std::find_if(all.begin(), all.end(), [&](const Candidate& other) { return other.name == candidate.raw; });
+    const Row row = measure(raw == all.end() ? nullptr : &*raw, candidate, size, settings.seconds);
+    print(candidate, size, row, settings.json, first);
   }
 }
 
@@ -264,12 +308,14 @@ int run(const Settings& settings) {
   if (settings.json) {
     std::printf("{\"cache_line_us\": [%.3f, %.3f, %.3f], \"rows\": [", line.p50, line.p99, line.p999);
   } else {
-    std::printf("cache line there and back: %.2f %.2f %.2f us\n\n%-28s %7s  %26s  %26s  %8s  %s\n", line.p50, line.p99, line.p999, "",
+    std::printf("cache line there and back: %.2f %.2f %.2f us\n\n%-22s %6s  %26s  %26s  %8s  %s\n", line.p50, line.p99, line.p999, "",
                 "bytes", "round trip p50 p99 p99.9", "one way p50 p99 p99.9", "kmsg/s", "round trip against its primitive");
   }
   const std::vector<Candidate> all = chosen(settings.only);
   bool first = true;
-  for (const std::size_t size : kSizes) run_size(size, all, settings, first);
+  for (const std::size_t size : kSizes) {
+    if (settings.bytes == 0 || settings.bytes == size) run_size(size, all, settings, first);
+  }
   if (settings.json) std::printf("\n]}\n");
   return 0;
 }
@@ -281,8 +327,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Round trips, one-way times and rates between two processes, over each transport and over what lies below"};
   rse::bench::Settings settings;
   app.add_flag("--json", settings.json, "one object");
-  app.add_option("--rounds", settings.rounds, "of which the median is shown (3)")->check(CLI::Range(1, 1000));
-  app.add_option("--seconds", settings.seconds, "for each measurement of a round (0.2)")->check(CLI::Range(0.01, 60.0));
+  app.add_option("--seconds", settings.seconds, "for each candidate, each size, each of round trips and rate (0.5)")->check(CLI::Range(0.01, 10.0));
+  app.add_option("--bytes", settings.bytes, "this size only")->check(CLI::IsMember(std::vector<std::size_t>(std::begin(rse::bench::kSizes), std::end(rse::bench::kSizes))));
   app.add_option("--only", settings.only, "candidates whose name contains this, and their primitives");
   CLI11_PARSE(app, argc, argv);
   ::setpgid(0, 0);
