@@ -314,7 +314,8 @@ std::optional<Instant> DatagramLink::next_deadline() const {
     next = std::min(next, loss_deadline());
   }
   if (closed_) return {};
-  if (!unreliable_.empty() || probes_owed_ > 0 || closing_ || (ping_owed_ && !stream_out_.has_bytes())) next = {};
+  if (!unreliable_.empty() || closing_ || (ping_owed_ && !stream_out_.has_bytes())) next = {};
+  if (probes_owed_ > 0 && stream_out_.has_bytes()) next = {};  // one that has nothing to carry waits for what comes
   if (stream_out_.has_bytes() && congestion_.has_room(path_.packet_bytes())) next = std::min(next, congestion_.paced({}));
   if (next == kNever) return {};
   return next;

@@ -110,6 +110,21 @@ TEST_CASE("udp: a heartbeat leaves at once beside a full window, arrives at most
   CHECK(arrived == 20);
 }
 
+TEST_CASE("udp: a timeout with one packet under way sends it again, and owes nothing more at once") {
+  SimulatedPath path({.lose_percent = 100}, [](std::size_t, auto) {});
+  DatagramLink& link = path.link(0);
+  REQUIRE(link.push(Bytes(100)));
+  Bytes packet;
+  while (link.poll_packet(path.now(), packet)) {}
+  const std::optional<Instant> timeout = link.next_deadline();
+  REQUIRE(timeout);
+  REQUIRE(link.poll_packet(*timeout, packet));
+  CHECK(packet.size() > 100);
+  CHECK_FALSE(link.poll_packet(*timeout, packet));
+  REQUIRE(link.next_deadline());
+  CHECK(*link.next_deadline() > *timeout);  // or the timer would run at full speed until there is something to send
+}
+
 TEST_CASE("udp: an idle link has nothing to do") {
   SimulatedPath path({}, [](std::size_t, auto) {});
   REQUIRE(path.link(0).push(Bytes(3'000)));

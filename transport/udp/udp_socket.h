@@ -8,6 +8,7 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/udp.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -47,7 +48,7 @@ class UdpSocket final : public UdpPort {
   std::shared_ptr<UdpSocket> self() { return std::static_pointer_cast<UdpSocket>(shared_from_this()); }
   void wait();
   void read_all();
-  int read_batch();
+  int read_batch(std::size_t most);
   void hand_over(const Endpoint& from, msghdr& header, std::span<const std::byte> bytes);
   void read_errors();
   void send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end);
@@ -59,6 +60,7 @@ class UdpSocket final : public UdpPort {
   asio::ip::udp::socket socket_;
   Hooks hooks_;
   Bytes received_;
+  std::chrono::steady_clock::time_point last_read_{};
   Bytes outgoing_;              // the bytes of queued_, one after the other
   std::size_t outgoing_size_ = 0;
   std::vector<Queued> queued_;
