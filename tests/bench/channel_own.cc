@@ -91,7 +91,7 @@ class TransportChannel final : public Channel {
   }
 
  private:
-  asio::io_context loop_;
+  asio::io_context loop_{1};  // as rse-node has it
   std::unique_ptr<Transport> transport_;
   NodeId peer_{};
   std::vector<Bytes> early_;  // came with what brought the link up

@@ -1,4 +1,4 @@
-// bazel run -c opt //tests/bench:transport -- [--json] [--seconds S] [--bytes N] [--only NAME]
+// bazel run -c opt //tests/bench:transport -- [--json] [--seconds S] [--bytes N] [--only NAME] [--no-rates]
 // Messages between two processes over each transport, and beside them what the machine gives without us, in one run: round trip
 // and one way (the same clock on both sides) as p50, p99, p99.9 in microseconds, and thousand messages a second one way.
 // What is compared takes turns of some milliseconds in the same two processes, and the ratio is the median of the ratios of
@@ -45,6 +45,7 @@ std::uint64_t now() {
 struct Settings {
   bool json = false;
   double seconds = 0.5;
+  bool no_rates = false;
   std::size_t bytes = 0;  // 0: all of kSizes
   std::string only;
 };
@@ -168,7 +169,7 @@ class Asker {
 };
 
 /// The last of the channels, against the first if there are two.
-Row ask(const Channels& channels, std::size_t size, const Candidate& candidate, double seconds) {
+Row ask(const Channels& channels, std::size_t size, const Candidate& candidate, const Settings& settings) {
   Asker asker(channels, size);
   const std::size_t own = channels.size() - 1;
   for (std::size_t turn = 0; turn < channels.size(); ++turn) {
@@ -177,7 +178,7 @@ Row ask(const Channels& channels, std::size_t size, const Candidate& candidate, 
   }
   std::vector<std::uint64_t> round_trips[2], one_ways[2];
   std::vector<double> ratios;
-  for (const std::uint64_t end = now() + static_cast<std::uint64_t>(seconds * 1e9 * static_cast<double>(channels.size())); now() < end;) {
+  for (const std::uint64_t end = now() + static_cast<std::uint64_t>(settings.seconds * 1e9 * static_cast<double>(channels.size())); now() < end;) {
     double p50[2] = {};
     for (std::size_t turn = 0; turn < channels.size(); ++turn) {
       asker.take_turn(turn);
@@ -193,7 +194,7 @@ Row ask(const Channels& channels, std::size_t size, const Candidate& candidate, 
   row.one_way = percentiles(one_ways[own]);
   if (own > 0) row.raw_round_trip = percentiles(round_trips[0]).p50;
   row.against_raw = median(std::move(ratios));
-  row.kilo_messages_per_second = asker.flood(candidate.window != 0 ? candidate.window : 1000, seconds);
+  if (!settings.no_rates) row.kilo_messages_per_second = asker.flood(candidate.window != 0 ? candidate.window : 1000, settings.seconds);
   return row;
 }
 
@@ -221,7 +222,7 @@ Channels make_channels(Side side, const Candidate* raw, const Candidate& candida
 }
 
 /// `raw`: what it is measured against; null: nothing.
-Row measure(const Candidate* raw, const Candidate& candidate, std::size_t size, double seconds) {
+Row measure(const Candidate* raw, const Candidate& candidate, std::size_t size, const Settings& settings) {
   static unsigned run = 0;
   run += 2;
   measured = candidate.name.c_str();
@@ -230,7 +231,7 @@ Row measure(const Candidate* raw, const Candidate& candidate, std::size_t size, 
   if (child == 0) serve(make_channels(Side::kServer, raw, candidate, size, run), size);
   pin_to(0);
   const Channels channels = make_channels(Side::kClient, raw, candidate, size, run);
-  const Row row = ask(channels, size, candidate, seconds);
+  const Row row = ask(channels, size, candidate, settings);
   ::alarm(0);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
@@ -287,7 +288,7 @@ void print(const Candidate& candidate, std::size_t size, const Row& row, bool js
 void run_size(std::size_t size, const std::vector<Candidate>& all, const Settings& settings, bool& first) {
   for (const Candidate& candidate : all) {
     const auto raw = std::find_if(all.begin(), all.end(), [&](const Candidate& other) { return other.name == candidate.raw; });
-    const Row row = measure(raw == all.end() ? nullptr : &*raw, candidate, size, settings.seconds);
+    const Row row = measure(raw == all.end() ? nullptr : &*raw, candidate, size, settings);
     print(candidate, size, row, settings.json, first);
   }
 }
@@ -329,6 +330,7 @@ int main(int argc, char** argv) {
   app.add_flag("--json", settings.json, "one object");
   app.add_option("--seconds", settings.seconds, "for each candidate, each size, each of round trips and rate (0.5)")->check(CLI::Range(0.01, 10.0));
   app.add_option("--bytes", settings.bytes, "this size only")->check(CLI::IsMember(std::vector<std::size_t>(std::begin(rse::bench::kSizes), std::end(rse::bench::kSizes))));
+  app.add_flag("--no-rates", settings.no_rates, "round trips only");
   app.add_option("--only", settings.only, "candidates whose name contains this, and their primitives");
   CLI11_PARSE(app, argc, argv);
   ::setpgid(0, 0);
