@@ -125,8 +125,8 @@ void IvshmemCore::wait_for_bell() {
     std::array<std::byte, 256> bytes;
     while (::read(self->bell_->native_handle(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size())) {
     }
-    self->wait_for_bell();
     self->run();
+    if (!self->stopped_) self->wait_for_bell();  // last, as what has come should not wait for it; a bell meanwhile stays in the pipe
   });
 }
 
