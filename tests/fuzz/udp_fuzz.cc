@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto bytes = std::as_bytes(std::span(data, size));
   std::uint64_t number = 0;
   for (std::size_t at = 0; at < size;) {
-    const std::size_t length = std::min<std::size_t>(data[at++], size - at);
+    const std::size_t wanted = data[at++];
+    const std::size_t length = std::min(wanted, size - at);
     if (!link.on_packet(now, number, bytes.subspan(at, length))) return 0;
     at += length;
     number += 1 + number % 3;
