@@ -116,6 +116,18 @@ void ControlServer::ps(const std::shared_ptr<Session>& session, std::uint64_t id
   }
 }
 
+void ControlServer::cells(v1::ControlReply& reply, const v1::CellsRequest& request) {
+  if (request.torus() >= kTorusCount) return set_error(reply, v1::ControlError::BAD_REQUEST, "tori are A, B and C");
+  const NodeShell::Lattice lattice = shell_.look_at({static_cast<std::uint8_t>(request.torus())});
+  if (!lattice.sight)
+    return set_error(reply, lattice.waiting ? v1::ControlError::NOT_READY : v1::ControlError::REFUSED, lattice.why);
+  std::string levels(kCellCount, '\0');
+  for (std::uint32_t cell = 0; cell < kCellCount; ++cell)
+    levels[cell] = static_cast<char>(sight_level(*lattice.sight, cell) * (255 / kSightLevelMax));
+  reply.mutable_cells()->set_levels(std::move(levels));
+  reply.mutable_cells()->set_corrective(lattice.sight->corrective);
+}
+
 void ControlServer::outputs(const std::shared_ptr<Session>& session, std::uint64_t id,
                             const v1::OutputsRequest& request) {
   if (request.torus() >= kTorusCount) {

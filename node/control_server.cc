@@ -69,7 +69,6 @@ void ControlServer::accept() {
 
 void ControlServer::stop() {
   kill_timer_.cancel();
-  for (CellLook& look : looks_) look.timer.reset();
   if (history_) history_->stop();
   const auto sessions = std::exchange(sessions_, {});
   for (const auto& session : sessions) session->close();

@@ -4,7 +4,6 @@
 // client that does not read its replies is closed. Errors: a bad request gets a ControlError, a bad frame ends the client.
 #pragma once
 
-#include <array>
 #include <asio/generic/stream_protocol.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
@@ -14,7 +13,6 @@
 #include <string>
 #include <vector>
 
-#include "node/cell_activity.h"
 #include "node/history/history.h"
 #include "node/shell.h"
 #include "proto/rse/v1/control.pb.h"
@@ -44,15 +42,6 @@ class ControlServer {
   class Session;
   friend class Session;
   struct Bench;
-  /// At the cells of one torus, as long as somebody asks for them.
-  struct CellLook {
-    CellActivity activity;
-    std::vector<std::uint32_t> counts = std::vector<std::uint32_t>(kCellCount);  // of the epoch that is being watched
-    std::uint64_t corrective = 0;
-    Instant asked{};
-    std::unique_ptr<asio::steady_timer> timer;  // there while it goes on
-  };
-  void look_at_cells(TorusId torus);
 
   void accept();
   void handle(const std::shared_ptr<Session>& session, const v1::ControlRequest& request);
@@ -85,7 +74,6 @@ class ControlServer {
   std::set<std::shared_ptr<Session>> sessions_;
   std::unique_ptr<History> history_;
   asio::steady_timer kill_timer_;
-  std::array<CellLook, kTorusCount> looks_;
 };
 
 }  // namespace rse

@@ -53,6 +53,7 @@ NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<Da
       log_(log),
       hooks_(std::move(hooks)),
       directory_(std::move(directory)),
+      lattices_(options_.braid.self.node),
       life_sign_(loop, [this](NodeId peer, std::uint64_t incarnation) { on_death(peer, incarnation); }),
       timer_(loop),
       house_timer_(loop),
@@ -188,15 +189,21 @@ void NodeShell::on_death(NodeId peer, std::uint64_t incarnation) {
 
 void NodeShell::on_message(NodeId from, std::span<const std::byte> bytes) {
   if (stopped_) return;
+  if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
   Result<Envelope> envelope = decode_envelope(bytes);
-  if (!envelope) {
-    ++undecodable_count_;
-    log_.write(spdlog::level::warn, "message_refused",
-               {{"peer", name_of(from)}, {"cause", to_string(envelope.error())}});
-    return;
-  }
+  if (!envelope) return refuse(from, envelope.error());
   braid_->on_message(monotonic_now(), from, *envelope);
   pump();
+}
+
+void NodeShell::on_sight(NodeId from, Result<LatticeSight> sight) {
+  if (!sight) return refuse(from, sight.error());
+  if (const auto answer = lattices_.on_sight(monotonic_now(), from, std::move(*sight), view())) send_sight(from, *answer);
+}
+
+void NodeShell::refuse(NodeId from, Error cause) {
+  ++undecodable_count_;
+  log_.write(spdlog::level::warn, "message_refused", {{"peer", name_of(from)}, {"cause", to_string(cause)}});
 }
 
 void NodeShell::on_done(const Workers::Done& done) {
@@ -211,6 +218,7 @@ void NodeShell::on_done(const Workers::Done& done) {
     for (auto& read : std::exchange(state_reads_[torus], {})) read.call(&*done.state);
   }
   const Instant now = monotonic_now();
+  if (ran && hosted_here(done.torus)) lattices_.on_boundary(now, done.machine->torus());
   if (ran && std::exchange(first_epoch_due_[torus], false)) {
     note({.kind = kIncidentFirstEpoch,
           .at = now,
@@ -281,6 +289,11 @@ void NodeShell::send(const Outgoing& out) {
   if (result == SendResult::kTooLarge)
     log_.write(spdlog::level::err, "message_too_large",
                {{"peer", name_of(out.next_hop)}, {"size", std::to_string(size)}});
+}
+
+/// What is only looked at waits for nothing, and nothing waits for it: without room in the link's queue it is not sent.
+void NodeShell::send_sight(NodeId to, const LatticeSight& sight) {
+  if (transport_->has_room(to)) static_cast<void>(transport_->send(to, encode_lattice_sight(sight)));
 }
 
 void NodeShell::answer(const InjectAnswer& answer) {
@@ -497,6 +510,22 @@ void NodeShell::read_machine(TorusId torus, std::function<void(const TorusMachin
   if (const TorusMachine* machine = braid_->machine(torus)) return read(machine);
   if (stopped_ || !hosted_here(torus)) return read(nullptr);
   reads_[torus.raw].push_back({std::move(read), monotonic_now()});
+}
+
+NodeShell::Lattice NodeShell::look_at(TorusId torus) {
+  if (stopped_) return {std::nullopt, "the node stops", false};
+  const Instant now = monotonic_now();
+  const NodeId host = view().hosts[torus.raw];
+  if (!hosted_here(torus)) {
+    const std::vector<LinkStats> links = transport_->stats();
+    const bool linked = std::any_of(links.begin(), links.end(), [&](const LinkStats& link) { return link.peer == host && link.connected; });
+    if (!linked)
+      return {std::nullopt, fmt::format("torus {} is hosted by {}, with which this node has no link of its own", letter_of(torus), name_of(host)),
+              false};
+    if (const auto question = lattices_.question(now, torus, view())) send_sight(host, *question);
+  }
+  if (auto sight = lattices_.look(now, torus, view())) return {std::move(sight), {}, false};
+  return {std::nullopt, fmt::format("{} has not shown torus {} yet", name_of(host), letter_of(torus)), true};
 }
 
 void NodeShell::read_state(TorusId torus, std::function<void(const StateDigest*)> read) {

@@ -24,6 +24,7 @@
 #include "node/rse_log.h"
 #include "node/shell_life_sign.h"
 #include "node/workers.h"
+#include "torus/watch/lattice_watch.h"
 #include "transport/secure/trust_book.h"
 #include "transport/transport.h"
 
@@ -114,6 +115,14 @@ class NodeShell {
   void read_machine(TorusId torus, std::function<void(const TorusMachine*)> read);
   /// Likewise with the digest of its state, computed on its worker.
   void read_state(TorusId torus, std::function<void(const StateDigest*)> read);
+  /// Where a torus is busy, for people; asked several times a second, it also keeps its host looking. Without a sight `why` says
+  /// what is missing, and `waiting` whether it is only time.
+  struct Lattice {
+    std::optional<LatticeSight> sight;
+    std::string why;
+    bool waiting = false;
+  };
+  Lattice look_at(TorusId torus);
   /// What a torus hosted here put out before this tick may be told to clients. Never goes back during a run.
   Tick outputs_released(TorusId torus);
 
@@ -139,12 +148,15 @@ class NodeShell {
   bool is_final(const std::string& address, const std::string& why) const;
   void on_death(NodeId peer, std::uint64_t incarnation);
   void on_message(NodeId from, std::span<const std::byte> bytes);
+  void on_sight(NodeId from, Result<LatticeSight> sight);
+  void refuse(NodeId from, Error cause);
   void on_done(const Workers::Done& done);
   void on_disk_failed(const StorageError& error);
 
   void pump();
   void carry_out(Work work);
   void send(const Outgoing& out);
+  void send_sight(NodeId to, const LatticeSight& sight);
   void answer(const InjectAnswer& answer);
   void journal(const BraidEvent& event);
   void note(Incident incident);
@@ -164,6 +176,7 @@ class NodeShell {
   Log& log_;
   Hooks hooks_;
   std::unique_ptr<DataDirectory> directory_;
+  LatticeWatch lattices_;  // outlives the machines that write to it
   std::unique_ptr<BraidNode> braid_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Workers> workers_;

@@ -16,6 +16,7 @@
 #include "guest_kernel/node/worker.h"
 #include "guest_kernel/runtime/entropy.h"
 #include "guest_kernel/runtime/print.h"
+#include "torus/watch/lattice_watch.h"
 #include "transport/codec/codec.h"
 
 namespace rse::kernel {
@@ -90,6 +91,7 @@ class Node final {
         identity_(std::move(identity)),
         timing_(timing_of(options)),
         hello_{.cluster = {identity_.key ? 0 : options.cluster}, .self = self_of(options, address)},
+        lattices_({options.id}),
         braid_(braid_options(options, address), {}, now()) {}
 
   ExitCode run() {
@@ -114,7 +116,11 @@ class Node final {
   /// True: there is more to do at once.
   bool turn() {
     bool more = carrier_.turn();
-    while (const std::optional<Worker::Done> done = worker_.take_done()) braid_.on_epoch_done(now(), done->torus, done->kind);
+    while (const std::optional<Worker::Done> done = worker_.take_done()) {
+      const bool hosted = braid_.view().hosts[done->torus.raw] == hello_.self.node;
+      if (done->kind == RunEpoch::Kind::kRun && hosted) lattices_.on_boundary(now(), done->machine->torus());
+      braid_.on_epoch_done(now(), done->torus, done->kind);
+    }
     if (const auto due = next_due(); due && *due <= now()) {
       last_due_ = now();
       braid_.on_deadline(last_due_);
@@ -179,6 +185,16 @@ class Node final {
     for (const SharedBytes& part : parts) size += part.bytes.size();
     carrier_.send(out.next_hop, parts, urgency_of(out));
     return size;
+  }
+
+  /// For people who look; a guest is asked, and never asks. Without room the answer is not sent.
+  void on_sight(NodeId from, Result<LatticeSight> sight) {
+    if (!sight) return print_line("node: message_refused cause=", to_string(sight.error()));
+    const auto answer = lattices_.on_sight(now(), from, std::move(*sight), braid_.view());
+    if (!answer || !carrier_.has_room(from)) return;
+    const Bytes bytes = encode_lattice_sight(*answer);
+    const SharedBytes lent(bytes);
+    carrier_.send(from, std::span(&lent, 1), Urgency::kInOrder);
   }
 
   /// A heartbeat that says what the one before has said does not wake a neighbour that sleeps: it wakes for its own before long.
@@ -247,6 +263,7 @@ class Node final {
       braid_.on_link_down(now(), peer, proof_of_death);
     };
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
+      if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
       const Result<Envelope> envelope = decode_envelope(bytes);
       if (!envelope) return print_line("node: message_refused cause=", to_string(envelope.error()));
       braid_.on_message(now(), from, *envelope);
@@ -266,6 +283,7 @@ class Node final {
   const Identity identity_;
   const Timing& timing_;
   Hello hello_;
+  LatticeWatch lattices_;  // outlives the machines that write to it
   BraidNode braid_;
   Worker worker_;
   ViewNumber view_seen_{};

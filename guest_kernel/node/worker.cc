@@ -62,7 +62,7 @@ void Worker::on_switch(Frame& frame, void* context) {
 void Worker::begin(Worker* self) {
   for (;;) {
     while (std::optional<RunEpoch> work = self->next()) {
-      const Done done{work->torus, work->kind};
+      const Done done{work->torus, work->kind, work->machine};
       execute(*work);
       work.reset();
       self->finish(done);

@@ -18,6 +18,7 @@ class Worker {
   struct Done {
     TorusId torus;
     RunEpoch::Kind kind{};
+    const TorusMachine* machine = nullptr;  // idle until the braid hears of it; none for kHashCut
   };
   /// False: there is no memory for its stack. One worker in the life of the kernel.
   bool start();

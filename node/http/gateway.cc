@@ -31,6 +31,7 @@ constexpr std::chrono::seconds kPastFresh{1};
 constexpr std::array<std::chrono::seconds, 3> kSpans{std::chrono::minutes(10), std::chrono::hours(6), std::chrono::hours(24)};
 constexpr std::size_t kDirectoriesMax = 16;
 constexpr std::chrono::seconds kInjectLimit{5};
+constexpr std::chrono::seconds kHostLimit{2};
 
 /// The same shape as an error of the control API.
 HttpReply refusal(int status, std::string text) {
@@ -221,8 +222,8 @@ class Gateway::Impl {
     return {200, "application/json", to_json(answer->reply) + "\n"};
   }
 
-  /// The last levels, at once, or nothing where no node of this machine can show that torus now; whoever comes when they are old has new ones fetched. So the node is asked a few times a second at
-  /// most, however many look.
+  /// The last levels, at once, or nothing where no node of this machine can show that torus now; whoever comes when they are
+  /// old has new ones fetched. So the node is asked a few times a second at most, however many look.
   void cells(TorusId torus, HttpServer::Answer answer) {
     Cells& known = cells_[torus.raw];
     answer({200, "application/octet-stream", known.levels});
@@ -233,8 +234,7 @@ class Gateway::Impl {
       v1::ControlRequest request;
       request.mutable_cells()->set_torus(torus.raw);
       v1::ControlReply reply;
-      ControlFailure failure;
-      const bool got = ask_host(torus, request, reply, failure);
+      const bool got = ask_for_cells(torus, request, reply);
       asio::post(loop_, [this, torus, levels = got ? cell_bytes(reply.cells()) : std::string()] {
         Cells& fetched = cells_[torus.raw];
         fetched = {levels, std::chrono::steady_clock::now(), false};
@@ -276,8 +276,28 @@ class Gateway::Impl {
     std::unique_ptr<ControlClient>& client = hosts_[torus.raw];
     if (client && client->ask(request, reply, failure)) return true;
     client = connect_to_host(torus, options_.controls(), failure);  // it may have moved
-    if (client) client->set_limit(std::chrono::seconds(2));
+    if (client) client->set_limit(kHostLimit);
     return client && client->ask(request, reply, failure);
+  }
+
+  /// The host, or where that is not of this machine, or has no control API, a node that is linked with it.
+  bool ask_for_cells(TorusId torus, v1::ControlRequest& request, v1::ControlReply& reply) {
+    std::unique_ptr<ControlClient>& client = watchers_[torus.raw];
+    ControlFailure failure;
+    const auto asked = [&] {
+      if (!client) return false;
+      client->set_limit(kHostLimit);
+      return client->ask(request, reply, failure) || failure.code == v1::ControlError::NOT_READY;
+    };
+    if (asked()) return reply.has_cells();
+    client = connect_to_host(torus, options_.controls(), failure);
+    if (asked()) return reply.has_cells();
+    for (const std::string& where : options_.controls()) {
+      client = ControlClient::connect(where, failure);
+      if (asked()) return reply.has_cells();
+    }
+    client.reset();
+    return false;
   }
 
   struct Cells {
@@ -300,7 +320,7 @@ class Gateway::Impl {
   Kept incidents_;
   std::array<Kept, kSpans.size()> series_;
   std::size_t jobs_waiting_ = 0;
-  std::array<std::unique_ptr<ControlClient>, kTorusCount> hosts_;  // of the jobs' thread
+  std::array<std::unique_ptr<ControlClient>, kTorusCount> hosts_, watchers_;  // of the jobs' thread
   std::thread http_thread_, job_thread_;
   bool stopped_ = false;
 };

@@ -1,5 +1,5 @@
-// Any bytes as a message, as a hello, and as what is said to settle on a link. What decodes has to survive being encoded and
-// decoded again.
+// Any bytes as a message, as a hello, as a sight of a lattice, and as what is said to settle on a link. What decodes has to
+// survive being encoded and decoded again.
 #include <cstdint>
 
 #include "torus/base/assert.h"
@@ -20,6 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     encode_hello(*hello, encoded);
     const auto again = decode_hello(encoded);
     RSE_ASSERT(again && again->self == hello->self, "a hello changed");
+  }
+  if (const auto sight = decode_lattice_sight(bytes)) {
+    const auto again = decode_lattice_sight(encode_lattice_sight(*sight));
+    RSE_ASSERT(again && again->torus == sight->torus && again->corrective == sight->corrective && again->levels == sight->levels,
+               "a sight changed");
   }
   if (const auto claim = decode_link_claim(bytes)) {
     Bytes encoded;

@@ -50,6 +50,7 @@ void messages(const Corpus& corpus) {
   Bytes bytes;
   encode_hello(hello, bytes);
   corpus.put("codec_fuzz", "hello", bytes);
+  corpus.put("codec_fuzz", "sight_question", encode_lattice_sight({{1}, 0, {}}));
 }
 
 void tori(const Corpus& corpus) {

@@ -23,6 +23,12 @@ Result<M> decode(std::span<const std::byte> bytes, std::size_t size_max, M messa
   return message;
 }
 
+/// A first field of 32 bits; an envelope begins with a number of 64.
+bool begins_with(std::span<const std::byte> bytes, std::uint32_t magic) {
+  constexpr std::byte kFirstFieldFixed32{0x0D};
+  return bytes.size() > 5 && bytes[0] == kFirstFieldFixed32 && std::memcmp(bytes.data() + 1, &magic, sizeof magic) == 0;
+}
+
 }  // namespace
 
 std::vector<SharedBytes> encode_parts(const Envelope& envelope) {
@@ -55,15 +61,23 @@ void encode_hello(const Hello& hello, Bytes& out) {
   append(bounded, out);
 }
 
-bool is_hello(std::span<const std::byte> bytes) {
-  constexpr std::byte kFirstFieldFixed32{0x0D};  // an envelope begins with a number of 64 bits
-  return bytes.size() > 5 && bytes[0] == kFirstFieldFixed32 && std::memcmp(bytes.data() + 1, &kHelloMagic, sizeof kHelloMagic) == 0;
-}
+bool is_hello(std::span<const std::byte> bytes) { return begins_with(bytes, kHelloMagic); }
 
 Result<Hello> decode_hello(std::span<const std::byte> bytes) {
   Hello hello;
   hello.protocol_min = hello.protocol_max = 0;
   return decode<Hello>(bytes, kHelloBytesMax, std::move(hello));
+}
+
+Bytes encode_lattice_sight(const LatticeSight& sight) {
+  Bytes out;
+  out.reserve(kSightFrameBytesMax);
+  append(sight, out);
+  return out;
+}
+bool is_lattice_sight(std::span<const std::byte> bytes) { return begins_with(bytes, kSightMagic); }
+Result<LatticeSight> decode_lattice_sight(std::span<const std::byte> bytes) {
+  return decode<LatticeSight>(bytes, kSightFrameBytesMax);
 }
 
 void encode_link_claim(const LinkClaim& claim, Bytes& out) { append(claim, out); }

@@ -12,6 +12,7 @@
 #include "torus/base/bytes.h"
 #include "torus/base/result.h"
 #include "torus/braid/messages.h"
+#include "torus/watch/lattice_sight.h"
 #include "transport/handshake.h"
 #include "transport/transport.h"
 
@@ -33,6 +34,12 @@ void encode_hello(const Hello& hello, Bytes& out);
 bool is_hello(std::span<const std::byte> bytes);
 /// kMalformed also when the other end is not an RSE node at all, or its node id is 0.
 Result<Hello> decode_hello(std::span<const std::byte> bytes);
+
+inline constexpr std::size_t kSightFrameBytesMax = kSightBytes + 64;
+Bytes encode_lattice_sight(const LatticeSight& sight);
+/// Whether it may be one, and is no envelope.
+bool is_lattice_sight(std::span<const std::byte> bytes);
+Result<LatticeSight> decode_lattice_sight(std::span<const std::byte> bytes);
 
 void encode_link_claim(const LinkClaim& claim, Bytes& out);
 Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes);

@@ -331,6 +331,38 @@ TEST_CASE("codec: truncated and damaged messages are errors or other messages, n
   }
 }
 
+TEST_CASE("codec: a sight of a lattice comes back as libprotobuf has it; other sizes, tori and frames are refused") {
+  LatticeSight sight{{2}, 77, Bytes(kSightBytes)};
+  for (std::size_t i = 0; i < kSightBytes; ++i) sight.levels[i] = static_cast<std::byte>(i * 7);
+  for (const LatticeSight& each : {sight, LatticeSight{{1}, 0, {}}}) {
+    const Bytes bytes = encode_lattice_sight(each);
+    CHECK(bytes.size() <= kSightFrameBytesMax);
+    CHECK(is_lattice_sight(bytes));
+    CHECK_FALSE(is_hello(bytes));
+    CHECK_FALSE(decode_envelope(bytes));
+    const auto decoded = decode_lattice_sight(bytes);
+    REQUIRE(decoded);
+    CHECK(decoded->torus == each.torus);
+    CHECK(decoded->corrective == each.corrective);
+    CHECK(decoded->levels == each.levels);
+    v1::LatticeSight wire;
+    REQUIRE(wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    wire.DiscardUnknownFields();
+    CHECK(bytes_of(wire) == bytes);
+    wire.mutable_levels()->push_back('x');
+    CHECK_FALSE(decode_lattice_sight(bytes_of(wire)));
+    wire.clear_levels();
+    wire.set_torus(3);
+    CHECK(decode_lattice_sight(bytes_of(wire)).error() == Error::kWrongTorus);
+    wire.set_torus(0);
+    wire.set_magic(1);
+    CHECK(decode_lattice_sight(bytes_of(wire)).error() == Error::kMalformed);
+  }
+  CHECK(decode_lattice_sight(Bytes(kSightFrameBytesMax + 1)).error() == Error::kTooLarge);
+  CHECK(decode_lattice_sight({}).error() == Error::kMalformed);
+  for (std::size_t kind = 0; kind < kKindCount; ++kind) CHECK_FALSE(is_lattice_sight(encode_envelope(random_envelope(kind, 1))));
+}
+
 TEST_CASE("codec: hello comes back, and nothing else passes for one") {
   Bytes bytes;
   encode_hello(some_hello(), bytes);

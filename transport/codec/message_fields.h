@@ -8,7 +8,8 @@
 
 #include "torus/braid/messages.h"
 #include "torus/engine/program.h"
-#include "transport/codec/hello_magic.h"
+#include "transport/codec/frame_magic.h"
+#include "torus/watch/lattice_sight.h"
 #include "transport/handshake.h"
 
 namespace rse {
@@ -336,6 +337,17 @@ template <class V>
 void fields(V& v, Of<V, ScenarioWanted>& m) {
   v.digest(1, m.hash);
 }
+// --- Beside them. ---
+
+template <class V>
+void fields(V& v, Of<V, LatticeSight>& m) {
+  v.constant32(1, kSightMagic);
+  v.torus(2, m.torus);
+  v.varint(3, m.corrective);
+  v.text(4, m.levels, kSightBytes);
+  v.check(m.levels.empty() || m.levels.size() == kSightBytes, Error::kMalformed);
+}
+
 template <class V>
 void fields(V& v, Of<V, Envelope>& m) {
   v.fixed64(1, m.origin);

@@ -63,7 +63,7 @@ export class Api {
     return answer.ok ? ((await answer.json()) as PastSeries) : undefined;
   }
 
-  /// undefined: the torus cannot be seen now, for example because it is being rebuilt or its host is not a daemon of this machine.
+  /// undefined: the torus cannot be seen now, for example because it is being rebuilt or no daemon of this machine is linked with its host.
   async cells(torus: number): Promise<Cells | undefined> {
     const answer = await this.ask("GET", `/api/v1/cells?torus=${torus}`);
     if (!answer.ok) return undefined;

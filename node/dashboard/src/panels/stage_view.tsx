@@ -14,22 +14,18 @@ const CELL_POLL_MILLISECONDS = 400;
 const SCATTER_SECONDS = 1.2;
 const KEY_STEP = 0.12;
 
+const UNSEEN_MILLISECONDS = 4000; // then what was seen is drawn no longer
+
 const DARK = new Uint8Array(32768);
 
-/// Only a daemon of this machine is asked where its torus is busy.
-function isElsewhere(store: Store, torus: number): boolean {
-  const state = store.status?.tori[torus];
-  return state !== undefined && state.running && !store.answering.includes(state.host);
-}
-
 /// Why lattices stay dark; empty: none does.
-function darkWords(store: Store): string {
-  const dark = [0, 1, 2].filter((torus) => isElsewhere(store, torus));
+function darkWords(store: Store, unseen: readonly number[]): string {
+  const dark = unseen.filter((torus) => store.status?.tori[torus]?.running);
   if (dark.length === 0) return "";
   const tori = dark.map((torus) => TORUS_NAMES[torus]).join(" and ");
   const hosts = [...new Set(dark.map((torus) => store.nameOf(store.status!.tori[torus]!.host)))].join(" and ");
   const subject = dark.length > 1 ? `Tori ${tori} run` : `Torus ${tori} runs`;
-  return `${subject} on ${hosts}, not among the daemons of this machine, which alone show their cells: drawn dark. `;
+  return `${subject} on ${hosts}, with which no daemon of this machine is linked now: drawn dark. `;
 }
 
 export function StageView({ theme }: { theme: Theme }) {
@@ -39,6 +35,7 @@ export function StageView({ theme }: { theme: Theme }) {
   const stage = useRef<Stage | null>(null);
   const [failure, setFailure] = useState("");
   const [cube, setCube] = useState(false);
+  const [unseen, setUnseen] = useState<readonly number[]>([]);
 
   useEffect(() => {
     try {
@@ -53,6 +50,7 @@ export function StageView({ theme }: { theme: Theme }) {
     const made = stage.current;
     let ended = false;
     const corrective: number[] = [];
+    const seenAt = [0, 0, 0].map(() => performance.now());
     const poll = async (): Promise<void> => {
       while (!ended) {
         if (!document.hidden) {
@@ -60,14 +58,17 @@ export function StageView({ theme }: { theme: Theme }) {
             const cells = await api.cells(torus);
             if (ended) return;
             if (!cells) {
-              if (isElsewhere(store, torus)) made.showCells(torus, DARK);
+              if (performance.now() - seenAt[torus]! > UNSEEN_MILLISECONDS) made.showCells(torus, DARK);
               continue;
             }
+            seenAt[torus] = performance.now();
             made.showCells(torus, cells.levels);
             if (cells.corrective > (corrective[torus] ?? Infinity)) made.correct(torus);
             corrective[torus] = cells.corrective;
           }
         }
+        const late = [0, 1, 2].filter((torus) => performance.now() - seenAt[torus]! > UNSEEN_MILLISECONDS);
+        setUnseen((before) => (before.join() === late.join() ? before : late));
         await new Promise((done) => setTimeout(done, CELL_POLL_MILLISECONDS));
       }
     };
@@ -127,7 +128,7 @@ export function StageView({ theme }: { theme: Theme }) {
       {!failure && (
         <div className="legend">
           <p>
-            {darkWords(store) && <strong className="dark">{darkWords(store)}</strong>}
+            {darkWords(store, unseen) && <strong className="dark">{darkWords(store, unseen)}</strong>}
             <span className="explained">
               Each torus is 32 × 32 × 32 cells, brighter where more events happen; at the seam its faces x = 0 and x = 31 touch the neighbours.
               A dot on the braid is {worth > 1.05 ? `${worth.toFixed(1)} projections` : "a projection"}, sent when an epoch ends: {short(fastest)} a second now.

@@ -6,9 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <span>
-#include <string>
 
-#include "torus/base/strong.h"
+#include "torus/watch/lattice_sight.h"
 
 namespace rse {
 
@@ -16,8 +15,8 @@ class CellActivity {
  public:
   /// Takes a look, of several a second: events in each cell now.
   void note(std::span<const std::uint32_t, kCellCount> counts);
-  /// A byte a cell, in the order of cells: 0 is quiet.
-  std::string levels() const;
+  /// As in LatticeSight.
+  Bytes levels() const;
 
  private:
   std::array<std::uint16_t, kCellCount> heat_{};

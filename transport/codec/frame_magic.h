@@ -1,0 +1,10 @@
+// What frames that are no envelopes begin with: the first of a link, so that a stray connection is told apart from an older
+// version, and what goes beside the braid's messages.
+#pragma once
+
+#include <cstdint>
+
+namespace rse {
+inline constexpr std::uint32_t kHelloMagic = 0x31455352;  // "RSE1" as little-endian bytes
+inline constexpr std::uint32_t kSightMagic = 0x4C455352;  // "RSEL"
+}  // namespace rse
