@@ -26,7 +26,7 @@ Result<M> decode(std::span<const std::byte> bytes, std::size_t size_max, M messa
 /// A first field of 32 bits; an envelope begins with a number of 64.
 bool begins_with(std::span<const std::byte> bytes, std::uint32_t magic) {
   constexpr std::byte kFirstFieldFixed32{0x0D};
-  return bytes.size() > 5 && bytes[0] == kFirstFieldFixed32 && std::memcmp(bytes.data() + 1, &magic, sizeof magic) == 0;
+  return bytes.size() >= 5 && bytes[0] == kFirstFieldFixed32 && std::memcmp(bytes.data() + 1, &magic, sizeof magic) == 0;
 }
 
 }  // namespace

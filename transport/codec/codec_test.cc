@@ -334,7 +334,7 @@ TEST_CASE("codec: truncated and damaged messages are errors or other messages, n
 TEST_CASE("codec: a sight of a lattice comes back as libprotobuf has it; other sizes, tori and frames are refused") {
   LatticeSight sight{{2}, 77, Bytes(kSightBytes)};
   for (std::size_t i = 0; i < kSightBytes; ++i) sight.levels[i] = static_cast<std::byte>(i * 7);
-  for (const LatticeSight& each : {sight, LatticeSight{{1}, 0, {}}}) {
+  for (const LatticeSight& each : {sight, LatticeSight{{1}, 0, {}}, LatticeSight{{0}, 0, {}}}) {  // the last is the magic alone
     const Bytes bytes = encode_lattice_sight(each);
     CHECK(bytes.size() <= kSightFrameBytesMax);
     CHECK(is_lattice_sight(bytes));
