@@ -32,7 +32,9 @@ void first_lines(Story& story) {
                cluster.log(node));
   }
   const std::string control = cluster.controls().front();
-  const std::string trust = cluster.open() ? "rse-node --insecure" : fmt::format("RSE_TICKET=$(rse ticket create --control {}) rse-node", control);
+  // Limits of silence and cuts are the cluster's, so whoever joins has the same.
+  std::string trust = cluster.open() ? "" : fmt::format("RSE_TICKET=$(rse ticket create --control {}) ", control);
+  trust += fmt::format("rse-node {}", fmt::join(story.options().cluster.flags, " "));
   fmt::print(to, "{}dashboard {}\ndata      {}{}\ncontrol   rse status --control {}\nadd       {} --peer {}\nkill one  kill b\n",
              story.options().introduction, story.dashboard_url(), cluster.directory(),
              story.options().cluster.directory.empty() ? " (removed at the end)" : "", control, trust, dialled);

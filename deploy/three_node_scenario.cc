@@ -76,6 +76,9 @@ void add_load(Scenario& scenario, const LoadOptions& options) {
   const std::size_t segments = std::max<std::size_t>(options.remote, 1);
   const std::size_t length = count / segments;
   if (length == 0) return;
+  for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
+    for (std::size_t i = 0; i < segments * length; ++i) scenario.relays.push_back({cells[torus][i], kLoadPayloadMax});
+  }
   for (std::size_t segment = 0; segment < segments; ++segment) {
     for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
       const std::size_t first = segment * length;

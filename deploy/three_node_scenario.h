@@ -10,6 +10,11 @@
 
 namespace rse {
 
+/// A relay of the load passes nothing on beyond it. What the load begins with does not get there in days; what is injected
+/// later begins so near to it that it goes round for a second or so, or the load would grow with every injection.
+inline constexpr std::int32_t kLoadPayloadMax = 2'000'000'000;
+inline constexpr std::uint32_t kInjectedHopsMax = 10'000;
+
 struct LoadOptions {
   std::uint32_t cells = 4096;   // of each torus, at most what the scenario leaves free
   std::uint32_t events = 256;   // on their way in each torus

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "deploy/three_node.h"
+#include "deploy/three_node_scenario.h"
 #include "node/client_status.h"
 #include "node/scenario_text.h"
 #include "torus/base/random.h"
@@ -27,7 +28,7 @@ Injector::Injector(std::vector<std::string> controls, std::vector<CellId> cells,
     while (!stopping_) {
       ControlFailure failure;
       const CellId cell = cells[random.below(static_cast<std::uint32_t>(cells.size()))];
-      const auto answer = requester.inject(cell, std::nullopt, static_cast<std::int32_t>(random.below(1000)) + 1, failure);
+      const auto answer = requester.inject(cell, std::nullopt, kLoadPayloadMax - static_cast<std::int32_t>(random.below(kInjectedHopsMax)), failure);
       if (answer && answer->reply.status() == v1::ControlInjectReply::ACCEPTED)
         ++accepted_;
       else

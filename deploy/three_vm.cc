@@ -103,7 +103,8 @@ int main(int argc, char** argv) {
   rse::LocalCluster::Options& cluster = options.cluster;
   // Nothing leaves this machine, and guests have no keys; silence may last as long as guests let it (guest_kernel/node/node.cc).
   cluster.flags = {"--insecure",           "--early-silence-ms", "150", "--silence-floor-ms", "200",
-                   "--silence-ceiling-ms", "1000",               "--idle-epoch-ms", "500"};
+                   "--silence-ceiling-ms", "1000",               "--idle-epoch-ms",    "500",
+                   "--cut-epochs",         std::to_string(rse::kGuestCutEpochs)};
   cluster.memory_path = fmt::format("/dev/shm/rse-{:016x}", rse::random_id());
   cluster.nodes = plan_nodes(kinds, "ivshmem:" + cluster.memory_path, machines);
   cluster.prepare = [&machines](const rse::LocalCluster& of) {

@@ -15,6 +15,7 @@
 
 #include "node/client_cluster_access.h"
 #include "node/client_local_cluster.h"
+#include "node/thread_urgency.h"
 #include "transport/ivshmem/doorbell_server.h"
 
 namespace rse {
@@ -113,11 +114,12 @@ std::string VirtualMachines::serve(const std::string& memory_path, const std::st
   bells_->server = DoorbellServer::start(bells_->loop, {.memory = "ivshmem:" + memory_path, .socket = socket_path}, failure);
   if (!bells_->server) return failure;
   bells_->thread = std::thread([loop = &bells_->loop] { loop->run(); });
+  make_real_time(bells_->thread, kLoopPriority);  // what wakes guests, and tells them of a death
   return {};
 }
 
 std::string VirtualMachines::options(const std::string& name, std::uint64_t cluster, bool founds) const {
-  return fmt::format("node={} id={:016x} incarnation=1 cluster={:016x}{}", name, random_id(), cluster, founds ? " found=1" : "");
+  return fmt::format("node={} id={:016x} incarnation=1 cluster={:016x} cut_epochs={}{}", name, random_id(), cluster, kGuestCutEpochs, founds ? " found=1" : "");
 }
 
 std::vector<std::string> VirtualMachines::command(const std::string& name, std::uint64_t cluster, bool founds) const {

@@ -15,6 +15,10 @@ struct Accelerator {
   std::string why;   // for people
 };
 
+/// Between two cuts at most. An emulated processor replays an epoch in milliseconds, and decodes its packets in one: a guest that
+/// takes a torus over has so many of them to catch up with. Daemons beside guests have the same (rse-node --cut-epochs).
+inline constexpr std::uint64_t kGuestCutEpochs = 16;
+
 class VirtualMachines {
  public:
   VirtualMachines();

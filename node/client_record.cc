@@ -60,6 +60,7 @@ class Collector {
       const v1::NodeInfo& node = status->self();
       if (node.torus_events() > 0)
         record_.capacity = {node.torus_events(), node.torus_edges(), node.torus_processes(), node.torus_outbox_events()};
+      if (node.cut_epochs() > 0) record_.cut_epochs = node.cut_epochs();
       nodes_.push_back({std::move(client), std::move(*status), {}});
     }
     if (nodes_.empty() && failure_.text.empty()) connect_to_any(control_, failure_);
@@ -146,7 +147,7 @@ std::uint64_t short_digest(const Projection& projection) {
   return value;
 }
 
-RecordedRun::RecordedRun(const RunRecord& record) : record_(record), run_({.run = RunId{record.run}, .capacity = record.capacity}) {
+RecordedRun::RecordedRun(const RunRecord& record) : record_(record), run_({.run = RunId{record.run}, .capacity = record.capacity, .cut_epochs = record.cut_epochs}) {
   for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
     epoch_at_[torus] = record_.epochs[torus].begin();
     seal_at_[torus] = record_.seals[torus].begin();

@@ -38,6 +38,7 @@ struct RunRecord {
   std::uint64_t run = 0;
   Bytes scenario;
   Capacity capacity;
+  std::uint64_t cut_epochs = kCutEpochsMax;
   std::array<std::map<std::uint64_t, RecordedEpoch>, kTorusCount> epochs;
   std::array<std::map<std::uint64_t, std::string>, kTorusCount> seals;
   std::array<std::optional<RecordedState>, kTorusCount> states;

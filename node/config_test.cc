@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
 
+#include "torus/base/cut_epochs.h"
 #include "torus/braid/braid_node.h"
 
 namespace rse {
@@ -161,6 +162,7 @@ TEST_CASE("config: the defaults are those of the braid and of the engine") {
   CHECK(milliseconds(config->silence_floor_milliseconds) == braid.silence_floor);
   CHECK(milliseconds(config->silence_ceiling_milliseconds) == braid.silence_ceiling);
   CHECK(milliseconds(config->idle_epoch_milliseconds) == braid.idle_epoch);
+  CHECK(config->cut_epochs == kCutEpochsMax);
   const Capacity capacity{config->torus_events, config->torus_edges, config->torus_processes,
                           config->torus_outbox_events};
   CHECK(capacity == Capacity{});

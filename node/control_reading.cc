@@ -64,6 +64,7 @@ void ControlServer::status(v1::StatusReply& reply) {
   self.set_torus_edges(shell_.capacity().edges);
   self.set_torus_processes(shell_.capacity().processes);
   self.set_torus_outbox_events(shell_.capacity().outbox_events);
+  self.set_cut_epochs(shell_.cut_epochs());
   reply.set_messages_refused(status.messages_refused);
   reply.set_retained_bytes(status.retained_bytes);
   if (const auto cut_at = shell_.cut_durable_at()) reply.set_cut_age_nanoseconds(elapsed(*cut_at, monotonic_now()).raw);

@@ -84,6 +84,7 @@ struct LocalRun::Exchange {
 LocalRun::LocalRun(const Options& options) : options_(options), exchange_(std::make_unique<Exchange>()) {
   for (std::uint8_t torus = 0; torus < kTorusCount; ++torus) {
     machines_[torus] = std::make_unique<TorusMachine>(TorusId{torus}, options.capacity);
+    machines_[torus]->set_cut_epochs_max(options.cut_epochs);
   }
 }
 LocalRun::~LocalRun() = default;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "torus/base/cut_epochs.h"
 #include "torus/braid/torus_machine.h"
 
 namespace rse {
@@ -21,6 +22,7 @@ class LocalRun {
   struct Options {
     RunId run{1};
     Capacity capacity;
+    std::uint64_t cut_epochs = kCutEpochsMax;
     RunThreads threads = RunThreads::kThree;
     Leaps leaps = Leaps::kTaken;
   };

@@ -23,6 +23,7 @@ struct NodeFlags {
   std::vector<std::string> advertise;  // HOST:PORT, ivshmem:PATH, how others reach this node
   std::vector<std::string> peers;      // HOST:PORT, ivshmem:NAME
   std::string data_directory;          // empty: none
+  std::uint64_t cut_epochs = 0;        // between two cuts at most
   std::string control;                 // path or HOST:PORT
   std::string http;                    // ADDRESS:PORT; empty: no page
   std::string http_token;              // empty: made, where there is a data directory to keep it

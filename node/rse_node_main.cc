@@ -187,6 +187,7 @@ class Daemon {
 
   void make_self() {
     options_.braid = flags_.braid;
+    options_.cut_epochs = flags_.cut_epochs;
     Member& self = options_.braid.self;
     self.node = directory_ ? identity_.node : NodeId{random_id()};
     self.incarnation = directory_ ? identity_.incarnation : 1;

@@ -54,6 +54,7 @@ NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<Da
       hooks_(std::move(hooks)),
       directory_(std::move(directory)),
       lattices_(options_.braid.self.node),
+      machines_(options_.cut_epochs),
       life_sign_(loop, [this](NodeId peer, std::uint64_t incarnation) { on_death(peer, incarnation); }),
       timer_(loop),
       house_timer_(loop),
@@ -83,12 +84,14 @@ void NodeShell::start() {
                               [this](const StorageError& error) { on_disk_failed(error); }});
   }
   options_.braid.durable = directory_ != nullptr;
+  options_.braid.machines = &machines_;
   braid_ = std::make_unique<BraidNode>(options_.braid, std::move(recovered), monotonic_now());
   workers_ = std::make_unique<Workers>(loop_, [this](const Workers::Done& done) { on_done(done); });
   life_sign_.hold(options_.braid.self.node, options_.braid.self.incarnation);
   Hello hello;
   hello.cluster = cluster_;
   hello.self = options_.braid.self;
+  hello.cut_epochs = options_.cut_epochs;
   if (view().number.raw != 0 && view().trust.open() == encrypted()) {
     throw std::runtime_error(fmt::format("cannot go on with {}: {}", options_.data_directory,
                                          encrypted() ? "it has a key, and its cluster is an open one; start from a backup, or with an empty --data-dir"
@@ -357,6 +360,7 @@ void NodeShell::notice_cluster() {
   Hello hello;
   hello.cluster = cluster_;
   hello.self = options_.braid.self;
+  hello.cut_epochs = options_.cut_epochs;
   transport_->set_hello(hello);
   if (disk_) disk_->set_cluster(cluster_);
   if (hooks_.on_cluster) hooks_.on_cluster(cluster_);

@@ -24,6 +24,8 @@
 #include "node/rse_log.h"
 #include "node/shell_life_sign.h"
 #include "node/workers.h"
+#include "torus/base/cut_epochs.h"
+#include "torus/braid/new_machines.h"
 #include "torus/watch/lattice_watch.h"
 #include "transport/secure/trust_book.h"
 #include "transport/transport.h"
@@ -54,7 +56,8 @@ inline constexpr std::uint32_t kIncidentFirstEpoch = 102;
 class NodeShell {
  public:
   struct Options {
-    BraidNode::Options braid;
+    BraidNode::Options braid;            // but for the machines
+    std::uint64_t cut_epochs = kCutEpochsMax;  // between two cuts at most; the same for all nodes of a cluster
     std::vector<std::string> peers;      // dialled whatever the view says
     std::vector<std::string> beacon;     // addresses listened on, on whose interfaces to say and hear who is there; none: nowhere
     ClusterId cluster;                   // 0: none yet
@@ -87,6 +90,7 @@ class NodeShell {
   const View& view() const { return braid_->view(); }
   const Member& self() const { return options_.braid.self; }
   const Capacity& capacity() const { return options_.braid.capacity; }
+  std::uint64_t cut_epochs() const { return options_.cut_epochs; }
   const std::string& data_directory() const { return options_.data_directory; }
   ClusterId cluster() const { return cluster_; }
   bool encrypted() const { return options_.key.has_value(); }
@@ -177,6 +181,7 @@ class NodeShell {
   Hooks hooks_;
   std::unique_ptr<DataDirectory> directory_;
   LatticeWatch lattices_;  // outlives the machines that write to it
+  NewMachines machines_;
   std::unique_ptr<BraidNode> braid_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Workers> workers_;

@@ -50,6 +50,11 @@ HelloVerdict judge_hello(const Hello& own, const Hello& peer, const std::string&
           hex_id(own.cluster.raw) + "; use an empty --data-dir";
     return HelloVerdict::kRefused;
   }
+  if (own.cut_epochs != peer.cut_epochs) {
+    why = "cannot talk to " + address + ": its tori take a cut every " + std::to_string(peer.cut_epochs) + " epochs, those of this node every " +
+          std::to_string(own.cut_epochs) + "; start both with the same --cut-epochs";
+    return HelloVerdict::kRefused;
+  }
   return HelloVerdict::kWelcome;
 }
 

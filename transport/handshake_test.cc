@@ -42,6 +42,16 @@ TEST_CASE("handshake: two clusters never mix; a node of none may join either") {
         "use an empty --data-dir");
 }
 
+TEST_CASE("handshake: nodes that take their cuts at different times keep apart and say why") {
+  Hello own = hello_of(1, 7), peer = hello_of(2, 7);
+  std::string why;
+  own.cut_epochs = 16;
+  CHECK(judge_hello(own, peer, "h:1", why) == HelloVerdict::kRefused);
+  CHECK(why == "cannot talk to h:1: its tori take a cut every 256 epochs, those of this node every 16; start both with the same --cut-epochs");
+  peer.cut_epochs = 16;
+  CHECK(judge_hello(own, peer, "h:1", why) == HelloVerdict::kWelcome);
+}
+
 TEST_CASE("handshake: a node knows itself, and a copy of its data directory") {
   std::string why;
   Hello copy = hello_of(1, 7);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "torus/base/cut_epochs.h"
 #include "torus/base/digest.h"
 #include "torus/base/public_key.h"
 #include "torus/base/shared_bytes.h"
@@ -33,6 +34,7 @@ struct Hello {
   std::uint32_t protocol_max = kProtocolMax;
   ClusterId cluster;  // 0: of none yet, wants to join
   Member self;
+  std::uint64_t cut_epochs = kCutEpochsMax;  // between two cuts at most; the same for all nodes of a cluster
   std::string refusal{};     // not empty: the sender closes the connection for this reason
   // --- What the secure channel has proved of the sender. Over shared memory, whose owner is trusted, its own word. ---
   PublicKey key{};             // none: of an open cluster

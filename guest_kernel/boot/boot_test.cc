@@ -155,7 +155,8 @@ TEST_CASE("boot: ACPI's MADT gives the IO-APIC, the processors and where ISA int
 TEST_CASE("boot: options are read, and a wrong one is named with what would be right") {
   Options options;
   OptionsFailure failure{};
-  REQUIRE(parse_options("  node=b id=1f memory=256M\tcluster=00000000000000ab simulate=10 ", options, failure));
+  REQUIRE(parse_options("  node=b id=1f memory=256M\tcluster=00000000000000ab simulate=10 cut_epochs=16 ", options, failure));
+  CHECK(options.cut_epochs == 16);
   CHECK(options.node == "b");
   CHECK(options.id == 0x1f);
   CHECK(options.memory_bytes == 256ull << 20);
@@ -168,7 +169,7 @@ TEST_CASE("boot: options are read, and a wrong one is named with what would be r
   REQUIRE(parse_options("", options, failure));
 
   for (const char* wrong : {"node=", "node", "id=0", "id=x", "id=", "found=2", "slot=", "incarnation=0", "cluster=0", "memory=0", "memory=1T", "memory=99999999999G",
-                            "cluster=0123456789abcdef0", "simulate=-1", "nide=a", "=", "quiet", "test="}) {
+                            "cluster=0123456789abcdef0", "simulate=-1", "cut_epochs=3", "cut_epochs=257", "nide=a", "=", "quiet", "test="}) {
     CAPTURE(wrong);
     CHECK_FALSE(parse_options(wrong, options, failure));
     CHECK(std::string_view(failure.data()).find(wrong[0] == 't' && wrong[2] == 'u' ? "unknown" : "option") !=

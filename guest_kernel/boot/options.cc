@@ -8,7 +8,7 @@ namespace {
 constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::size_t kNodeNameLettersMax = 64;
 constexpr std::string_view kKnown =
-    "node=NAME, id=HEX, incarnation=NUMBER, cluster=HEX, found=0|1, slot=NUMBER, net=on, ip=ADDRESS/BITS, gateway=ADDRESS, listen=PORT, "
+    "node=NAME, id=HEX, incarnation=NUMBER, cluster=HEX, found=0|1, cut_epochs=NUMBER, slot=NUMBER, net=on, ip=ADDRESS/BITS, gateway=ADDRESS, listen=PORT, "
     "advertise=HOST:PORT, peer=ADDRESS:PORT, insecure=0|1, memory=SIZE (with K, M or G), simulate=EPOCHS, test=WORD";
 
 bool parse_number(std::string_view text, std::uint64_t& out) {
@@ -101,6 +101,8 @@ bool parse_word(std::string_view word, Options& out, OptionsFailure& failure) {
     if (!parse_hex(value, out.cluster) || out.cluster == 0) wanted = "1 to 16 hexadecimal digits, not 0";
   } else if (name == "found") {
     if (!parse_number(value, out.found) || out.found > 1) wanted = "0 or 1";
+  } else if (name == "cut_epochs") {
+    if (!parse_number(value, out.cut_epochs) || out.cut_epochs < kCutEpochsMin || out.cut_epochs > kCutEpochsMax) wanted = "a number from 4 to 256";
   } else if (name == "slot") {
     std::uint64_t slot = 0;
     if (!parse_number(value, slot)) wanted = "a number";

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "torus/base/cut_epochs.h"
 #include "torus/base/strong.h"
 
 namespace rse::kernel {
@@ -19,6 +20,7 @@ struct Options {
   std::uint64_t incarnation = 1;   // incarnation=NUMBER: of the node's lives
   std::uint64_t cluster = 0;       // cluster=HEX: which braid it belongs to
   std::uint64_t found = 0;         // found=1: makes that braid, with this node alone
+  std::uint64_t cut_epochs = kCutEpochsMax;  // cut_epochs=NUMBER: of the braid's nodes all, between two cuts at most
   std::optional<std::uint64_t> slot;  // slot=NUMBER: its place in a shared memory whose device does not say it
   // --- Links over a network card instead of a shared memory. ---
   bool net = false;                // net=on

@@ -16,6 +16,7 @@
 #include "guest_kernel/node/worker.h"
 #include "guest_kernel/runtime/entropy.h"
 #include "guest_kernel/runtime/print.h"
+#include "torus/braid/new_machines.h"
 #include "torus/watch/lattice_watch.h"
 #include "transport/codec/codec.h"
 
@@ -70,8 +71,9 @@ Member self_of(const Options& options, const std::string& address) {
 
 const Timing& timing_of(const Options& options) { return options.net ? kOnNetwork : kOnSharedMemory; }
 
-BraidNode::Options braid_options(const Options& options, const std::string& address) {
+BraidNode::Options braid_options(const Options& options, const std::string& address, MachinePool& machines) {
   BraidNode::Options braid;
+  braid.machines = &machines;
   braid.self = self_of(options, address);
   if (options.found != 0) braid.found = ClusterId{options.cluster};
   braid.seed = options.id ^ read_tsc();
@@ -90,9 +92,10 @@ class Node final {
       : carrier_(carrier),
         identity_(std::move(identity)),
         timing_(timing_of(options)),
-        hello_{.cluster = {identity_.key ? 0 : options.cluster}, .self = self_of(options, address)},
+        hello_{.cluster = {identity_.key ? 0 : options.cluster}, .self = self_of(options, address), .cut_epochs = options.cut_epochs},
         lattices_({options.id}),
-        braid_(braid_options(options, address), {}, now()) {}
+        machines_(options.cut_epochs),
+        braid_(braid_options(options, address, machines_), {}, now()) {}
 
   ExitCode run() {
     if (!worker_.start()) {
@@ -284,6 +287,7 @@ class Node final {
   const Timing& timing_;
   Hello hello_;
   LatticeWatch lattices_;  // outlives the machines that write to it
+  NewMachines machines_;
   BraidNode braid_;
   Worker worker_;
   ViewNumber view_seen_{};

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 
+#include "torus/base/cut_epochs.h"
 #include "torus/braid/packet.h"
 
 namespace rse {
@@ -14,8 +15,6 @@ inline constexpr std::uint64_t kCutBytesPerMicrosecond = 20;  // budget: 20 MB/s
 inline constexpr std::uint64_t kCutPeriodMicrosecondsMin = 20'000;
 inline constexpr std::uint64_t kCutPeriodMicrosecondsMax = 1'000'000;
 inline constexpr std::uint64_t kReplayEventsPerMicrosecond = 50;
-/// Between two cuts: an epoch costs some 45 us to replay even when little happens in it, so these are some 11 ms.
-inline constexpr std::uint64_t kCutEpochsMax = 256;
 
 /// The three projections of one epoch, by torus.
 using Projections = std::array<const Projection*, kTorusCount>;

@@ -44,6 +44,7 @@ void fields(V& v, Of<V, Hello>& m) {
   v.key(7, m.key);
   v.fixed64(8, m.ticket);
   v.key(9, m.ticket_secret);
+  v.varint(10, m.cut_epochs);
   v.check(m.self.node.raw != 0 && m.protocol_min <= m.protocol_max, Error::kMalformed);
 }
 template <class V>
