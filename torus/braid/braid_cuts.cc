@@ -58,7 +58,15 @@ void BraidNode::Impl::release_cut(TorusId torus) {
   auto& known = cuts[torus.raw];
   known[mine->cut_taken] = *mine->last_taken;
   if (planted(Fault::kOldCutForgotten)) known.erase(known.begin(), known.find(mine->cut_taken));
+  keep_needed_cuts(torus);
   persist_own_cut(torus);
+}
+
+/// Until holders and hosts are the same again no cut becomes durable, and there would be more and more: the durable one and the last
+/// two are enough.
+void BraidNode::Impl::keep_needed_cuts(TorusId torus) {
+  auto& known = cuts[torus.raw];
+  while (known.size() > 3) known.erase(std::next(known.begin()));
 }
 
 /// Puts the newest own cut on our own disk; cut_is_complete() waits for it.
@@ -272,7 +280,7 @@ void BraidNode::Impl::on_shard_part(NodeId from, const ShardPart& part) {
     }
   }
   known = std::move(whole);
-  while (cuts[t].size() > 3) cuts[t].erase(std::next(cuts[t].begin()));  // not the durable one, and not the last two
+  keep_needed_cuts(part.torus);
   persist_cut(std::move(record),
               [this, from, ack = ShardAck{part.view, part.run, part.torus, part.cut, part.halves, true}] { send(from, ack); });
 }

@@ -52,6 +52,7 @@ void BraidNode::Impl::start_gather(TorusId torus, bool speculative, CutNumber cu
 /// way goes on beside it, so that nothing travels twice.
 void BraidNode::Impl::gather_officially(TorusId torus) {
   HostedTorus& mine = *hosted[torus.raw];
+  mine.official_when_idle = false;  // what an earlier view's question has brought does not make us the host in this one
   const CutNumber cut_wanted = resumption_cut(torus);
   const bool under_way = mine.gather && mine.gather->view.raw == 0 && mine.gather->with_cut && cut_wanted == 0 &&
                          std::all_of(mine.gather->sources.begin(), mine.gather->sources.end(),

@@ -301,6 +301,7 @@ struct BraidNode::Impl {
   void hash_cut(TorusId torus);
   void cut_taken(TorusId torus);
   void release_cut(TorusId torus);
+  void keep_needed_cuts(TorusId torus);
   void persist_own_cut(TorusId torus);
   void persist_cut(PersistCut record, std::function<void()> then);
   Halves lasting_halves(TorusId torus, CutNumber cut) const;

@@ -249,10 +249,14 @@ Holdings BraidNode::Impl::make_holdings() const {
   mine.durable_cut = durable_cut;
   mine.has_scenario = scenario != scenarios.end() && scenario->second.whole;
   for (TorusId torus : kTori) {
+    std::vector<Holdings::Cut> lasting;
     for (const auto& [cut, regions] : cuts[torus.raw]) {
       const Halves halves = lasting_halves(torus, cut);  // a run that goes on from what memories alone hold could end with them
-      if (halves != 0 && mine.cuts.size() < kHoldingsMax) mine.cuts.push_back({torus, cut, halves});
+      if (halves != 0) lasting.push_back({torus, cut, halves});
     }
+    // The first is the one that all holders have, the last ones those of which the hosts have all.
+    if (lasting.size() > kHoldingsMax) lasting.erase(lasting.begin() + 1, lasting.end() - (kHoldingsMax - 1));
+    mine.cuts.insert(mine.cuts.end(), lasting.begin(), lasting.end());
   }
   return mine;
 }

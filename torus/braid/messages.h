@@ -175,7 +175,7 @@ struct Holdings {
   Member self;
   bool running = false;                  // false: restarted, has memory of nothing but its disk
   bool has_scenario = false;
-  std::vector<Cut> cuts;                 // at most kHoldingsMax
+  std::vector<Cut> cuts;                 // of each torus at most kHoldingsMax, the oldest and the newest
   CutNumber durable_cut = 0;             // the sender may have forgotten what came before it
 };
 

@@ -238,7 +238,7 @@ TEST_CASE("codec: numbers outside their range are refused") {
 
 TEST_CASE("codec: every list has its bound") {
   v1::Envelope wire;
-  for (std::size_t i = 0; i <= kHoldingsMax; ++i) wire.mutable_holdings()->add_cuts();
+  for (std::size_t i = 0; i <= kTorusCount * kHoldingsMax; ++i) wire.mutable_holdings()->add_cuts();
   CHECK(refusal(wire) == Error::kTooLarge);
   for (std::size_t i = 0; i <= kAddressesMax; ++i) {
     wire.mutable_join()->mutable_joiner()->add_addresses(std::string(1, 'a'));

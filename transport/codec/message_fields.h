@@ -301,7 +301,7 @@ void fields(V& v, Of<V, Holdings>& m) {
   v.message(3, m.self);
   v.varint(4, m.running);
   v.varint(5, m.has_scenario);
-  v.messages(6, m.cuts, kHoldingsMax);
+  v.messages(6, m.cuts, kTorusCount * kHoldingsMax);
   v.varint(7, m.durable_cut);
 }
 template <class V>
