@@ -43,7 +43,7 @@ constexpr Entry kEntries[] = {
     {Fault::kAnsweredBeforeDisk, 1, By::kBlackout},
     {Fault::kSealsDurableEarly, 1, By::kBlackout},
     {Fault::kInputsForgotten, 1},
-    {Fault::kOldCutForgotten, 200843},
+    {Fault::kOldCutForgotten, 22},
     {Fault::kCutDurableEarly, 61},
     {Fault::kOwnCutNotPersisted, 200007},
     {Fault::kShardNotRepeated, 200005},

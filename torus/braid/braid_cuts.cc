@@ -57,7 +57,10 @@ void BraidNode::Impl::release_cut(TorusId torus) {
   mine->cut_taken = mine->taking_number;
   auto& known = cuts[torus.raw];
   known[mine->cut_taken] = *mine->last_taken;
-  if (planted(Fault::kOldCutForgotten)) known.erase(known.begin(), known.find(mine->cut_taken));
+  if (planted(Fault::kOldCutForgotten)) {
+    known.erase(known.begin(), known.find(mine->cut_taken));
+    persist(DropCuts{view.run, mine->cut_taken}, nullptr);
+  }
   keep_needed_cuts(torus);
   persist_own_cut(torus);
 }

@@ -25,7 +25,7 @@ enum class Fault : std::uint8_t {
   kAnsweredBeforeDisk,
   kSealsDurableEarly,       // seals count as being on disk when their write begins
   kInputsForgotten,         // a durable cut forgets inputs that its machine still needs
-  kOldCutForgotten,         // the cut before goes when a new one is taken, not when that is durable
+  kOldCutForgotten,         // the cut before goes, on disk too, when a new one is taken, not when that is durable
   kCutDurableEarly,         // a cut is announced before its holders have it
   kOwnCutNotPersisted,
   kShardNotRepeated,        // a shard is sent once
