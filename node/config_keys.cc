@@ -4,6 +4,8 @@
 #include <charconv>
 #include <numeric>
 
+#include "torus/base/cut_epochs.h"
+
 namespace rse {
 
 namespace {
@@ -82,8 +84,8 @@ const std::vector<ConfigKey>& keys() {
        "256",
        "a cut after so many epochs at the latest: fewer make replays shorter; the same for all nodes",
        {},
-       4,
-       256},
+       kCutEpochsMin,
+       kCutEpochsMax},
       {"torus-events",
        &NodeConfig::torus_events,
        "1048576",

@@ -88,17 +88,13 @@ void NodeShell::start() {
   braid_ = std::make_unique<BraidNode>(options_.braid, std::move(recovered), monotonic_now());
   workers_ = std::make_unique<Workers>(loop_, [this](const Workers::Done& done) { on_done(done); });
   life_sign_.hold(options_.braid.self.node, options_.braid.self.incarnation);
-  Hello hello;
-  hello.cluster = cluster_;
-  hello.self = options_.braid.self;
-  hello.cut_epochs = options_.cut_epochs;
   if (view().number.raw != 0 && view().trust.open() == encrypted()) {
     throw std::runtime_error(fmt::format("cannot go on with {}: {}", options_.data_directory,
                                          encrypted() ? "it has a key, and its cluster is an open one; start from a backup, or with an empty --data-dir"
                                                      : "its cluster is encrypted and its file key is missing; restore it, or start with an "
                                                        "empty --data-dir and a ticket"));
   }
-  transport_ = hooks_.make_transport(hello, make_book(), callbacks());
+  transport_ = hooks_.make_transport(make_hello(), make_book(), callbacks());
   view_seen_ = view().number;
   if (encrypted() && !options_.beacon.empty()) {
     discovery_.emplace(loop_, options_.beacon,
@@ -357,13 +353,17 @@ void NodeShell::notice_cluster() {
   const ClusterId cluster = braid_->view().cluster;
   if (cluster.raw == 0 || cluster == cluster_) return;
   cluster_ = cluster;
+  transport_->set_hello(make_hello());
+  if (disk_) disk_->set_cluster(cluster_);
+  if (hooks_.on_cluster) hooks_.on_cluster(cluster_);
+}
+
+Hello NodeShell::make_hello() const {
   Hello hello;
   hello.cluster = cluster_;
   hello.self = options_.braid.self;
   hello.cut_epochs = options_.cut_epochs;
-  transport_->set_hello(hello);
-  if (disk_) disk_->set_cluster(cluster_);
-  if (hooks_.on_cluster) hooks_.on_cluster(cluster_);
+  return hello;
 }
 
 std::shared_ptr<const TrustBook> NodeShell::make_book() const {

@@ -166,6 +166,7 @@ class NodeShell {
   void note(Incident incident);
   void arm_timer();
   void notice_cluster();
+  Hello make_hello() const;
   std::shared_ptr<const TrustBook> make_book() const;
   void notice_view();
   void answer_trust_changes();

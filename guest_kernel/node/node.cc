@@ -190,9 +190,11 @@ class Node final {
     return size;
   }
 
+  static void refuse(Error cause) { print_line("node: message_refused cause=", to_string(cause)); }
+
   /// For people who look; a guest is asked, and never asks. Without room the answer is not sent.
   void on_sight(NodeId from, Result<LatticeSight> sight) {
-    if (!sight) return print_line("node: message_refused cause=", to_string(sight.error()));
+    if (!sight) return refuse(sight.error());
     const auto answer = lattices_.on_sight(now(), from, std::move(*sight), braid_.view());
     if (!answer || !carrier_.has_room(from)) return;
     const Bytes bytes = encode_lattice_sight(*answer);
@@ -268,7 +270,7 @@ class Node final {
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
       if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
       const Result<Envelope> envelope = decode_envelope(bytes);
-      if (!envelope) return print_line("node: message_refused cause=", to_string(envelope.error()));
+      if (!envelope) return refuse(envelope.error());
       braid_.on_message(now(), from, *envelope);
       static_cast<void>(pump());
     };

@@ -40,7 +40,7 @@ class MemoryChannel final : public Channel {
   ~MemoryChannel() override { ::munmap(memory_, kMemoryBytes); }
   bool send(std::span<const std::byte> message) override {
     Way& way = ways()[own_];
-    const std::size_t size = (message.size() + kHeader + kAlignment - 1) / kAlignment * kAlignment;
+    const std::size_t size = frame_bytes(message.size());
     const std::size_t to_end = kRing - sent_ % kRing;
     const std::size_t whole = size + (size > to_end ? to_end : 0);  // what is left at the end stays unused
     if (sent_ + whole - taken_by_peer_ > kRing) taken_by_peer_ = way.head.load(std::memory_order_acquire);
@@ -80,7 +80,7 @@ class MemoryChannel final : public Channel {
       }
       if (copy_.size() < length) copy_.resize(length);
       std::memcpy(copy_.data(), from + kHeader, length);
-      taken_ += (length + kHeader + kAlignment - 1) / kAlignment * kAlignment;
+      taken_ += frame_bytes(length);
       way.head.store(taken_, std::memory_order_release);
       on_message(std::span(copy_).first(length));
     }
@@ -93,6 +93,7 @@ class MemoryChannel final : public Channel {
     alignas(128) std::atomic<std::uint32_t> sleeping;
   };
   static constexpr std::size_t kRing = 1 << 20, kHeader = 8, kAlignment = 64, kData = 4096, kMemoryBytes = kData + 2 * kRing;
+  static constexpr std::size_t frame_bytes(std::size_t length) { return (length + kHeader + kAlignment - 1) / kAlignment * kAlignment; }
   Way* ways() { return reinterpret_cast<Way*>(memory_); }
   std::byte* data(unsigned side) { return memory_ + kData + side * kRing; }
   Wait wait_;

@@ -8,8 +8,8 @@
 
 #include "torus/braid/messages.h"
 #include "torus/engine/program.h"
-#include "transport/codec/frame_magic.h"
 #include "torus/watch/lattice_sight.h"
+#include "transport/codec/frame_magic.h"
 #include "transport/handshake.h"
 
 namespace rse {
@@ -338,7 +338,15 @@ template <class V>
 void fields(V& v, Of<V, ScenarioWanted>& m) {
   v.digest(1, m.hash);
 }
-// --- Beside them. ---
+template <class V>
+void fields(V& v, Of<V, Envelope>& m) {
+  v.fixed64(1, m.origin);
+  v.varint(2, m.origin_incarnation);
+  v.fixed64(3, m.destination);
+  v.oneof(10, m.message);
+}
+
+// --- Beside the braid's messages. ---
 
 template <class V>
 void fields(V& v, Of<V, LatticeSight>& m) {
@@ -347,14 +355,6 @@ void fields(V& v, Of<V, LatticeSight>& m) {
   v.varint(3, m.corrective);
   v.text(4, m.levels, kSightBytes);
   v.check(m.levels.empty() || m.levels.size() == kSightBytes, Error::kMalformed);
-}
-
-template <class V>
-void fields(V& v, Of<V, Envelope>& m) {
-  v.fixed64(1, m.origin);
-  v.varint(2, m.origin_incarnation);
-  v.fixed64(3, m.destination);
-  v.oneof(10, m.message);
 }
 
 }  // namespace rse
