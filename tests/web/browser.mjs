@@ -1,5 +1,5 @@
-// Chromium and a launcher, for the tests and for pictures. Only the loopback is spoken to, and what a page asks of anything else
-// is recorded and refused.
+// Chromium and a launcher, for the tests and for pictures. Only the loopback is spoken to, and what a page asks of
+// anything else is recorded and refused.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,7 +10,8 @@ const CHROMIUM = "/usr/bin/chromium";
 const PLAYWRIGHT = resolve("node/dashboard/node_modules/playwright-core");
 const START_MILLISECONDS = 60_000;
 const FLAGS = [
-  "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+  "--disable-sync",
   // There may be no GPU: then WebGL is computed.
   "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
 ];
@@ -21,13 +22,14 @@ export function missing() {
   return existsSync(PLAYWRIGHT) ? "" : `${PLAYWRIGHT} is missing: run deploy/setup`;
 }
 
-/// A browser with a fresh profile that is removed at the end. `problems` collects what no page should cause. It comes after the
-/// nodes, and behind them: a computed WebGL scene would take the processors that they need.
+/// A browser with a fresh profile that is removed at the end. `problems` collects what no page should cause. It comes
+/// after the nodes, and behind them: a computed WebGL scene would take the processors that they need.
 export async function openBrowser(options) {
   setPriority(15);
   const { chromium } = createRequire(import.meta.url)(PLAYWRIGHT);
   const profile = mkdtempSync(join(tmpdir(), "rse-browser-"));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: CHROMIUM, headless: true, args: FLAGS, ...options });
+  const launching = { executablePath: CHROMIUM, headless: true, args: FLAGS, ...options };
+  const context = await chromium.launchPersistentContext(profile, launching);
   const problems = [];
   await context.route("**/*", (route) => {
     const { protocol, hostname } = new URL(route.request().url());
@@ -39,7 +41,8 @@ export async function openBrowser(options) {
     page.on("pageerror", (error) => problems.push(`threw ${error}`));
     page.on("console", (message) => {
       // What the driver says of itself when WebGL is computed is not of the page.
-      if (["error", "warning"].includes(message.type()) && !message.text().includes("GPU stall")) problems.push(`console: ${message.text()}`);
+      const ofDriver = message.text().includes("GPU stall");
+      if (["error", "warning"].includes(message.type()) && !ofDriver) problems.push(`console: ${message.text()}`);
     });
   });
   const close = async () => {
@@ -51,12 +54,14 @@ export async function openBrowser(options) {
 
 /// deploy/three_node with live commands; `url` is of its dashboard.
 export async function startLauncher(flags = []) {
-  const launcher = spawn(resolve("deploy/three_node"), ["--http", "127.0.0.1:0", ...flags], { stdio: ["pipe", "pipe", "inherit"] });
+  const stdio = ["pipe", "pipe", "inherit"];
+  const launcher = spawn(resolve("deploy/three_node"), ["--http", "127.0.0.1:0", ...flags], { stdio });
   let said = "";
   launcher.stdout.setEncoding("utf8");
   launcher.stdout.on("data", (text) => (said = (said + text).slice(-200_000)));
   const ended = new Promise((done) => launcher.once("exit", done));
-  const url = await until("the launcher names its dashboard", START_MILLISECONDS, () => /^dashboard (\S+)/m.exec(said)?.[1] ?? null);
+  const url = await until("the launcher names its dashboard", START_MILLISECONDS, () =>
+    /^dashboard (\S+)/m.exec(said)?.[1] ?? null);
   return {
     url,
     said: () => said,

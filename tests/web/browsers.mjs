@@ -1,8 +1,11 @@
-// browsers failovers|memory: what many open pages cost. Each client does what a page does: one stream of events, the cells of three
-// tori, processes now and then; without drawing.
-//   failovers [--pairs N] [--clients N]   kills nodes in turn, by pairs: once with the clients, once without, and compares
-//   memory [--minutes N] [--clients N]    one node under clients that come and go: its resident memory each minute. It runs nothing else:
-//                                         what a busy node records of its run (up to its bounds) would hide what pages cost
+// browsers failovers|memory|page: what open pages cost. A client does what a page does, without drawing: one stream of
+// events, the cells of three tori, processes now and then.
+//   failovers [--pairs N] [--clients N]   kills nodes in turn, by pairs: once with the clients, once without; compares
+//   memory [--minutes N] [--clients N]    one node under clients that come and go: its resident memory each minute. It
+//                                         runs nothing else: what a busy node records of its run (up to its bounds)
+//                                         would hide what pages cost
+//   page [--minutes N]                    one page in Chromium left open over three nodes: their memory, load and
+//                                         speed, and the page's heap
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, get } from "node:http";
@@ -11,6 +14,8 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findFailovers } from "../../node/dashboard/failover.mjs";
 import { startLauncher, until } from "./browser.mjs";
+import { authorizationOf, megabytes, quantile, residentBytes, sleep, stateOf } from "./measure.mjs";
+import { pageLeftOpen } from "./page_left_open.mjs";
 
 const STATE_MILLISECONDS = 60_000;
 const SETTLE_MILLISECONDS = 1_500; // after the clients have come or gone, before the kill
@@ -18,7 +23,6 @@ const CELLS_MILLISECONDS = 400; // as the page asks
 const PROCESSES_MILLISECONDS = 3_000;
 const RETRY_MILLISECONDS = 1_000;
 const STAY_MILLISECONDS = 20_000; // of a client of `memory`
-const PAGE_BYTES = 4096;
 const CLIENT_PRIORITY = 15; // what the clients compute themselves is not what is measured: their machines are elsewhere
 
 /// One page's worth of requests, until close(); counts what it was given.
@@ -31,7 +35,8 @@ function openClient(origin) {
   const listen = () => {
     if (closed) return;
     ++streams;
-    stream = get(`${origin}/api/v1/events`, (answer) => answer.on("data", (bytes) => (events += bytes.includes("event: state") ? 1 : 0)));
+    stream = get(`${origin}/api/v1/events`, (answer) =>
+      answer.on("data", (bytes) => (events += bytes.includes("event: state") ? 1 : 0)));
     stream.on("error", () => {}); // "close" comes too
     stream.on("close", () => setTimeout(listen, RETRY_MILLISECONDS)); // as a browser does
   };
@@ -39,7 +44,8 @@ function openClient(origin) {
   const poll = (path, period) => {
     const ask = () => {
       if (closed) return;
-      const request = get(`${origin}${path}`, { agent }, (answer) => answer.resume().on("end", () => setTimeout(ask, period)));
+      const request = get(`${origin}${path}`, { agent }, (answer) =>
+        answer.resume().on("end", () => setTimeout(ask, period)));
       request.on("error", () => setTimeout(ask, period));
     };
     ask();
@@ -63,18 +69,11 @@ async function openClients(origin, count) {
   return clients;
 }
 
-const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-const stateOf = async (origin) => (await fetch(`${origin}/api/v1/state`)).json();
-
-function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))];
-}
-
-/// Kills `victim`; milliseconds from the first sign of its death to the first new epoch of what it hosted. Brings it back.
+/// Kills `victim` and brings it back; milliseconds from the first sign of its death to the first new epoch of what it
+/// hosted.
 async function killOnce(launcher, victim) {
-  const { origin, hash } = new URL(launcher.url);
-  const headers = { authorization: hash.replace("#token=", "Bearer ") };
+  const { origin } = new URL(launcher.url);
+  const headers = authorizationOf(launcher.url);
   const names = new Map(); // of who is there before the kill: afterwards, no view names the dead
   const whole = async () => {
     const { nodes } = await stateOf(origin);
@@ -90,7 +89,8 @@ async function killOnce(launcher, victim) {
     const { nodes } = await stateOf(origin);
     // Of earlier deaths only who hosted what counts: the dead one's own word of its return is gone with it.
     const counts = (one) => one.kind === "VIEW_INSTALLED" || BigInt(one.unix_nanoseconds) / 1_000_000n >= BigInt(from);
-    const incidents = nodes.flatMap((node) => node.incidents).filter(counts).sort((a, b) => Number(BigInt(a.unix_nanoseconds) - BigInt(b.unix_nanoseconds)));
+    const byTime = (a, b) => Number(BigInt(a.unix_nanoseconds) - BigInt(b.unix_nanoseconds));
+    const incidents = nodes.flatMap((node) => node.incidents).filter(counts).sort(byTime);
     const stories = findFailovers(incidents, (node) => names.get(node) ?? node);
     return stories.find((story) => story.ends[4] !== undefined)?.ends[4];
   });
@@ -115,15 +115,17 @@ async function failovers(pairs, count) {
           client.close();
         }
       }
-      console.log(`pair ${pair + 1} of ${pairs}, node ${"abc"[pair % 3]}: ${times.without[pair].toFixed(1)} ms without, ` +
-        `${times.with[pair].toFixed(1)} ms with ${count} clients`);
+      console.log(`pair ${pair + 1} of ${pairs}, node ${"abc"[pair % 3]}: ` +
+        `${times.without[pair].toFixed(1)} ms without, ${times.with[pair].toFixed(1)} ms with ${count} clients`);
     }
-    for (const kind of ["without", "with"])
-      console.log(`${kind}: median ${quantile(times[kind], 0.5).toFixed(1)} ms, 90 % ${quantile(times[kind], 0.9).toFixed(1)} ms`);
+    for (const kind of ["without", "with"]) {
+      const [low, middle, high] = [0.1, 0.5, 0.9].map((share) => quantile(times[kind], share).toFixed(1));
+      console.log(`${kind}: median ${middle} ms, 10 % ${low} ms, 90 % ${high} ms`);
+    }
     const differences = times.with.map((value, pair) => value - times.without[pair]);
     const slower = differences.filter((difference) => difference > 0).length;
-    console.log(`median of the differences ${quantile(differences, 0.5).toFixed(1)} ms, slower with clients in ${slower} of ${pairs} pairs; ` +
-      `${again} streams opened again`);
+    console.log(`median of the differences ${quantile(differences, 0.5).toFixed(1)} ms, ` +
+      `slower with clients in ${slower} of ${pairs} pairs; ${again} streams opened again`);
   } finally {
     await launcher.stop();
   }
@@ -132,16 +134,18 @@ async function failovers(pairs, count) {
 async function memory(minutes, count) {
   const directory = mkdtempSync(join(tmpdir(), "rse-memory-"));
   const control = join(directory, "control");
-  const node = spawn(resolve("node/rse-node"), ["--name", "solo", "--found", "--insecure", "--listen", "127.0.0.1:0", "--beacon=false", "--control", control,
-    "--data-dir", join(directory, "data"), "--http", "127.0.0.1:0", "--log", "warning"], { stdio: ["ignore", "ignore", "inherit"] });
+  const node = spawn(resolve("node/rse-node"), [
+    "--name", "solo", "--found", "--insecure", "--listen", "127.0.0.1:0", "--beacon=false", "--log", "warning",
+    "--control", control, "--data-dir", join(directory, "data"), "--http", "127.0.0.1:0",
+  ], { stdio: ["ignore", "ignore", "inherit"] });
   const ended = new Promise((done) => node.once("exit", done));
   const clients = [];
   try {
     const file = join(directory, "data", "dashboard-url");
-    const url = await until("the node serves its page", STATE_MILLISECONDS, () => existsSync(file) && readFileSync(file, "utf8").trim());
+    const url = await until("the node serves its page", STATE_MILLISECONDS, () =>
+      existsSync(file) && readFileSync(file, "utf8").trim());
     const { origin } = new URL(url);
     setPriority(CLIENT_PRIORITY);
-    const resident = () => (Number(readFileSync(`/proc/${node.pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES) / 1e6;
     const begun = Date.now();
     let come = 0;
     const samples = [];
@@ -154,12 +158,12 @@ async function memory(minutes, count) {
         await sleep(STAY_MILLISECONDS / count);
         clients.shift().close();
       }
-      samples.push(resident());
-      console.log(`minute ${minute}: ${samples.at(-1).toFixed(1)} MB resident, ${come} pages opened`);
+      samples.push(residentBytes(node.pid));
+      console.log(`minute ${minute}: ${megabytes(samples.at(-1))} MB resident, ${come} pages opened`);
     }
     const half = samples.slice(Math.floor(samples.length / 2));
-    const range = `${Math.min(...half).toFixed(1)} to ${Math.max(...half).toFixed(1)} MB`;
-    console.log(`second half: ${range}, last minus first ${(half.at(-1) - half[0]).toFixed(1)} MB`);
+    const range = `${megabytes(Math.min(...half))} to ${megabytes(Math.max(...half))} MB`;
+    console.log(`second half: ${range}, last minus first ${megabytes(half.at(-1) - half[0])} MB`);
   } finally {
     clients.forEach((client) => client.close());
     node.kill("SIGTERM");
@@ -170,11 +174,16 @@ async function memory(minutes, count) {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { pairs: { type: "string", default: "12" }, clients: { type: "string", default: "50" }, minutes: { type: "string", default: "10" } },
+  options: {
+    pairs: { type: "string", default: "12" },
+    clients: { type: "string", default: "50" },
+    minutes: { type: "string", default: "10" },
+  },
 });
 if (positionals[0] === "failovers") await failovers(Number(values.pairs), Number(values.clients));
 else if (positionals[0] === "memory") await memory(Number(values.minutes), Number(values.clients));
+else if (positionals[0] === "page") await pageLeftOpen(Number(values.minutes));
 else {
-  console.error("usage: browsers failovers|memory [--pairs N] [--clients N] [--minutes N]");
+  console.error("usage: browsers failovers|memory|page [--pairs N] [--clients N] [--minutes N]");
   process.exit(2);
 }

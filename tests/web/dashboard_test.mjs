@@ -1,4 +1,4 @@
-// The dashboard in Chromium, on a cluster of real daemons: what a person sees, before, while and after a node is killed.
+// The dashboard in Chromium, on a cluster of real daemons: what a person sees before, while and after a node is killed.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -38,9 +38,9 @@ async function hues(page) {
 }
 
 const text = (page, selector) => page.locator(selector).first().innerText();
-const verdict = (page) => text(page, ".verdict h1");
-const waitForVerdict = (page, pattern) =>
-  until(`the verdict says ${pattern}`, STATE_MILLISECONDS, async () => pattern.test(await verdict(page)));
+const waitForText = (page, selector, pattern) =>
+  until(`${selector} says ${pattern}`, STATE_MILLISECONDS, async () => pattern.test(await text(page, selector)));
+const waitForVerdict = (page, pattern) => waitForText(page, ".verdict h1", pattern);
 const picture = async (page, name) => {
   await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
   await page.screenshot({ path: join(PICTURES, `${name}.png`) });
@@ -66,21 +66,22 @@ async function takesAnInjection(page) {
   const form = page.getByRole("region", { name: "Inject an event" });
   await form.getByLabel("x", { exact: true }).fill("3");
   await form.getByRole("button", { name: "Inject" }).click();
-  await until("the injection is accepted", STATE_MILLISECONDS, async () => /accepted in epoch \d+/.test(await form.innerText()));
+  await until("the injection is accepted", STATE_MILLISECONDS, async () =>
+    /accepted in epoch \d+/.test(await form.innerText()));
 }
 
 async function tellsOfADeath(page, launcher) {
   await page.getByRole("button", { name: "kill node b" }).click();
-  await until("the launcher has killed it", STATE_MILLISECONDS, async () => /SIGKILL to node b/.test(await text(page, ".answer")));
-  await until("the story is told", STATE_MILLISECONDS, async () =>
-    /b died\. Torus [ABC] grew back on [ac] in \d+ ms, bit for bit; nothing was lost\./.test(await text(page, ".story")));
+  await waitForText(page, ".answer", /SIGKILL to node b/);
+  const grewBack = /b died\. Torus [ABC] grew back on [ac] in \d+ ms, bit for bit; nothing was lost\./;
+  await waitForText(page, ".story", grewBack);
   await picture(page, "killed-dark");
   const failover = await page.getByRole("region", { name: "Last failover" }).innerText();
   for (const phase of ["suspected", "view agreed", "shards gathered", "replayed", "verified, running"])
     assert.match(failover, new RegExp(`${phase}\\s+[\\d.]+\\s?m?s`));
   const row = page.locator('tr[data-node="b"]');
   await until("b is shown as gone", STATE_MILLISECONDS, async () => /gone|silent/.test(await row.innerText()));
-  await until("the history tells it", STATE_MILLISECONDS, async () => /Lost\s*b has died/.test(await text(page, "ol.history")));
+  await waitForText(page, "ol.history", /Lost\s*b has died/);
   await page.screenshot({ path: join(PICTURES, "failover-dark.png"), fullPage: true });
   await page.getByRole("button", { name: "restart node b" }).click();
   await waitForVerdict(page, /Healthy: 3 of 3/);
@@ -120,8 +121,9 @@ async function isUsableByKeyboardAndEar(page) {
 async function refusesStrangers(url) {
   const address = new URL(url);
   const plain = `${address.origin}/api/v1`;
-  assert.equal((await fetch(`${plain}/kill?node=a`, { method: "POST" })).status, 403);
-  assert.equal((await fetch(`${plain}/kill?node=a`, { method: "POST", headers: { authorization: "Bearer wrong" } })).status, 403);
+  const kill = (headers) => fetch(`${plain}/kill?node=a`, { method: "POST", headers });
+  assert.equal((await kill({})).status, 403);
+  assert.equal((await kill({ authorization: "Bearer wrong" })).status, 403);
   assert.equal((await fetch(`${address.origin}/healthz`)).status, 200);
   assert.match(await (await fetch(`${address.origin}/metrics`)).text(), /^rse_torus_epoch\{torus="A"\} \d+$/m);
 }

@@ -65,8 +65,10 @@ export function indexedPng(pixels, width, height) {
   const table = Buffer.alloc(boxes.length * 3);
   boxes.forEach((box, index) => {
     const total = box.reduce((sum, color) => sum + histogram.get(color), 0);
-    for (const [byte, shift] of [16, 8, 0].entries())
-      table[index * 3 + byte] = Math.round(box.reduce((sum, color) => sum + ((color >> shift) & 255) * histogram.get(color), 0) / total);
+    for (const [byte, shift] of [16, 8, 0].entries()) {
+      const weighed = box.reduce((sum, color) => sum + ((color >> shift) & 255) * histogram.get(color), 0);
+      table[index * 3 + byte] = Math.round(weighed / total);
+    }
     for (const color of box) indexOf.set(color, index);
   });
   const rows = Buffer.alloc((width + 1) * height);
@@ -77,7 +79,7 @@ export function indexedPng(pixels, width, height) {
   head.writeUInt32BE(height, 4);
   head.set([8, 3, 0, 0, 0], 8); // eight bits of a palette
   return Buffer.concat([
-    Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", head), chunk("PLTE", table), chunk("IDAT", deflateSync(rows, { level: 9 })),
-    chunk("IEND", Buffer.alloc(0)),
+    Buffer.from("89504e470d0a1a0a", "hex"), chunk("IHDR", head), chunk("PLTE", table),
+    chunk("IDAT", deflateSync(rows, { level: 9 })), chunk("IEND", Buffer.alloc(0)),
   ]);
 }

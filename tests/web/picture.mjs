@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { missing, openBrowser, startLauncher, until } from "./browser.mjs";
 import { indexedPng } from "./indexed_png.mjs";
+import { authorizationOf } from "./measure.mjs";
 
 const SIZE = { width: 1280, height: 800 };
 const WARM_MILLISECONDS = 12_000; // until the cells have something to show
@@ -21,12 +22,12 @@ const browser = await openBrowser({ viewport: SIZE, colorScheme: "dark" });
 try {
   const page = await browser.context.newPage();
   await page.goto(`${launcher.url}&detail=0`);
-  await until("the verdict is there", 30_000, async () => /Healthy/.test(await page.locator(".verdict h1").innerText()));
+  const text = (selector) => page.locator(selector).innerText();
+  await until("the verdict is there", 30_000, async () => /Healthy/.test(await text(".verdict h1")));
   await page.waitForTimeout(WARM_MILLISECONDS);
-  const { origin, hash } = new URL(launcher.url);
-  const authorization = hash.replace("#token=", "Bearer ");
-  await fetch(`${origin}/api/v1/kill?node=b`, { method: "POST", headers: { authorization } });
-  await until("the story is told", 30_000, async () => /b died. Torus . grew back/.test(await page.locator(".story").innerText()));
+  const { origin } = new URL(launcher.url);
+  await fetch(`${origin}/api/v1/kill?node=b`, { method: "POST", headers: authorizationOf(launcher.url) });
+  await until("the story is told", 30_000, async () => /b died. Torus . grew back/.test(await text(".story")));
   await page.waitForTimeout(GROWING_MILLISECONDS);
   const screenshot = await page.screenshot();
   const pixels = await page.evaluate(async (base64) => {

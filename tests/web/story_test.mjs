@@ -7,7 +7,8 @@ import { Store } from "../../node/dashboard/store.mjs";
 const NAMES = { 1: "a", 2: "b", 3: "c" };
 const nameOf = (node) => NAMES[node];
 const incident = (milliseconds, kind, node, rest = {}) => ({
-  kind, node, text: "", epoch: "0", at_nanoseconds: "0", unix_nanoseconds: String(BigInt(Math.round(milliseconds * 1000)) * 1000n), ...rest,
+  kind, node, text: "", epoch: "0", at_nanoseconds: "0",
+  unix_nanoseconds: String(BigInt(Math.round(milliseconds * 1000)) * 1000n), ...rest,
 });
 const view = (milliseconds, text) => incident(milliseconds, "VIEW_INSTALLED", "1", { text });
 const rebuild = (torus, node, begin) => [
@@ -55,7 +56,8 @@ const death = [
   const series = new Series(2, 6);
   series.push(100, [7, 8]);
   series.prepend([97, 98, 99, 100, 101], [[null, 1, null, 5, 6], [null, null, 3, 5, 6]]);
-  assert.deepEqual(series.table(), [[98, 99, 100], [1, null, 7], [null, 3, 8]], "only what was before, from where something is known");
+  assert.deepEqual(series.table(), [[98, 99, 100], [1, null, 7], [null, 3, 8]],
+    "only what was before, from where something is known");
   series.prepend([90, 91, 92, 93, 94], [[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]]);
   assert.deepEqual(series.table()[0], [92, 93, 94, 98, 99, 100], "no more than there is room for, the newest");
   series.push(101, [9, 9]);
@@ -64,11 +66,13 @@ const death = [
 }
 {
   const store = new Store();
-  const long = Date.now() - 3_600_000;
-  const old = [...death, ...rebuild(2, "1", 2025)].map((one) => ({ ...one, unix_nanoseconds: String(BigInt(one.unix_nanoseconds) + BigInt(long) * 1_000_000n) }));
+  const long = BigInt(Date.now() - 3_600_000) * 1_000_000n;
+  const later = (one) => ({ ...one, unix_nanoseconds: String(BigInt(one.unix_nanoseconds) + long) });
+  const old = [...death, ...rebuild(2, "1", 2025)].map(later);
   store.takePast([{ node: "2", name: "b", incidents: old }, { node: "1", name: "a", incidents: old.slice(2) }], 50);
   assert.equal(store.incidents.length, old.length, "what two histories have is taken once");
-  assert.equal(tell(store.failovers[0], store.nameOf), "b died. Torus C grew back on a in 55 ms, bit for bit; nothing was lost.");
+  const sentence = "b died. Torus C grew back on a in 55 ms, bit for bit; nothing was lost.";
+  assert.equal(tell(store.failovers[0], store.nameOf), sentence);
   assert.ok(store.newsAt < -3000, "what is an hour old is no news");
 }
 {
