@@ -76,8 +76,6 @@ class Keyboard {
   std::deque<std::string> lines_;
 };
 
-TerminalSize screen_size() { return terminal_size(STDOUT_FILENO).value_or(TerminalSize{.columns = 100, .rows = 40}); }
-
 /// The first `columns` characters; colours take no room.
 std::string clipped(const std::string& line, int columns) {
   std::string out;
@@ -179,7 +177,7 @@ class Live {
     if (!terminal_) {
       if (status && seconds * 1000 >= kPlainMilliseconds) plain(*status, seconds);
     } else {
-      const TerminalSize size = screen_size();
+      const TerminalSize size = terminal_size(STDOUT_FILENO, {.columns = 100, .rows = 40});
       paint(status ? render_status(*status, before_ ? &*before_ : nullptr, seconds, {wants_color(STDOUT_FILENO), size.columns})
                    : "no node answers\n",
             size);

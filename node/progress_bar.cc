@@ -4,10 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
-#include <cstdlib>
-#include <string_view>
 
 #include "node/terminal.h"
 
@@ -18,22 +15,11 @@ constexpr std::chrono::milliseconds kDrawPeriod{100};
 constexpr std::chrono::seconds kLinePeriod{5};
 constexpr int kBarColumnsMax = 40;
 constexpr int kBarColumnsMin = 8;
-constexpr int kColumnsMax = 1000;
 
 std::string time_text(double seconds) {
   if (seconds < 90) return fmt::format("{:.0f} s", seconds);
   if (seconds < 5400) return fmt::format("{:.0f} min", seconds / 60);
   return fmt::format("{:.1f} h", seconds / 3600);
-}
-
-int columns_of_stderr() {
-  if (const char* given = std::getenv("COLUMNS")) {
-    int columns = 0;
-    const std::string_view text(given);
-    if (std::from_chars(text.data(), text.data() + text.size(), columns).ec == std::errc{} && columns > 0) return std::min(columns, kColumnsMax);
-  }
-  const std::optional<TerminalSize> size = terminal_size(STDERR_FILENO);
-  return size ? size->columns : ProgressStyle{}.columns;
 }
 
 }  // namespace
@@ -60,7 +46,7 @@ std::string progress_line(const std::string& what, const std::string& unit, std:
 ProgressBar::ProgressBar(std::string what, std::string unit) : what_(std::move(what)), unit_(std::move(unit)) {
   style_.terminal = ::isatty(STDERR_FILENO) == 1;
   style_.color = wants_color(STDERR_FILENO);
-  style_.columns = columns_of_stderr();
+  style_.columns = terminal_size(STDERR_FILENO, {.columns = style_.columns}).columns;
 }
 
 ProgressBar::~ProgressBar() {

@@ -7,8 +7,8 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "node/client_status.h"
 #include "node/client_top.h"
@@ -60,21 +60,12 @@ class Terminal {
   bool restore_ = false;
 };
 
-int number_from_environment(const char* name) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? 0 : std::atoi(text);
-}
-
 TopStyle style_now() {
   TopStyle style;
   style.color = wants_color(STDOUT_FILENO);
-  if (const std::optional<TerminalSize> size = terminal_size(STDOUT_FILENO)) {
-    style.columns = size->columns;
-    style.rows = size->rows;
-  }
-  if (const int columns = number_from_environment("COLUMNS"); columns > 0) style.columns = columns;
-  if (const int lines = number_from_environment("LINES"); lines > 0) style.rows = lines;
-  style.rows -= 1;  // the cursor's
+  const TerminalSize size = terminal_size(STDOUT_FILENO, {.columns = style.columns, .rows = style.rows});
+  style.columns = size.columns;
+  style.rows = size.rows - 1;  // the last is the cursor's
   return style;
 }
 

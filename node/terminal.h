@@ -1,8 +1,6 @@
-// What the terminal behind a descriptor can show.
-// Threads: any. Errors: none.
+// What the terminal behind a descriptor can show, and what COLUMNS, LINES and NO_COLOR ask for.
+// Threads: any. Errors: none; what is no number says nothing.
 #pragma once
-
-#include <optional>
 
 namespace rse {
 
@@ -10,8 +8,8 @@ struct TerminalSize {
   int columns = 0, rows = 0;
 };
 
-/// nullopt: no terminal, or one that does not say.
-std::optional<TerminalSize> terminal_size(int fd);
+/// What COLUMNS and LINES say, else the terminal, else `otherwise`.
+TerminalSize terminal_size(int fd, TerminalSize otherwise);
 /// Colours: a terminal and no NO_COLOR.
 bool wants_color(int fd);
 

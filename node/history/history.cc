@@ -7,16 +7,13 @@
 #include <chrono>
 #include <utility>
 
+#include "transport/secure/ticket.h"
+
 namespace rse {
 namespace {
 
 constexpr std::size_t kQuestionsMax = 64;
 constexpr std::chrono::seconds kSampleInterval{1};
-
-std::uint64_t unix_seconds_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(now).count());
-}
 
 }  // namespace
 
@@ -66,7 +63,7 @@ void History::take_samples() {
     if (error || !*alive) return;
     v1::StatusReply status;
     hooks_.status(status);
-    v1::HistorySample sample = sample_of(status, unix_seconds_now());
+    v1::HistorySample sample = sample_of(status, unix_seconds());
     {
       const std::lock_guard lock(mutex_);
       if (waiting_.samples.size() < kHistoryQueueMax) waiting_.samples.push_back(std::move(sample));

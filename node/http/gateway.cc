@@ -20,6 +20,7 @@
 #include "node/http/metrics_text.h"
 #include "node/http/node_watch.h"
 #include "node/http/past.h"
+#include "transport/secure/ticket.h"
 
 namespace rse {
 namespace {
@@ -58,10 +59,6 @@ std::optional<std::size_t> span_of(const HttpRequest& request) {
   for (std::size_t i = 0; i < kSpans.size(); ++i)
     if (request.argument("span") == std::to_string(kSpans[i].count())) return i;
   return std::nullopt;
-}
-
-std::uint64_t unix_seconds_now() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 
 std::optional<TorusId> torus_of(const HttpRequest& request) {
@@ -158,7 +155,7 @@ class Gateway::Impl {
       const std::optional<std::size_t> span = span_of(request);
       if (!span) return answer(refusal(400, "say how much: ?span=600, 21600 or 86400 seconds"));
       return past(series_[*span], std::max(kPastFresh, kSpans[*span] / std::chrono::seconds::rep{kPastPoints}), std::move(answer),
-                  [directories = directories_, span = kSpans[*span]] { return past_series_json(directories, span, unix_seconds_now()); });
+                  [directories = directories_, span = kSpans[*span]] { return past_series_json(directories, span, unix_seconds()); });
     }
     answer(refusal(404, "there is nothing at " + request.path + "; docs/reference/http.md lists what there is"));
   }
