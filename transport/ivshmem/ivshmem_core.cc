@@ -17,8 +17,10 @@
 namespace rse {
 namespace {
 
-/// Also how long a bell that was lost with its ringer is missed.
+/// While somebody is there with whom there is no link, or whose process cannot be watched.
 constexpr std::chrono::milliseconds kHouseInterval{20};
+/// Otherwise bells and the ends of processes say what is new. Also how long a bell that was lost with its ringer is missed.
+constexpr std::chrono::milliseconds kQuietHouseInterval{100};
 constexpr std::chrono::microseconds kSpinTurn{20};  // then the loop's other handlers have theirs
 constexpr int kLooksPerClock = 16;                  // the clock costs as much as a few looks
 constexpr std::chrono::seconds kAttachPause{1};     // after a failure that is no absence
@@ -138,10 +140,18 @@ void IvshmemCore::keep_house() {
   if (links_) links_->look_after();
   if (links_ && !stopped_) check_lives();
   if (stopped_) return;
-  house_timer_.expires_after(kHouseInterval);
+  house_timer_.expires_after(links_ && links_->complete() && watches_all() ? kQuietHouseInterval : kHouseInterval);
   house_timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
     if (!error) self->keep_house();
   });
+}
+
+/// A guest's end is known without a process: the doorbell server takes its presence.
+bool IvshmemCore::watches_all() const {
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+    if (index != self_->slot() && self_->present(index) && self_->process_of(index) != 0 && !processes_[index]) return false;
+  }
+  return true;
 }
 
 void IvshmemCore::check_lives() {
@@ -264,6 +274,11 @@ IvshmemCore::Look IvshmemCore::look_around(Clock::time_point turn_end) {
 
 SendResult IvshmemCore::send(NodeId node, std::span<const std::byte> message) {
   if (links_) return links_->send(node, message);
+  return message.size() > kMessageBytesMax ? SendResult::kTooLarge : SendResult::kNoLink;
+}
+
+SendResult IvshmemCore::send_at_once(NodeId node, std::span<const std::byte> message) {
+  if (links_) return links_->send_at_once(node, message);
   return message.size() > kMessageBytesMax ? SendResult::kTooLarge : SendResult::kNoLink;
 }
 

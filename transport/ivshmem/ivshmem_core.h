@@ -30,6 +30,7 @@ class IvshmemCore final : public std::enable_shared_from_this<IvshmemCore>, priv
   void dial(const std::string& address);
   void undial(const std::string& address);
   SendResult send(NodeId node, std::span<const std::byte> message);
+  SendResult send_at_once(NodeId node, std::span<const std::byte> message);
   std::optional<LinkProgress> progress(NodeId node) const { return links_ ? links_->progress(node) : std::nullopt; }
   bool has_room(NodeId node) const { return !links_ || links_->has_room(node); }
   void disconnect(NodeId node);
@@ -43,6 +44,7 @@ class IvshmemCore final : public std::enable_shared_from_this<IvshmemCore>, priv
   void wait_for_bell();
   void keep_house();
   void check_lives();
+  bool watches_all() const;
 
   // --- What the links are told of this process and its machine. ---
   Instant now() const override;

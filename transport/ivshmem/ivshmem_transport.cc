@@ -16,6 +16,9 @@ class IvshmemTransport final : public Transport {
   SendResult send_parts(NodeId peer, std::span<const SharedBytes> parts) override {
     return parts.size() == 1 ? core_->send(peer, parts.front().bytes) : core_->send(peer, join(parts));
   }
+  SendResult send_at_once(NodeId peer, std::span<const SharedBytes> parts) override {
+    return parts.size() == 1 ? core_->send_at_once(peer, parts.front().bytes) : core_->send_at_once(peer, join(parts));
+  }
   bool has_room(NodeId peer) const override { return core_->has_room(peer); }
   std::optional<LinkProgress> progress(NodeId peer) const override { return core_->progress(peer); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }

@@ -48,7 +48,7 @@ enum class BellKind : std::uint32_t {
 };
 
 struct SlotRecord {              // 256 bytes for each participant
-  std::uint32_t sleeping;        // 1: ring before you rely on being seen
+  std::uint32_t sleeping;        // 1: ring before you rely on being seen; 2: unless it may wait until the sleeper looks
   std::uint32_t reserved1[31];
   std::uint32_t bell;            // BellKind
   std::uint32_t process;         // pid, for people and for pidfd; 0: a guest

@@ -296,6 +296,15 @@ SendResult IvshmemLinks::send(NodeId node, std::span<const std::byte> message, W
   return SendResult::kQueued;
 }
 
+SendResult IvshmemLinks::send_at_once(NodeId node, std::span<const std::byte> message) {
+  const auto found = peers_.find(node);
+  if (found != peers_.end() && found->second.slot) {
+    const std::uint32_t index = *found->second.slot;
+    if (self_.rests(index) && self_.taken(index) != self_.sent(index)) return SendResult::kQueued;
+  }
+  return send(node, message, Wake::kUnlessResting);
+}
+
 bool IvshmemLinks::enqueue(std::uint32_t index, std::span<const std::byte> message, Wake wake) {
   Slot& slot = slots_[index];
   const std::size_t bound =

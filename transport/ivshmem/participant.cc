@@ -140,6 +140,7 @@ std::size_t Participant::put(std::uint32_t index, std::span<const std::byte> mes
   Peer& peer = peers_[index];
   if (!peer.writer.is_open()) return done;
   if (wake == Wake::kAtOnce) written_ |= 1u << index;
+  if (wake == Wake::kUnlessResting) unhurried_ |= 1u << index;
   return peer.writer.put(message, done);
 }
 
@@ -152,25 +153,26 @@ std::uint32_t Participant::take_writable() {
 }
 
 std::uint32_t Participant::take_bells() {
-  if ((written_ | taken_) == 0) return 0;
+  if ((written_ | unhurried_ | taken_) == 0) return 0;
   // What we have written must be visible before we read that nobody sleeps; try_sleep() does it the other way round.
   full_fence();
   std::uint32_t bells = 0;
   for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
     const std::uint32_t bit = 1u << index;
-    if (((written_ | taken_) & bit) == 0 || index == slot_) continue;
-    if ((written_ & bit) == 0 && !peers_[index].reader.should_tell_producer()) continue;
+    if (((written_ | unhurried_ | taken_) & bit) == 0 || index == slot_) continue;
+    const bool urgent = (written_ & bit) != 0 || ((taken_ & bit) != 0 && peers_[index].reader.should_tell_producer());
+    if (!urgent && ((unhurried_ & bit) == 0 || rests(index))) continue;
     std::uint32_t& sleeping = region_.slot(index).sleeping;
     if (load_relaxed(sleeping) == 0) continue;
     if (__atomic_exchange_n(&sleeping, 0, __ATOMIC_RELAXED) != 0) bells |= bit;
   }
-  written_ = taken_ = 0;
+  written_ = unhurried_ = taken_ = 0;
   return bells;
 }
 
-bool Participant::try_sleep() {
+bool Participant::try_sleep(Sleep sleep) {
   std::uint32_t& sleeping = region_.slot(slot_).sleeping;
-  store_relaxed(sleeping, 1);
+  store_relaxed(sleeping, static_cast<std::uint32_t>(sleep));
   full_fence();
   const bool news = has_news();
   if (news) store_relaxed(sleeping, 0);
@@ -196,6 +198,10 @@ bool Participant::has_news_of(std::uint32_t index) {
   const std::uint64_t offered = peer.reader.offered();
   if (opens(index)) return peer.session != 0 && (offered & ~kClosedBit) == peer.session;
   return offered != 0 && (offered & kClosedBit) == 0 && offered != peer.refused;
+}
+
+bool Participant::rests(std::uint32_t peer) const {
+  return load_relaxed(region_.slot(peer).sleeping) == static_cast<std::uint32_t>(Sleep::kResting);
 }
 
 void Participant::wake() { store_relaxed(region_.slot(slot_).sleeping, 0); }

@@ -20,7 +20,13 @@
 namespace rse {
 
 /// Of a peer that sleeps, by a message: what is not urgent is seen when it wakes for something else.
-enum class Wake : std::uint8_t { kAtOnce, kLater };
+enum class Wake : std::uint8_t {
+  kAtOnce,
+  kUnlessResting,  // it looks by itself before long, and that is soon enough
+  kLater,
+};
+/// How deep: a bell wakes from both.
+enum class Sleep : std::uint32_t { kUntilBell = 1, kResting = 2 };
 
 class Participant {
  public:
@@ -73,9 +79,12 @@ class Participant {
 
   /// Peers (bit = slot) that sleep and have something new to see: ring them. After each batch of put() and poll().
   [[nodiscard]] std::uint32_t take_bells();
-  /// Says that we are going to sleep until the bell. False: there is something to poll(), stay awake.
-  [[nodiscard]] bool try_sleep();
+  /// Says that we are going to sleep until the bell, or resting: we look by ourselves before long, and only what is urgent rings.
+  /// False: there is something to poll(), stay awake.
+  [[nodiscard]] bool try_sleep(Sleep sleep = Sleep::kUntilBell);
   void wake();
+  /// `peer` sleeps, and does not want to be woken for what is not urgent.
+  bool rests(std::uint32_t peer) const;
   /// Whether poll() would return something.
   [[nodiscard]] bool has_news();
   /// How to ring `peer`, as it says itself: kNone also for what we do not know.
@@ -105,6 +114,7 @@ class Participant {
   std::uint64_t session_count_ = 0;  // of this life
   std::uint32_t next_ = 0;           // peer to look at first
   std::uint32_t written_ = 0;        // bit: something new for that peer since the last take_bells()
+  std::uint32_t unhurried_ = 0;      // bit: likewise, for which a peer that rests is not woken
   std::uint32_t taken_ = 0;          // bit: a frame of that peer was taken since
   std::array<Peer, kParticipantsMax> peers_;
 };

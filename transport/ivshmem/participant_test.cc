@@ -124,6 +124,37 @@ TEST_CASE("participants: a message that is not urgent wakes nobody, and is there
   CHECK(one.take_bells() == 1u << 1);
 }
 
+TEST_CASE("participants: who rests is woken by what is urgent alone, who sleeps by all that does not wait for another reason") {
+  TestMemory memory;
+  Participant one(memory.region(), {.slot = 0}), two(memory.region(), {.slot = 1});
+  const auto settle = [](Participant& self) {
+    for (int turn = 0; turn < 100; ++turn) static_cast<void>(self.poll());
+  };
+  settle(one);
+  settle(two);
+  one.open(1);
+  settle(two);
+  settle(one);
+  REQUIRE(one.is_open(1));
+  static_cast<void>(one.take_bells());
+  const std::vector<std::byte> message(64, std::byte{7});
+  const auto rings = [&](Sleep sleep, Wake wake) {
+    settle(two);
+    REQUIRE(two.try_sleep(sleep));
+    CHECK(one.rests(1) == (sleep == Sleep::kResting));
+    REQUIRE(one.put(1, message, 0, wake) == message.size());
+    const bool rung = one.take_bells() != 0;
+    two.wake();
+    return rung;
+  };
+  CHECK(rings(Sleep::kUntilBell, Wake::kAtOnce));
+  CHECK(rings(Sleep::kUntilBell, Wake::kUnlessResting));
+  CHECK_FALSE(rings(Sleep::kUntilBell, Wake::kLater));
+  CHECK(rings(Sleep::kResting, Wake::kAtOnce));
+  CHECK_FALSE(rings(Sleep::kResting, Wake::kUnlessResting));
+  CHECK_FALSE(rings(Sleep::kResting, Wake::kLater));
+}
+
 TEST_CASE("participants: two threads that sleep whenever nothing is there never both sleep over a message") {
   // The bell is a counter that the sleeper waits on; a lost bell would leave both waiting.
   constexpr std::uint64_t kRounds = 1'000;
