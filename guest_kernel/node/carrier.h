@@ -13,8 +13,9 @@ namespace rse::kernel {
 
 enum class Urgency : std::uint8_t {
   kInOrder,
-  kAtOnce,  // worthless when late: may be lost, may overtake
-  kNoNews,  // the same, and nobody has to be woken for it
+  kNoHurry,  // the same, but a neighbour that rests is not woken for it
+  kAtOnce,   // worthless when late: may be lost, may overtake
+  kNoNews,   // the same, and nobody has to be woken for it
 };
 
 class Carrier {
@@ -28,8 +29,8 @@ class Carrier {
   virtual void look_after() {}
   /// A link with everybody who is there: look_after() has little to do.
   virtual bool complete() const { return true; }
-  /// With interrupts off: nothing has come, and from here on an interrupt says so.
-  virtual bool may_sleep() = 0;
+  /// With interrupts off: nothing has come, and from here on an interrupt says so; `rests`: unless it can wait until we look.
+  virtual bool may_sleep(bool rests) = 0;
   /// When turn() is needed next although nothing comes.
   virtual Instant next_deadline() const = 0;
   virtual void send(NodeId to, std::span<const SharedBytes> parts, Urgency urgency) = 0;

@@ -27,9 +27,10 @@ constexpr Duration kHouseInterval = milliseconds(20);        // while somebody i
 constexpr Duration kQuietHouseInterval = milliseconds(500);  // otherwise interrupts say what is new
 constexpr std::size_t kKeyBytes = 32;
 
-/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs 0.2 ms of one. So
-/// deadlines come seldom once nothing has been said that is new for a while, and for longer after a change of links or views, when
-/// repetitions must not be late. Silence counts more slowly meanwhile.
+/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs half a millisecond of
+/// one. So it rests once nothing has been said that is new for a while, and for longer after a change of links or views, when
+/// repetitions must not be late: deadlines come seldom, and neighbours wake it only for what is urgent. Silence counts more slowly
+/// meanwhile.
 struct Timing {
   Duration heartbeat, early_silence, silence_floor, resting_interval;
 };
@@ -46,6 +47,23 @@ constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have the
 /// Too frequent for a serial line that is polled.
 bool is_quiet(BraidEvent::Kind kind) {
   return kind == BraidEvent::Kind::kCutDurable || kind == BraidEvent::Kind::kPeerSuspected || kind == BraidEvent::Kind::kPeerHeardAgain;
+}
+
+/// An epoch of which nothing comes in a cluster that has nothing to do: such epochs have their own slow pace.
+bool is_idle(const Packet& packet) { return packet.projection.quiet && packet.projection.next_event_time.raw == ~0ull; }
+
+/// Whether there is something to do, for who says it and for who hears it. What a heartbeat says is judged apart.
+bool is_news(const Message& message) {
+  if (const auto* const packet = std::get_if<PacketMessage>(&message)) return !is_idle(packet->packet);
+  return !std::holds_alternative<Heartbeat>(message);
+}
+
+/// What a heartbeat says that others act on. Epochs that have come and gone count only `with_epochs`.
+auto words_of(const Heartbeat& beat, bool with_epochs) {
+  using Epochs = std::array<Epoch, kTorusCount>;
+  const auto& [view, run, sequence, hears, suspects, wanted, durable, cut_complete, running, progress, ready, settled, undecided] = beat;
+  const auto epochs = [&](const Epochs& all) { return with_epochs ? all : Epochs{}; };
+  return std::make_tuple(view, run, hears, suspects, epochs(wanted), epochs(durable), cut_complete, epochs(running), ready, settled, undecided);
 }
 
 /// What is behind an encrypted cluster; without a key it is an open one.
@@ -119,6 +137,7 @@ class Node final {
   /// True: there is more to do at once.
   bool turn() {
     bool more = carrier_.turn();
+    hear_beats();
     while (const std::optional<Worker::Done> done = worker_.take_done()) {
       const bool hosted = braid_.view().hosts[done->torus.raw] == hello_.self.node;
       if (done->kind == RunEpoch::Kind::kRun && hosted) lattices_.on_boundary(now(), done->machine->torus());
@@ -176,9 +195,9 @@ class Node final {
   }
 
   void submit(Work work) {
-    stay_awake(kAwakeAfterNews);
     RunEpoch* const epoch = std::get_if<RunEpoch>(&work);
     if (epoch == nullptr) panic("node", "a volatile node was given something to persist");
+    if (epoch->kind != RunEpoch::Kind::kRun) stay_awake(kAwakeAfterNews);  // of an epoch its packet tells
     worker_.submit(std::move(*epoch));
   }
 
@@ -204,18 +223,24 @@ class Node final {
 
   /// A heartbeat that says what the one before has said does not wake a neighbour that sleeps: it wakes for its own before long.
   Urgency urgency_of(const Outgoing& out) {
-    if (!std::holds_alternative<Heartbeat>(out.envelope.message)) return Urgency::kInOrder;
+    if (is_news(out.envelope.message)) stay_awake(kAwakeAfterNews);
+    const auto* const beat = std::get_if<Heartbeat>(&out.envelope.message);
+    if (beat == nullptr) return rests() ? Urgency::kNoHurry : Urgency::kInOrder;
     if (out.envelope.destination != out.next_hop) return Urgency::kAtOnce;
-    Envelope said = out.envelope;
-    auto& beat = std::get<Heartbeat>(said.message);
-    beat.sequence = 0;
-    beat.progress = {};
-    Bytes news = encode_envelope(said);
-    Bytes& told = told_[out.next_hop];
-    if (news == told) return Urgency::kNoNews;
+    Heartbeat& told = told_[out.next_hop];
+    const bool news = words_of(told, !rests()) != words_of(*beat, !rests());
+    told = *beat;
+    if (!news) return Urgency::kNoNews;
     stay_awake(kAwakeAfterNews);
-    told = std::move(news);
     return Urgency::kAtOnce;
+  }
+
+  /// Of several that lay there while this node slept the last one counts: those before ask for what has come since.
+  void hear_beats() {
+    for (const auto& [origin, heard] : std::exchange(beats_, {})) {
+      braid_.on_message(now(), heard.first, heard.second);
+      static_cast<void>(pump());
+    }
   }
 
   void tell(const BraidEvent& event) {
@@ -228,7 +253,7 @@ class Node final {
   /// Until an interrupt: the torus's time, or nobody's.
   void sleep() {
     disable_interrupts();
-    if (carrier_.may_sleep() && !worker_.has_done()) {
+    if (carrier_.may_sleep(rests()) && !worker_.has_done()) {
       set_alarm(wake_time());
       if (worker_.busy()) {
         worker_.run_until_interrupt();
@@ -241,9 +266,10 @@ class Node final {
 
   std::optional<Instant> next_due() const {
     const auto deadline = braid_.next_deadline();
-    if (!deadline || now() < awake_until_) return deadline;
+    if (!deadline || !rests()) return deadline;
     return std::max(*deadline, last_due_ + timing_.resting_interval);
   }
+  bool rests() const { return timing_.resting_interval.raw != 0 && now() >= awake_until_; }
   void stay_awake(Duration so_long) { awake_until_ = std::max(awake_until_, now() + so_long); }
 
   Instant wake_time() const {
@@ -269,8 +295,13 @@ class Node final {
     };
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
       if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
-      const Result<Envelope> envelope = decode_envelope(bytes);
+      Result<Envelope> envelope = decode_envelope(bytes);
       if (!envelope) return refuse(envelope.error());
+      if (std::holds_alternative<Heartbeat>(envelope->message) && envelope->destination == hello_.self.node) {
+        beats_[envelope->origin] = {from, std::move(*envelope)};
+        return;
+      }
+      if (is_news(envelope->message)) stay_awake(kAwakeAfterNews);
       braid_.on_message(now(), from, *envelope);
       static_cast<void>(pump());
     };
@@ -294,7 +325,8 @@ class Node final {
   Worker worker_;
   ViewNumber view_seen_{};
   Instant next_house_{}, next_dials_{}, last_due_{}, awake_until_{};
-  std::map<NodeId, Bytes> told_;  // what the last heartbeat that woke a neighbour has said
+  std::map<NodeId, Heartbeat> told_;  // the last to a neighbour
+  std::map<NodeId, std::pair<NodeId, Envelope>> beats_;  // by origin: heard in this turn, with the neighbour they come from
   std::string last_failure_;
   bool finally_refused_ = false;
 };

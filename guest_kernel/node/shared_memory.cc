@@ -37,19 +37,28 @@ class SharedMemory final : public Carrier, private IvshmemLinks::Surroundings {
     links_->look_after();
     links_->report_deaths();
   }
-  bool may_sleep() override { return participant_.try_sleep(); }
+  bool may_sleep(bool rests) override { return participant_.try_sleep(rests ? Sleep::kResting : Sleep::kUntilBell); }
   Instant next_deadline() const override {
     return device_.has_doorbell() ? Instant{std::numeric_limits<std::uint64_t>::max()} : now() + kLookInterval;
   }
   bool complete() const override { return links_->complete(); }
   void send(NodeId to, std::span<const SharedBytes> parts, Urgency urgency) override {
     const Bytes message = join(parts);
-    // What matters is sent again.
-    static_cast<void>(links_->send(to, message, urgency == Urgency::kNoNews ? Wake::kLater : Wake::kAtOnce));
+    static_cast<void>(links_->send(to, message, wake_of(urgency)));  // what matters is sent again
   }
   bool has_room(NodeId to) const override { return links_->has_room(to); }
 
  private:
+  static Wake wake_of(Urgency urgency) {
+    switch (urgency) {
+      case Urgency::kInOrder:
+      case Urgency::kAtOnce: return Wake::kAtOnce;
+      case Urgency::kNoHurry: return Wake::kUnlessResting;
+      case Urgency::kNoNews: return Wake::kLater;
+    }
+    return Wake::kAtOnce;
+  }
+
   // --- What the links are told. ---
   Instant now() const override { return rse::kernel::now(); }
   void ring(std::uint32_t slot) override {

@@ -103,10 +103,11 @@ class UdpCarrier final : public Carrier, private UdpSystem {
     if (std::exchange(soon_, false)) core_->on_soon();
     return more || soon_;
   }
-  bool may_sleep() override { return !soon_ && !network_.has_frame(); }
+  bool may_sleep(bool) override { return !soon_ && !network_.has_frame(); }
   Instant next_deadline() const override { return std::min(timer_, network_.next_deadline()); }
   void send(NodeId to, std::span<const SharedBytes> parts, Urgency urgency) override {
-    static_cast<void>(urgency == Urgency::kInOrder ? core_->send(to, parts) : core_->send_at_once(to, parts));
+    const bool in_order = urgency == Urgency::kInOrder || urgency == Urgency::kNoHurry;
+    static_cast<void>(in_order ? core_->send(to, parts) : core_->send_at_once(to, parts));
   }
   bool has_room(NodeId to) const override { return core_->has_room(to); }
   void set_hello(const Hello& hello) override { core_->set_hello(hello); }
