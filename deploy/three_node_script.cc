@@ -13,9 +13,11 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kLineInterval{1000};
-// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely.
+// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely, and what
+// lasts is asked more and more seldom.
 constexpr std::chrono::milliseconds kMeasuring{2};
 constexpr std::chrono::milliseconds kWaiting{50};
+constexpr std::chrono::milliseconds kWaitingMax{200};
 constexpr std::size_t kLastWords = 25;
 constexpr std::size_t kMemoryEvery = 10;  // kills
 
@@ -181,6 +183,7 @@ class Script {
         }
       }
       std::this_thread::sleep_for(interval);
+      if (interval != kMeasuring) interval = std::min(2 * interval, kWaitingMax);
     }
     return fmt::format("gave up after {} s waiting for {}: {}", story_.options().limit_seconds, what, last);
   }
