@@ -1,11 +1,8 @@
 // The HTTP of a real node: what it answers, what it refuses, and that clients who mean no good are a matter of the server alone.
-#include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
+#include "tests/e2e/http_connection.h"
 #include "tests/e2e/process.h"
 #include "tests/e2e/stories.h"
 
@@ -14,55 +11,19 @@ namespace {
 
 constexpr const char* kToken = "0123456789abcdef";
 
-class Connection {
- public:
-  explicit Connection(int port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<std::uint16_t>(port));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval limit{10, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
-  }
-  ~Connection() { ::close(fd_); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  bool connected() const { return connected_; }
-  void send(const std::string& bytes) const { (void)!::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
-  /// Until the server closes or `until` has come.
-  std::string read(const std::string& until = "never") const {
-    std::string out;
-    char bytes[4096];
-    while (out.find(until) == std::string::npos) {
-      const ssize_t got = ::recv(fd_, bytes, sizeof bytes, 0);
-      if (got <= 0) break;
-      out.append(bytes, static_cast<std::size_t>(got));
-    }
-    return out;
-  }
-
- private:
-  int fd_;
-  bool connected_ = false;
-};
-
 struct OneNode {
   int port = free_port();
-  LocalCluster cluster{{.nodes = {{.name = "solo"}}, .flags = {"--http", fmt::format("127.0.0.1:{}", port), "--http-token", kToken, "--http-allow-host", "rse.example.org"}}};
+  LocalCluster cluster{{.nodes = {{.name = "solo"}},
+                        .flags = {"--http", fmt::format("127.0.0.1:{}", port), "--http-token", kToken, "--http-allow-host",
+                                  "rse.example.org"}}};
 
   std::string ask(const std::string& first_line, const std::string& more = {}, const std::string& body = {}) const {
-    const Connection connection(port);
-    connection.send(fmt::format("{} HTTP/1.1\r\nHost: localhost:{}\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n{}", first_line, port,
-                                body.size(), more, body));
-    return connection.read();
+    return http_ask(port, first_line, more, body);
   }
 };
 
 bool begins(const std::string& text, const std::string& words) { return text.rfind(words, 0) == 0; }
 bool holds(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
-std::string body_of(const std::string& reply) { return reply.substr(std::min(reply.find("\r\n\r\n") + 4, reply.size())); }
 
 TEST_CASE("http: page, health, state and metrics; changes need the token; strangers and nonsense get a sentence and the node runs on") {
   OneNode node;
@@ -78,23 +39,23 @@ TEST_CASE("http: page, health, state and metrics; changes need the token; strang
     CHECK(begins(node.ask("GET /"), "HTTP/1.1 200 OK\r\nContent-Type: text/html"));
     CHECK_MESSAGE(holds(state, "{\"nodes\":[{\"health\":\"UNPROTECTED\",\"verdict\":\""), state);
     CHECK(holds(node.ask("GET /healthz"), "unprotected"));
-    CHECK(body_of(node.ask("HEAD /")) == "");
+    CHECK(http_body(node.ask("HEAD /")) == "");
     CHECK(begins(node.ask("GET /no/such"), "HTTP/1.1 404"));
     CHECK(begins(node.ask("DELETE /"), "HTTP/1.1 405"));
     CHECK(holds(node.ask("GET /api/v1/incidents"), "\"histories\":[{\"node\":\""));
     CHECK(holds(node.ask("GET /api/v1/incidents"), "\"kind\":\"RUN_STARTED\""));
     CHECK(holds(node.ask("GET /api/v1/series?span=600"), "{\"step_seconds\":1,\"seconds\":["));
     CHECK(begins(node.ask("GET /api/v1/series?span=601"), "HTTP/1.1 400"));
-    const Connection allowed(node.port);
+    const HttpConnection allowed(node.port);
     allowed.send("GET /healthz HTTP/1.1\r\nHost: rse.example.org\r\nConnection: close\r\n\r\n");
     CHECK(begins(allowed.read(), "HTTP/1.1 200"));
-    const Connection stream(node.port);
+    const HttpConnection stream(node.port);
     stream.send("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     CHECK(holds(stream.read("\"self\""), "event: state\ndata: {\"nodes\":["));
   }
 
   SUBCASE("metrics, as promtool wants them") {
-    const std::string metrics = body_of(node.ask("GET /metrics"));
+    const std::string metrics = http_body(node.ask("GET /metrics"));
     CHECK_MESSAGE(holds(metrics, "rse_torus_events_total{torus=\"A\"} "), metrics);
     const TemporaryFolder folder;
     write_file(folder.path("metrics"), metrics);
@@ -115,19 +76,19 @@ TEST_CASE("http: page, health, state and metrics; changes need the token; strang
   }
 
   SUBCASE("hostile") {
-    const Connection foreign(node.port);
+    const HttpConnection foreign(node.port);
     foreign.send("GET / HTTP/1.1\r\nHost: evil.example:7480\r\n\r\n");
     CHECK(holds(foreign.read("localhost:"), "is not served under the name \"evil.example:7480\""));
     for (const std::string& bytes : {std::string("\0\1\2\3\r\n\r\n", 8), std::string("GET / HTTP/9.9\r\n\r\n"), std::string(20'000, 'x'),
                                      std::string("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")}) {
-      const Connection connection(node.port);
+      const HttpConnection connection(node.port);
       connection.send(bytes);
       CHECK(begins(connection.read(), "HTTP/1.1 4"));
     }
     // Many who say nothing, and one who asks for much and reads none of it.
-    std::vector<std::unique_ptr<Connection>> silent;
-    for (int i = 0; i < 100; ++i) silent.push_back(std::make_unique<Connection>(node.port));
-    const Connection greedy(node.port);
+    std::vector<std::unique_ptr<HttpConnection>> silent;
+    for (int i = 0; i < 100; ++i) silent.push_back(std::make_unique<HttpConnection>(node.port));
+    const HttpConnection greedy(node.port);
     for (int i = 0; i < 2000; ++i) greedy.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     CHECK(begins(node.ask("GET /healthz"), "HTTP/1.1 200"));
     CHECK(run_on(node.cluster, 20));
@@ -144,9 +105,7 @@ TEST_CASE("http: a node makes its own token, which its owner finds and which a r
   REQUIRE_MESSAGE(begins(first, fmt::format("http://127.0.0.1:{}/#token=", port)), first);
   const std::string authorization = fmt::format("Authorization: Bearer {}\r\n", first.substr(first.find('=') + 1, 32));
   const std::string body = R"({"torus":0,"dst":7,"payload":1})";
-  const Connection changes(port);
-  changes.send(fmt::format("POST /api/v1/inject HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{}\r\n{}", body.size(), authorization, body));
-  CHECK(!begins(changes.read(), "HTTP/1.1 403"));
+    CHECK(!begins(http_ask(port, "POST /api/v1/inject", authorization, body), "HTTP/1.1 403"));
   CHECK(cluster.terminate(0) == 0);
   REQUIRE_MESSAGE(cluster.restart(0) == "", log_tails(cluster));
   CHECK(url() == first);

@@ -2,16 +2,21 @@
 // memory that somebody writes over. `--verify` compares every epoch's digest with a run in which nothing of this happened.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
+#include <set>
 
 #include "node/client_local_cluster.h"
 #include "node/client_machine.h"
+#include "tests/e2e/http_connection.h"
 #include "tests/e2e/process.h"
+#include "torus/base/strong.h"
 #include "transport/ivshmem/layout.h"
 
 namespace rse {
@@ -80,6 +85,54 @@ TEST_CASE("three guests: KVM is used where a guest that was tried ran to its end
     CHECK_MESSAGE(done.exit_code == 0, done.output);
     CHECK_MESSAGE(done.output.find(trial.said) != std::string::npos, done.output);
   }
+}
+
+constexpr std::size_t kEndBytes = 2000;  // of a launcher's log, in a failure
+
+/// On each torus one event that goes around a row of eight cells for ever: y = 0, z = 0, x = 0 to 7.
+std::string rings() {
+  std::string text;
+  for (const char torus : {'A', 'B', 'C'}) {
+    const auto cell = [torus](int x) { return fmt::format("{{ torus: {} x: {} y: 0 z: 0 }}", torus, x % 8); };
+    for (int x = 0; x < 8; ++x) text += fmt::format("edge {{ from {} to {} delay: 3 }}\n", cell(x), cell(x + 1));
+    text += fmt::format("inject {{ to {} time: 1 payload: 1 }}\n", cell(0));
+  }
+  return text;
+}
+
+/// The x of the cells of rings() that the dashboard shows as busy; -1 for any other cell.
+std::set<int> busy_cells(int port, int torus) {
+  const std::string levels = http_body(http_ask(port, fmt::format("GET /api/v1/cells?torus={}", torus)));
+  std::set<int> busy;
+  if (levels.size() < kCellCount) return busy;
+  for (std::size_t index = 0; index < kCellCount; ++index)
+    if (levels[index] != 0) busy.insert(index % 1024 == 0 && index / 1024 < 8 ? static_cast<int>(index / 1024) : -1);
+  return busy;
+}
+
+TEST_CASE("three guests: the launcher's dashboard shows which cells of a torus in a guest are busy, and no others") {
+  const std::set<int> all{0, 1, 2, 3, 4, 5, 6, 7};
+  const TemporaryFolder folder;
+  const std::string log = folder.path("log"), scenario = folder.path("rings.textproto");
+  write_file(scenario, rings());
+  const std::uint16_t port = free_port();
+  Machine launcher;
+  REQUIRE(launcher.start({.words = {find_runfile("deploy/three_vm"), "--script", "--epochs", "1000000000", "--injections", "0",
+                                    "--scenario", scenario, "--http", fmt::format("127.0.0.1:{}", port)},
+                          .log = log}) == "");
+  const auto end = std::chrono::steady_clock::now() + kStoryLimit;
+  for (const int torus : {0, 1, 2}) {
+    CAPTURE(torus);
+    std::set<int> busy;
+    while (busy.size() < all.size() && launcher.running() && std::chrono::steady_clock::now() < end) {
+      wait_a_little();
+      busy.merge(busy_cells(port, torus));
+    }
+    const std::string said = read_file(log);
+    REQUIRE_MESSAGE(busy == all, said.substr(said.size() - std::min(said.size(), kEndBytes)));
+  }
+  const std::string state = http_body(http_ask(port, "GET /api/v1/state"));
+  CHECK_MESSAGE(state.find(R"("name":"observer")") != std::string::npos, state);
 }
 
 /// The memory that a launcher has named in its first lines, mapped.
