@@ -305,6 +305,8 @@ std::optional<StorageError> CutStore::drop(const SealJournal::Drop& drop) {
 }
 
 std::optional<StorageError> CutStore::remove_unneeded() {
+  const auto needs_itself = [](const auto& file) { return file.second.live || file.second.broken; };
+  if (std::ranges::all_of(files_by_serial_, needs_itself)) return std::nullopt;
   std::set<std::uint64_t> needed;
   for (const auto& [serial, entry] : files_by_serial_) {
     if (entry.live || entry.broken) needed.insert(serial);

@@ -16,12 +16,11 @@ void Lattice::carve(Carver& carver, std::uint32_t edges_max) {
 }
 
 void Lattice::reset() {
-  if (touched_) std::memset(cells_, 0, kCellCount * sizeof(Cell));
+  touched_.clear(cells_);
   fresh_edge_ = 0;
   std::fill(std::begin(free_blocks_), std::end(free_blocks_), 0u);
   edge_count_ = 0;
   degree_max_ = 0;
-  touched_ = false;
 }
 
 std::uint32_t Lattice::allocate_block(unsigned block_class) {
@@ -38,7 +37,7 @@ std::uint32_t Lattice::allocate_block(unsigned block_class) {
 
 // Makes the cell one that has room for flags and for more than one edge.
 Cell& Lattice::pool(std::uint32_t cell) {
-  touched_ = true;
+  touched_.touch(cell);
   Cell& here = cells_[cell];
   if (here.is_pooled()) return here;
   const Edge only = here.word;
@@ -59,7 +58,7 @@ Result<void> Lattice::connect(std::uint32_t cell, CellId to, std::uint32_t delay
     }
   }
   if (edge_count_ >= count_max) return Error::kEdgesFull;
-  touched_ = true;
+  touched_.touch(cell);
   ++edge_count_;
   degree_max_ = std::max(degree_max_, cells_[cell].edge_count() + 1);
   if (!cells_[cell].is_pooled() && cells_[cell].edge_count() == 0) {
@@ -84,7 +83,7 @@ Result<void> Lattice::connect(std::uint32_t cell, CellId to, std::uint32_t delay
 }
 
 std::span<Edge> Lattice::add_edges(std::uint32_t cell, std::uint32_t count) {
-  touched_ = true;
+  touched_.touch(cell);
   edge_count_ += count;
   degree_max_ = std::max(degree_max_, count);
   if (count == 1 && !cells_[cell].is_pooled()) return {&cells_[cell].word, 1};

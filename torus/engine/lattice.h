@@ -12,6 +12,7 @@
 #include "torus/base/result.h"
 #include "torus/engine/arena.h"
 #include "torus/engine/packed_event.h"
+#include "torus/engine/touched_cells.h"
 
 namespace rse {
 
@@ -94,7 +95,7 @@ class Lattice {
       {};  // first edge of a free block, plus 1; the next one in its target
   std::uint32_t edge_count_ = 0;
   std::uint32_t degree_max_ = 0;
-  bool touched_ = false;
+  TouchedCells touched_;
 };
 
 }  // namespace rse

@@ -22,7 +22,7 @@ void ProcessTable::carve(Carver& carver, std::uint32_t processes_max) {
 }
 
 void ProcessTable::reset() {
-  if (touched_) std::memset(first_, 0, kCellCount * sizeof(first_[0]));
+  touched_.clear(first_);
   for (StatePool& pool : pools_) {
     pool.free_slot = 0;
     pool.fresh_slot = 0;
@@ -32,7 +32,6 @@ void ProcessTable::reset() {
   fresh_process_ = 1;
   count_ = 0;
   in_cell_max_ = 0;
-  touched_ = false;
 }
 
 std::uint32_t ProcessTable::allocate_state(std::uint32_t program) {
@@ -63,7 +62,7 @@ std::span<std::byte> ProcessTable::state(const Process& process) const {
 }
 
 std::uint32_t ProcessTable::add(std::uint32_t cell, Pid pid, std::uint32_t program) {
-  touched_ = true;
+  touched_.touch(cell);
   std::uint32_t handle = free_process_;
   if (handle != 0) {
     free_process_ = processes_[handle].next;

@@ -12,6 +12,7 @@
 #include "torus/engine/arena.h"
 #include "torus/engine/packed_event.h"
 #include "torus/engine/program.h"
+#include "torus/engine/touched_cells.h"
 
 namespace rse {
 
@@ -77,7 +78,7 @@ class ProcessTable {
   std::uint32_t fresh_process_ = 1;
   std::uint32_t count_ = 0;
   std::uint32_t in_cell_max_ = 0;
-  bool touched_ = false;
+  TouchedCells touched_;
 };
 
 }  // namespace rse
