@@ -36,7 +36,7 @@ export function Chart({ series, names, colors, format, version, theme, label, he
         height,
         legend: { show: false },
         cursor: { points: { size: 5 }, y: false, drag: { setScale: false } },
-        padding: [8, 8, 0, 0],
+        padding: [8, 26, 0, 0], // the last time stands in the middle under its line
         scales: { y: { range: (_, __, high) => [0, high > 0 ? high * 1.12 : 1] } },
         axes: [
           { ...axis, grid: { show: false }, size: 22, space: 90,

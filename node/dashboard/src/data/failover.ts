@@ -106,13 +106,15 @@ export function findFailovers(incidents: readonly IncidentRecord[], nameOf: (nod
 /// What the survivors made of it, in one sentence.
 export function tell(failover: Failover, nameOf: (node: string) => string): string {
   const who = nameOf(failover.node);
+  const back = failover.returned ? " and is back" : "";
   if (failover.tori.length === 0) {
     const waiting = failover.lost?.map((torus) => TORUS_NAMES[torus]).join(" and ");
-    return waiting ? `${who} died, and took torus ${waiting} with it.` : `${who} was lost; it hosted no torus.`;
+    return waiting ? `${who} died, and took torus ${waiting} with it.` : `${who} was lost${back}; it hosted no torus.`;
   }
   const tori = failover.tori.map((torus) => TORUS_NAMES[torus]).join(" and ");
   const where = [...new Set(failover.hosts)].map(nameOf).join(" and ");
   const total = failover.ends[4] ?? failover.ends[3];
-  if (total === undefined) return `${who} died. Torus ${tori} is growing back on ${where}.`;
-  return `${who} died. Torus ${tori} grew back on ${where} in ${Math.round(total)} ms, bit for bit; nothing was lost.`;
+  if (total === undefined) return `${who} died${back}. Torus ${tori} is growing back on ${where}.`;
+  const time = `${Math.round(total)} ms`;
+  return `${who} died${back}. Torus ${tori} grew back on ${where} in ${time}, bit for bit; nothing was lost.`;
 }

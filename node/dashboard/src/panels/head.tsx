@@ -53,7 +53,7 @@ export function recentFailover(store: Store): Failover | undefined {
 }
 
 export function Verdict() {
-  const { store } = usePage();
+  const { store, api } = usePage();
   const status = store.status;
   if (!status) {
     return (
@@ -79,7 +79,8 @@ export function Verdict() {
       <h1 role="status"><em>{LEADS[status.health]}:</em> {rest}.</h1>
       <p className="story" aria-live="polite">
         {recent ? tell(recent, store.nameOf)
-          : "Three machines are one computer. Each holds a torus; any two hold what is needed to rebuild the third."}
+          : "Three machines are one computer. Each holds a torus; any two hold what is needed to rebuild the third."
+            + (api.capabilities.kill ? " Kill one, below, and watch." : "")}
       </p>
     </section>
   );

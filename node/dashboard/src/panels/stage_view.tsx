@@ -20,12 +20,15 @@ const DARK = new Uint8Array(32768);
 
 /// Why lattices stay dark; empty: none does.
 function darkWords(store: Store, unseen: readonly number[]): string {
-  const dark = unseen.filter((torus) => store.status?.tori[torus]?.running);
-  if (dark.length === 0) return "";
+  const status = store.status;
+  const dark = unseen.filter((torus) => status?.tori[torus]?.running);
+  if (!status || dark.length === 0) return "";
   const tori = dark.map((torus) => TORUS_NAMES[torus]).join(" and ");
-  const hosts = [...new Set(dark.map((torus) => store.nameOf(store.status!.tori[torus]!.host)))].join(" and ");
+  const hosts = [...new Set(dark.map((torus) => status.tori[torus]!.host))];
+  const isLinked = (host: string): boolean => status.links.some((link) => link.peer === host && link.connected);
+  const why = hosts.every(isLinked) ? "whose answer is late" : "with which no daemon of this machine is linked now";
   const subject = dark.length > 1 ? `Tori ${tori} run` : `Torus ${tori} runs`;
-  return `${subject} on ${hosts}, with which no daemon of this machine is linked now: drawn dark. `;
+  return `${subject} on ${hosts.map(store.nameOf).join(" and ")}, ${why}: drawn dark. `;
 }
 
 export function StageView({ theme }: { theme: Theme }) {
@@ -121,7 +124,14 @@ export function StageView({ theme }: { theme: Theme }) {
         return (
           <div key={index} ref={(element) => { tags.current[index] = element; }} className={`tag ${TORUS_CLASSES[index]}`} aria-hidden="true">
             <b>{TORUS_NAMES[index]}</b>
-            <span>{tone === "good" ? `on ${store.nameOf(torus.host)} · ${short(store.rates.events[index] ?? NaN)} events/s` : <i className="state">{word}</i>}</span>
+            <span>
+              {tone !== "good" ? <i className="state">{word}</i> : (
+                <>
+                  on {store.nameOf(torus.host)}
+                  <span className="rate"> · {short(store.rates.events[index] ?? NaN)} events/s</span>
+                </>
+              )}
+            </span>
           </div>
         );
       })}
@@ -130,8 +140,10 @@ export function StageView({ theme }: { theme: Theme }) {
           <p>
             {darkWords(store, unseen) && <strong className="dark">{darkWords(store, unseen)}</strong>}
             <span className="explained">
-              Each torus is 32 × 32 × 32 cells, brighter where more events happen; at the seam its faces x = 0 and x = 31 touch the neighbours.
-              A dot on the braid is {worth > 1.05 ? `${worth.toFixed(1)} projections` : "a projection"}, sent when an epoch ends: {short(fastest)} a second now.
+              Each torus is 32 × 32 × 32 cells: the more events happen in one, the more it stands out. At the seam its faces
+              x = 0 and x = 31 touch the neighbours. A dot on the braid
+              is {worth > 1.05 ? `${worth.toFixed(1)} projections` : "a projection"}, what a torus tells the others when an
+              epoch ends: {short(fastest)} a second now.
             </span>
           </p>
           <div>
