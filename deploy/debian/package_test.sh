@@ -1,6 +1,6 @@
 #!/bin/bash
-# The Debian package: holds what it should; is installed into a folder, and its daemons found a cluster, join it and stop as the
-# package's users would have them; is removed and leaves nothing.
+# The Debian package: holds what it should; is installed into a folder, and its daemons found a cluster, join it and
+# stop as the package's users would have them; is removed and leaves nothing.
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 
@@ -20,38 +20,54 @@ until_true() {
 }
 
 # Becomes the command, as a user without rights.
-as_nobody() { if ((EUID == 0)); then exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- "$@"; else exec "$@"; fi; }
+as_nobody() {
+  ((EUID != 0)) || exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- "$@"
+  exec "$@"
+}
 
 dpkg_in_root() {
-  dpkg --root="$root" --force-not-root --force-script-chrootless --force-depends --log=/dev/null "$@" >"$work/dpkg.log" 2>&1 ||
+  dpkg --root="$root" --force-not-root --force-script-chrootless --force-depends --log=/dev/null "$@" \
+    >"$work/dpkg.log" 2>&1 ||
     fail "dpkg $*"
 }
 
 check_contents() {
   local path wanted=(
-    usr/bin/rse usr/bin/rse-node lib/systemd/system/rse-node.service usr/lib/sysusers.d/rse.conf usr/lib/tmpfiles.d/rse.conf
-    etc/rse/rse.toml usr/share/bash-completion/completions/rse usr/share/bash-completion/completions/rse-node
+    usr/bin/rse usr/bin/rse-node lib/systemd/system/rse-node.service usr/lib/sysusers.d/rse.conf
+    usr/lib/tmpfiles.d/rse.conf etc/rse/rse.toml
+    usr/share/bash-completion/completions/rse usr/share/bash-completion/completions/rse-node
     usr/share/man/man1/rse.1.gz usr/share/man/man8/rse-node.8.gz usr/share/doc/rse/copyright
   )
   for path in "${wanted[@]}"; do [[ -s $root/$path ]] || fail "$path is missing"; done
   grep -q '^rse:' "$root/etc/passwd" || fail 'the user rse was not made'
-  zcat "$root/usr/share/man/man8/rse-node.8.gz" | grep -q -- '--data-dir\|data\\-dir' || fail 'rse-node(8) does not explain --data-dir'
+  zcat "$root/usr/share/man/man8/rse-node.8.gz" | grep -q -- '--data-dir\|data\\-dir' ||
+    fail 'rse-node(8) does not explain --data-dir'
   if command -v lintian >/dev/null; then
-    lintian --allow-root --fail-on error --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog "$package" || fail lintian
+    lintian --allow-root --fail-on error --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
+      "$package" || fail lintian
   fi
   if command -v systemd-analyze >/dev/null; then
     # It complains of /usr/bin/rse-node, which is not installed on this machine, and of nothing else.
-    systemd-analyze verify --man=no "$root/lib/systemd/system/rse-node.service" 2>&1 | grep 'rse-node.service:[0-9]' && fail 'systemd-analyze verify'
+    local unit=$root/lib/systemd/system/rse-node.service
+    systemd-analyze verify --man=no "$unit" 2>&1 | grep 'rse-node.service:[0-9]' && fail 'systemd-analyze verify'
+    # From 0, locked up, to 10, exposed; as tenths.
+    systemd-analyze security --offline=true --threshold=25 "$unit" >"$work/security.log" ||
+      fail 'systemd-analyze security'
   fi
   return 0
 }
 
+# completes PROGRAM BEGINNING WORD
+completes() {
+  local words completion=$root/usr/share/bash-completion/completions/rse
+  words=$(PATH=$root/usr/bin:$PATH bash -c \
+    "source $completion; COMP_WORDS=($1 $2); COMP_CWORD=1; _rse $1; echo \${COMPREPLY[*]}")
+  [[ $words == "$3" ]] || fail "completion of \"$1 $2\" is \"$words\""
+}
+
 check_completion() {
-  local words
-  words=$(PATH=$root/usr/bin:$PATH bash -c "source $root/usr/share/bash-completion/completions/rse; COMP_WORDS=(rse st); COMP_CWORD=1; _rse rse; echo \${COMPREPLY[*]}")
-  [[ $words == status ]] || fail "completion of \"rse st\" is \"$words\""
-  words=$(PATH=$root/usr/bin:$PATH bash -c "source $root/usr/share/bash-completion/completions/rse; COMP_WORDS=(rse-node --data); COMP_CWORD=1; _rse rse-node; echo \${COMPREPLY[*]}")
-  [[ $words == --data-dir ]] || fail "completion of \"rse-node --data\" is \"$words\""
+  completes rse st status
+  completes rse-node --data --data-dir
 }
 
 # A port of the loopback that nobody listens on now.
@@ -68,7 +84,8 @@ free_port() {
 start() {
   local name=$1
   shift
-  as_nobody env -i "${environment[@]}" RSE_RUNTIME_DIR="$work/run" "$root/usr/bin/rse-node" --config "$root/etc/rse/rse.toml" \
+  as_nobody env -i "${environment[@]}" RSE_RUNTIME_DIR="$work/run" "$root/usr/bin/rse-node" \
+    --config "$root/etc/rse/rse.toml" \
     --name "$name" --data-dir "$work/data/$name" --control "$work/run/$name.sock" "$@" >"$work/$name.log" 2>&1 &
   daemons+=($!)
   until_true 20 test -S "$work/run/$name.sock" || fail "$name does not answer"
@@ -115,6 +132,7 @@ check_contents
 check_completion
 run_cluster
 dpkg_in_root --purge rse
-left=$(find "$root" -path "$root/var/lib/dpkg" -prune -o \( -type f -o -type l \) -print | grep -vE '/etc/(\.pwd\.lock|passwd-?|group-?|shadow-?|gshadow-?)$' || true)
+left=$(find "$root" -path "$root/var/lib/dpkg" -prune -o \( -type f -o -type l \) -print |
+  grep -vE '/etc/(\.pwd\.lock|passwd-?|group-?|shadow-?|gshadow-?)$' || true)
 [[ -z $left ]] || fail "removed, but there is still: $left"
 echo "the package holds what it should, runs, and goes without a trace"
