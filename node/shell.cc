@@ -18,9 +18,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kHousekeepingInterval{200};
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;
-constexpr Duration kReadLimit = milliseconds(5000);
-constexpr Duration kInjectMemory = milliseconds(60'000);
-constexpr Duration kTrustChangeLimit = milliseconds(6000);  // the braid gives up a little earlier
 constexpr std::int64_t kSuspendNoticed = 1'000'000'000;  // nanoseconds
 constexpr const char* kRecordFile = "/record";
 
@@ -128,63 +125,6 @@ void NodeShell::stop() {
 }
 
 // --- Inputs. ---
-
-TransportCallbacks NodeShell::callbacks() {
-  TransportCallbacks callbacks;
-  callbacks.on_up = [this](const Hello& hello) { on_up(hello); };
-  callbacks.on_down = [this](NodeId peer, bool proof_of_death) {
-    if (stopped_) return;
-    log_.write(spdlog::level::info, "link_down",
-               {{"peer", name_of(peer)}, {"process_gone", proof_of_death ? "yes" : "unknown"}});
-    braid_->on_link_down(monotonic_now(), peer, proof_of_death);
-    pump();
-  };
-  callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) { on_message(from, bytes); };
-  callbacks.on_room = [this](NodeId) { pump(); };
-  callbacks.on_failure = [this](const std::string& address, const std::string& why) { on_failure(address, why); };
-  return callbacks;
-}
-
-void NodeShell::on_failure(const std::string& address, const std::string& why) {
-  if (stopped_) return;
-  log_.write(spdlog::level::warn, "link_failure", {{"address", address}, {"text", why}});
-  const bool known = std::any_of(incidents_.begin(), incidents_.end(), [&](const Incident& incident) {
-    return incident.kind == kIncidentLinkFailure && incident.text == why;
-  });
-  if (known) return;  // said once; the log folds what repeats
-  note({.kind = kIncidentLinkFailure, .at = monotonic_now(), .text = why});
-  if (is_final(address, why)) hooks_.on_fatal(why);
-}
-
-/// Trying again will not change it: another cluster than was asked for, a ticket that is no good, a key that was revoked.
-bool NodeShell::is_final(const std::string& address, const std::string& why) const {
-  if (!is_final_refusal(why)) return false;
-  if (is_revocation(why)) return true;
-  if (is_other_cluster(why) && options_.peers.size() > 1) return false;  // one of several addresses may be another machine's by now
-  const bool asked = std::find(options_.peers.begin(), options_.peers.end(), address) != options_.peers.end() ||
-                     (discovery_ && discovery_->addresses().contains(address));
-  const bool admitted = !encrypted() || view().trust.key_of(self().node) != nullptr;
-  return asked && (!ever_linked_ || !admitted);
-}
-
-void NodeShell::on_up(const Hello& hello) {
-  if (stopped_) return;
-  ever_linked_ = true;
-  log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
-  incarnations_[hello.self.node.raw] = hello.self.incarnation;
-  const bool watched = life_sign_.watch(hello.self.node, hello.self.incarnation);
-  braid_->on_link_up(monotonic_now(), hello.self, hello.key, hello.ticket);
-  if (watched) braid_->on_watched(monotonic_now(), hello.self.node, hello.self.incarnation);
-  pump();
-}
-
-void NodeShell::on_death(NodeId peer, std::uint64_t incarnation) {
-  // A later life that has connected already is not the one that ended.
-  if (stopped_ || incarnations_[peer.raw] != incarnation) return;
-  log_.write(spdlog::level::info, "process_gone", {{"peer", name_of(peer)}});
-  braid_->on_link_down(monotonic_now(), peer, true);
-  pump();
-}
 
 void NodeShell::on_message(NodeId from, std::span<const std::byte> bytes) {
   if (stopped_) return;
@@ -295,14 +235,6 @@ void NodeShell::send_sight(NodeId to, const LatticeSight& sight) {
   if (transport_->has_room(to)) static_cast<void>(transport_->send(to, encode_lattice_sight(sight)));
 }
 
-void NodeShell::answer(const InjectAnswer& answer) {
-  const auto at = injects_.find({answer.client.raw, answer.sequence});
-  if (at == injects_.end()) return;
-  const InjectCallback callback = std::move(at->second.callback);
-  injects_.erase(at);
-  callback(answer);
-}
-
 void NodeShell::journal(const BraidEvent& event) {
   std::string torus = event.torus ? std::string(1, letter_of(*event.torus)) : "-";
   log_.write(level_of(event.kind), to_string(event.kind),
@@ -349,75 +281,15 @@ void NodeShell::arm_timer() {
   });
 }
 
-void NodeShell::notice_cluster() {
-  const ClusterId cluster = braid_->view().cluster;
-  if (cluster.raw == 0 || cluster == cluster_) return;
-  cluster_ = cluster;
-  transport_->set_hello(make_hello());
-  if (disk_) disk_->set_cluster(cluster_);
-  if (hooks_.on_cluster) hooks_.on_cluster(cluster_);
-}
-
-Hello NodeShell::make_hello() const {
-  Hello hello;
-  hello.cluster = cluster_;
-  hello.self = options_.braid.self;
-  hello.cut_epochs = options_.cut_epochs;
-  return hello;
-}
-
-std::shared_ptr<const TrustBook> NodeShell::make_book() const {
-  if (!options_.key) return nullptr;
-  auto book = std::make_shared<TrustBook>(*options_.key);
-  book->cluster = cluster_;
-  book->trust = view().trust;
-  book->ticket = options_.ticket;
-  return book;
-}
-
-/// Whom the new view trusts, and what was waiting for it.
-void NodeShell::notice_view() {
-  if (view().number == view_seen_) return;
-  view_seen_ = view().number;
-  if (!encrypted()) return;
-  transport_->set_trust(make_book());
-  answer_trust_changes();
-}
-
-void NodeShell::answer_trust_changes() {
-  const Instant now = monotonic_now();
-  std::vector<std::pair<TrustCallback, bool>> answers;
-  std::erase_if(trust_changes_, [&](PendingTrustChange& pending) {
-    const bool done = view().trust.holds(pending.change);
-    if (!done && elapsed(pending.asked, now) < kTrustChangeLimit) return false;
-    answers.emplace_back(std::move(pending.callback), done);
-    return true;
-  });
-  for (const auto& [callback, done] : answers) callback(done);
-}
-
 // --- Housekeeping: nothing here is urgent. ---
 
 void NodeShell::keep_house() {
   if (stopped_) return;
-  const Instant now = monotonic_now();
   link_history_.note(transport_->stats());
   discover();
   update_dials();
   flush_record();
-  answer_trust_changes();
-  std::erase_if(injects_, [&](const auto& entry) { return elapsed(entry.second.asked, now) > kInjectMemory; });
-  const auto expire = [&](auto& waiting) {
-    auto kept = std::exchange(waiting, {});
-    for (auto& read : kept) {
-      if (elapsed(read.asked, now) > kReadLimit)
-        read.call(nullptr);
-      else
-        waiting.push_back(std::move(read));
-    }
-  };
-  for (auto& reads : reads_) expire(reads);
-  for (auto& reads : state_reads_) expire(reads);
+  expire_requests();
   const std::int64_t suspended = clock_nanoseconds(CLOCK_BOOTTIME) - clock_nanoseconds(CLOCK_MONOTONIC);
   if (suspended - suspended_nanoseconds_ > kSuspendNoticed)
     log_.write(spdlog::level::warn, "machine_was_suspended",
@@ -438,110 +310,6 @@ void NodeShell::flush_record() {
   bool restart = false;
   Bytes bytes = record_.take_unwritten(restart);
   disk_->append_record(std::move(bytes), restart);
-}
-
-/// A node without any link looks for others on the local network; a member says where it is, always.
-void NodeShell::discover() {
-  if (!discovery_) return;
-  const std::vector<LinkStats> links = transport_->stats();
-  const bool linked = std::any_of(links.begin(), links.end(), [](const LinkStats& link) { return link.connected; });
-  discovery_->tick(monotonic_now(), make_book(), self(), linked);
-}
-
-void NodeShell::update_dials() {
-  std::set<std::string> wanted(options_.peers.begin(), options_.peers.end());
-  if (discovery_) wanted.merge(discovery_->addresses());
-  for (const Member& member : braid_->peers_to_dial()) {
-    if (member.node == options_.braid.self.node) continue;
-    wanted.insert(member.addresses.begin(), member.addresses.end());
-  }
-  for (const std::string& address : options_.braid.self.addresses) wanted.erase(address);
-  for (const std::string& address : wanted)
-    if (!dialled_.contains(address)) transport_->dial(address);
-  for (const std::string& address : dialled_)
-    if (!wanted.contains(address)) transport_->undial(address);
-  dialled_ = std::move(wanted);
-}
-
-// --- For the control API. ---
-
-std::string NodeShell::name_of(NodeId node) const {
-  if (node == options_.braid.self.node) return options_.braid.self.name;
-  if (const Member* member = braid_->view().find(node); member && !member->name.empty()) return member->name;
-  return fmt::format("{:016x}", node.raw);
-}
-
-bool NodeShell::hosted_here(TorusId torus) const {
-  return braid_->view().hosts[torus.raw] == options_.braid.self.node;
-}
-
-bool NodeShell::inject(TorusId torus, Injection injection, InjectCallback callback) {
-  if (stopped_ || injects_.size() >= kPendingRequestsMax) return false;
-  const Instant now = monotonic_now();
-  injects_.emplace(std::pair{injection.client.raw, injection.sequence}, PendingInject{std::move(callback), now});
-  braid_->on_inject(now, torus, std::move(injection));
-  pump();
-  return true;
-}
-
-Result<void> NodeShell::load(std::span<const std::byte> scenario) {
-  Result<void> result = braid_->on_load(monotonic_now(), scenario);
-  pump();
-  return result;
-}
-
-Result<void> NodeShell::override_majority() {
-  Result<void> result = braid_->on_override(monotonic_now());
-  log_.write(spdlog::level::critical, "override", {{"accepted", result ? "yes" : "no"}});
-  pump();
-  return result;
-}
-
-PublicKey NodeShell::cluster_key() const {
-  const auto book = make_book();
-  return book && book->trust.has_seed() ? book->cluster_key() : PublicKey{};
-}
-
-Result<void> NodeShell::change_trust(const TrustChange& change, TrustCallback callback) {
-  Result<void> asked = braid_->on_trust_change(monotonic_now(), change);
-  if (asked) trust_changes_.push_back({change, std::move(callback), monotonic_now()});
-  pump();
-  answer_trust_changes();
-  return asked;
-}
-
-void NodeShell::read_machine(TorusId torus, std::function<void(const TorusMachine*)> read) {
-  if (const TorusMachine* machine = braid_->machine(torus)) return read(machine);
-  if (stopped_ || !hosted_here(torus)) return read(nullptr);
-  reads_[torus.raw].push_back({std::move(read), monotonic_now()});
-}
-
-NodeShell::Lattice NodeShell::look_at(TorusId torus) {
-  if (stopped_) return {std::nullopt, "the node stops", false};
-  const Instant now = monotonic_now();
-  const NodeId host = view().hosts[torus.raw];
-  if (!hosted_here(torus)) {
-    const std::vector<LinkStats> links = transport_->stats();
-    const bool linked = std::any_of(links.begin(), links.end(), [&](const LinkStats& link) { return link.peer == host && link.connected; });
-    if (!linked)
-      return {std::nullopt, fmt::format("torus {} is hosted by {}, with which this node has no link of its own", letter_of(torus), name_of(host)),
-              false};
-    if (const auto question = lattices_.question(now, torus, view())) send_sight(host, *question);
-  }
-  if (auto sight = lattices_.look(now, torus, view())) return {std::move(sight), {}, false};
-  return {std::nullopt, fmt::format("{} has not shown torus {} yet", name_of(host), letter_of(torus)), true};
-}
-
-void NodeShell::read_state(TorusId torus, std::function<void(const StateDigest*)> read) {
-  if (stopped_ || !hosted_here(torus)) return read(nullptr);
-  state_reads_[torus.raw].push_back({std::move(read), monotonic_now()});
-}
-
-Tick NodeShell::outputs_released(TorusId torus) {
-  auto& [run, until] = outputs_released_[torus.raw];
-  if (std::exchange(run, view().run) != view().run) until = {};
-  until = std::max(until, braid_->outputs_released(torus));
-  return until;
 }
 
 }  // namespace rse

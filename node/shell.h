@@ -170,6 +170,7 @@ class NodeShell {
   std::shared_ptr<const TrustBook> make_book() const;
   void notice_view();
   void answer_trust_changes();
+  void expire_requests();
   void flush_record();
   void update_dials();
   void discover();
