@@ -39,7 +39,20 @@ const death = [
 {
   const [story] = findFailovers([...death, ...rebuild(0, "3", 2022)], nameOf);
   assert.deepEqual(story.tori, [], "a torus that the dead node did not host is another story");
+  assert.equal(tell(story, nameOf), "b died. Torus C grows back on a, bit for bit.");
+}
+{
+  const [story] = findFailovers(death.slice(0, 4), nameOf);
   assert.equal(tell(story, nameOf), "b died, and took torus C with it.");
+}
+{
+  // An observer of guests: the view without b comes before it has lost b itself, and guests tell it nothing.
+  const view9 = (milliseconds) => view(milliseconds, "view 9: A on a B on c C on a");
+  const lost = incident(2200, "PEER_LOST", "2", { text: "b has died" });
+  const late = [death[0], death[1], view9(2150), view9(2151), lost];
+  const [story] = findFailovers(late, nameOf);
+  assert.deepEqual(story.ends.slice(0, 3), [150, 150, undefined]);
+  assert.equal(tell(story, nameOf), "b died. Torus C grows back on a, bit for bit.");
 }
 {
   const back = [incident(9000, "JOINED", "2"), ...rebuild(2, "2", 9100)];

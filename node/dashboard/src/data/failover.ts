@@ -10,6 +10,7 @@ export interface Failover {
   lost: number[] | undefined; // tori that it hosted; undefined: the page came too late to know
   tori: number[]; // that are put together elsewhere
   hosts: string[]; // who does that
+  heirs: string[]; // names of whom the view gave what was lost: all that is known of hosts that tell nothing, as guests
   ends: (number | undefined)[]; // milliseconds from the first sign to the end of each of PHASES, of the slowest torus
   over: boolean;
   returned: boolean; // the node was heard again, or joined again
@@ -25,7 +26,7 @@ export function millisecondsOf(incident: IncidentRecord): number {
 class Teller {
   readonly found: Failover[] = [];
   private readonly suspected = new Map<string, number>();
-  private hosts: string[] = []; // names, of A, B and C, as the newest view says
+  private views: { at: number; hosts: string[] }[] = []; // the newest two that differ; hosts: names, of A, B and C
   private readonly running = new Map<Failover, Set<number>>();
 
   constructor(private readonly nameOf: (node: string) => string) {}
@@ -51,18 +52,35 @@ class Teller {
     const first = this.suspected.get(incident.node) ?? at;
     const begun = at - first < SUSPICION_MILLISECONDS ? first : at;
     const name = this.nameOf(incident.node);
-    const lost = this.hosts.length > 0 ? this.hosts.flatMap((host, torus) => (host === name ? [torus] : [])) : undefined;
-    this.found.push({
-      node: incident.node, begunMilliseconds: begun, why: incident.text, lost, tori: [], hosts: [],
-      ends: [at - begun, undefined, undefined, undefined, undefined], over: false, returned: false,
-    });
+    const newest = this.views[this.views.length - 1];
+    // Others may have been faster, and the view without the dead node be here before this node has lost it.
+    const answers = newest !== undefined && this.views.length > 1 && !newest.hosts.includes(name)
+      && at - newest.at < SUSPICION_MILLISECONDS;
+    const before = answers ? this.views[0] : newest;
+    const lost = before?.hosts.flatMap((host, torus) => (host === name ? [torus] : []));
+    const story: Failover = {
+      node: incident.node, begunMilliseconds: answers ? Math.min(begun, newest.at) : begun, why: incident.text, lost,
+      tori: [], hosts: [], heirs: [], ends: Array(PHASES.length).fill(undefined), over: false, returned: false,
+    };
+    story.ends[0] = (answers ? newest.at : at) - story.begunMilliseconds;
+    this.found.push(story);
+    if (answers) this.agree(story, newest.at, newest.hosts);
+  }
+
+  private agree(story: Failover, at: number, hosts: string[]): void {
+    story.ends[1] = at - story.begunMilliseconds;
+    const given = story.lost?.map((torus) => hosts[torus]!) ?? [];
+    story.heirs = [...new Set(given)].filter((host) => host !== this.nameOf(story.node));
   }
 
   /// "view 9: A on a B on c C on a"
   private seeView(text: string, at: number): void {
-    for (const one of this.found) if (!one.over && one.ends[1] === undefined && this.isRecent(one, at)) one.ends[1] = at - one.begunMilliseconds;
     const hosts = [...text.matchAll(/\b([ABC]) on (\S+)/g)].map((match) => match[2]!);
-    if (hosts.length === TORUS_NAMES.length) this.hosts = hosts;
+    if (hosts.length !== TORUS_NAMES.length) return;
+    if (hosts.join() !== this.views[this.views.length - 1]?.hosts.join())
+      this.views = [...this.views.slice(-1), { at, hosts }];
+    for (const one of this.found)
+      if (!one.over && one.ends[1] === undefined && this.isRecent(one, at)) this.agree(one, at, hosts);
   }
 
   private begin(torus: number, node: string, at: number): void {
@@ -109,7 +127,10 @@ export function tell(failover: Failover, nameOf: (node: string) => string): stri
   const back = failover.returned ? " and is back" : "";
   if (failover.tori.length === 0) {
     const waiting = failover.lost?.map((torus) => TORUS_NAMES[torus]).join(" and ");
-    return waiting ? `${who} died, and took torus ${waiting} with it.` : `${who} was lost${back}; it hosted no torus.`;
+    if (!waiting) return `${who} was lost${back}; it hosted no torus.`;
+    const heirs = failover.heirs.join(" and ");
+    return heirs ? `${who} died${back}. Torus ${waiting} grows back on ${heirs}, bit for bit.`
+      : `${who} died, and took torus ${waiting} with it.`;
   }
   const tori = failover.tori.map((torus) => TORUS_NAMES[torus]).join(" and ");
   const where = [...new Set(failover.hosts)].map(nameOf).join(" and ");
