@@ -44,6 +44,8 @@ const death = [
 {
   const [story] = findFailovers(death.slice(0, 4), nameOf);
   assert.equal(tell(story, nameOf), "b died, and took torus C with it.");
+  const [unknown] = findFailovers(death.slice(1), nameOf);
+  assert.equal(tell(unknown, nameOf), "b was lost.", "without a view before it, nobody knows what it hosted");
 }
 {
   // An observer of guests: the view without b comes before it has lost b itself, and guests tell it nothing.

@@ -126,7 +126,8 @@ export function tell(failover: Failover, nameOf: (node: string) => string): stri
   const who = nameOf(failover.node);
   const back = failover.returned ? " and is back" : "";
   if (failover.tori.length === 0) {
-    const waiting = failover.lost?.map((torus) => TORUS_NAMES[torus]).join(" and ");
+    if (failover.lost === undefined) return `${who} was lost${back}.`;
+    const waiting = failover.lost.map((torus) => TORUS_NAMES[torus]).join(" and ");
     if (!waiting) return `${who} was lost${back}; it hosted no torus.`;
     const heirs = failover.heirs.join(" and ");
     return heirs ? `${who} died${back}. Torus ${waiting} grows back on ${heirs}, bit for bit.`
