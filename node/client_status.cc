@@ -111,17 +111,18 @@ const char* use_word(v1::LinkStatus::Use use) {
 void render_links(const v1::StatusReply& status, std::string& out) {
   const auto up = [](const v1::LinkStatus& link) { return link.connected(); };
   if (std::none_of(status.links().begin(), status.links().end(), up)) return;
-  out += fmt::format("\n{:<12} {:<8} {:<6} {:<18} {:>15} {:>8} {:>9} {:>9}\n", "LINK TO", "BY", "USED", "CIPHER", "RTT P50/P99", "LOSS", "SENT", "RECEIVED");
+  out += fmt::format("\n{:<12} {:<8} {:<6} {:<18} {:>10} {:>15} {:>8} {:>9} {:>9}\n", "LINK TO", "BY", "USED", "CIPHER", "HEARD",
+                     "RTT P50/P99", "LOSS", "SENT", "RECEIVED");
   for (const v1::LinkStatus& link : status.links()) {
     if (!link.connected()) continue;
     const std::string cipher = !link.cipher().empty() ? link.cipher() : link.transport() == "ivshmem" ? "this machine" : "none";
-    out += fmt::format("{:<12} {:<8} {:<6} {:<18} {:>15} {:>8} {:>9} {:>9}\n", node_name(status, link.peer()), link.transport(), use_word(link.use()), cipher,
-                       rtt_text(link), loss_text(link), short_number(static_cast<double>(link.bytes_sent())) + "B",
+    out += fmt::format("{:<12} {:<8} {:<6} {:<18} {:>10} {:>15} {:>8} {:>9} {:>9}\n", node_name(status, link.peer()),
+                       link.transport(), use_word(link.use()), cipher, age_text(link.silence_nanoseconds()), rtt_text(link),
+                       loss_text(link), short_number(static_cast<double>(link.bytes_sent())) + "B",
                        short_number(static_cast<double>(link.bytes_received())) + "B");
   }
 }
 
-/// A narrow screen does without ticks, refusals and cuts.
 /// "stopped", or, from its host, "rebuilding 43 %: 60 of 129 regions, 2 of 10 epochs".
 std::string rebuilding_text(const v1::TorusStatus& torus) {
   const auto share = rebuilt_share(torus);
@@ -130,6 +131,7 @@ std::string rebuilding_text(const v1::TorusStatus& torus) {
                      torus.epochs_replayed(), torus.epochs_to_replay());
 }
 
+/// A narrow screen does without ticks, refusals and cuts.
 void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, double seconds, const StatusStyle& style,
                  std::string& out) {
   const bool wide = style.columns >= kWideColumns;

@@ -37,6 +37,7 @@ void fill(const LinkStats& stats, v1::LinkStatus& out) {
   out.set_packets_sent(stats.packets_sent);
   out.set_packets_lost(stats.packets_lost);
   out.set_use(to_proto(stats.use));
+  out.set_silence_nanoseconds(stats.silence_nanoseconds);
 }
 
 void fill(const View& view, v1::ViewInfo& out) {

@@ -74,6 +74,7 @@ struct LinkStats {
   std::uint64_t rtt_nanoseconds = 0;  // smoothed, now; 0: not known
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_lost = 0;     // or taken for lost, and sent again
+  std::uint64_t silence_nanoseconds = 0;  // since the last sign of life of the peer's process came by it, to some milliseconds
 };
 
 struct TransportCallbacks {

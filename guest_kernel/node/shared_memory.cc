@@ -61,6 +61,7 @@ class SharedMemory final : public Carrier, private IvshmemLinks::Surroundings {
 
   // --- What the links are told. ---
   Instant now() const override { return rse::kernel::now(); }
+  Instant roughly_now() const override { return rse::kernel::now(); }
   void ring(std::uint32_t slot) override {
     if (device_.has_doorbell()) device_.ring(static_cast<std::uint16_t>(slot), 0);
   }

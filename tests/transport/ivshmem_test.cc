@@ -95,6 +95,19 @@ TEST_CASE("ivshmem: messages of every size arrive whole and in order, both ways;
   CHECK_FALSE(exists(memory.path() + ".bell.0"));
 }
 
+TEST_CASE("ivshmem: a link tells for how long it has heard nothing") {
+  MemoryName memory;
+  asio::io_context loop;
+  IvshmemNode a(loop, memory.address(), 1), b(loop, memory.address(), 2);
+  REQUIRE(run_until(loop, [&] { return a.linked(2) && b.linked(1); }));
+  const auto silence = [&] { return std::chrono::nanoseconds(a.transport->stats().front().silence_nanoseconds); };
+  CHECK(run_until(loop, [&] { return silence() >= std::chrono::milliseconds(200); }));
+  CHECK(run_until(loop, [&] {
+    b.transport->send({1}, bytes_of(10, 1));
+    return silence() < std::chrono::milliseconds(100);
+  }));
+}
+
 TEST_CASE("ivshmem: eight are all linked with all, the ninth is told why not") {
   MemoryName memory;
   asio::io_context loop;

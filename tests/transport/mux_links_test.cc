@@ -68,6 +68,13 @@ struct Node {
     for (const LinkStats& link : mux->stats()) count += link.connected ? 1 : 0;
     return count;
   }
+  /// By the link of that transport, as it says itself; nothing if it is down.
+  std::optional<std::chrono::nanoseconds> silence(const std::string& transport) const {
+    for (const LinkStats& link : mux->stats()) {
+      if (link.transport == transport && link.connected) return std::chrono::nanoseconds(link.silence_nanoseconds);
+    }
+    return std::nullopt;
+  }
   bool heard_within(std::chrono::milliseconds span) const { return std::chrono::steady_clock::now() - last_heard < span; }
 
   NodeId peer;
@@ -104,6 +111,20 @@ TEST_CASE("mux: a link that dies without a word is left for the other one at onc
   CHECK(run_until(pair.loop, [&] { return pair.both_use("udp") && pair.both_hear(); }));
   CHECK(pair.a.downs + pair.b.downs == 0);
   CHECK(pair.a.ups + pair.b.ups == 2);
+}
+
+TEST_CASE("mux: each link tells for how long it has heard nothing, and one that is cut falls silent while the other goes on") {
+  Pair pair;
+  constexpr std::chrono::milliseconds kLong{300}, kShort{100};
+  const auto hears = [&](const std::string& transport) {
+    const auto silence = pair.a.silence(transport);
+    return silence && *silence < kShort;
+  };
+  CHECK(run_until(pair.loop, [&] { return hears("udp"); }));
+  pair.relay.set({.cut = true});
+  CHECK(run_until(pair.loop, [&] { return pair.a.silence("udp") >= kLong && hears("tcp"); }));
+  pair.relay.set({});
+  CHECK(run_until(pair.loop, [&] { return pair.both_use("udp") && hears("udp"); }));
 }
 
 TEST_CASE("mux: a link that works in one direction only is left by both ends") {

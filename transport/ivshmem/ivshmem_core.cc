@@ -169,6 +169,12 @@ Instant IvshmemCore::now() const {
   return {static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count())};
 }
 
+Instant IvshmemCore::roughly_now() const {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+  return {static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec)};
+}
+
 /// The lock tells for certain; this tells when to look at it.
 void IvshmemCore::on_appeared(std::uint32_t slot) {
   processes_[slot].reset();

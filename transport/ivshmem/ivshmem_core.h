@@ -48,6 +48,7 @@ class IvshmemCore final : public std::enable_shared_from_this<IvshmemCore>, priv
 
   // --- What the links are told of this process and its machine. ---
   Instant now() const override;
+  Instant roughly_now() const override;
   void ring(std::uint32_t slot) override { file_->ring(slot); }  // a guest's: the doorbell server reads the pipe
   void turn_soon() override;
   void on_appeared(std::uint32_t slot) override;

@@ -127,6 +127,7 @@ void IvshmemLinks::on_displaced() {
 void IvshmemLinks::on_message(std::uint32_t index, std::span<const std::byte> message) {
   took_message_ = true;
   Slot& slot = slots_[index];
+  slot.heard = surroundings_.roughly_now();
   switch (slot.phase) {
     case Phase::kNone: return;  // refused; the session is being closed
     case Phase::kHello: return on_hello(index, message);
@@ -356,13 +357,16 @@ void IvshmemLinks::ring_bells() {
 }
 
 std::vector<LinkStats> IvshmemLinks::stats() const {
+  const Instant now = surroundings_.roughly_now();
   std::vector<LinkStats> all;
   for (const auto& [node, peer] : peers_) {
     LinkStats& stats = all.emplace_back(peer.stats);
     stats.peer = node;
     stats.transport = "ivshmem";
     stats.connected = peer.slot.has_value();
-    if (peer.slot) stats.queued_bytes = slots_[*peer.slot].queued_bytes;
+    if (!peer.slot) continue;
+    stats.queued_bytes = slots_[*peer.slot].queued_bytes;
+    stats.silence_nanoseconds = elapsed(slots_[*peer.slot].heard, now).raw;
   }
   return all;
 }

@@ -25,6 +25,8 @@ class IvshmemLinks {
   class Surroundings {
    public:
     virtual Instant now() const = 0;
+    /// The same to some milliseconds, for a tenth of what a message costs at most.
+    virtual Instant roughly_now() const = 0;
     /// Wakes whoever sleeps in that slot.
     virtual void ring(std::uint32_t slot) = 0;
     /// Has turn() called before long, but not from inside this call.
@@ -103,6 +105,7 @@ class IvshmemLinks {
     std::deque<Bytes> queue;    // messages that the ring had no room for; the first may be in it in part
     std::size_t queued_bytes = 0;
     std::size_t done = 0;       // bytes of the first that are in the ring
+    Instant heard{};            // roughly
     Instant next_offer{};       // of a session, if it is ours to open and there is no link
     Duration wait{};            // before the offer after that
   };

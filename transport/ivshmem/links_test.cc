@@ -43,6 +43,7 @@ class Side final : private IvshmemLinks::Surroundings {
     return callbacks;
   }
   Instant now() const override { return {1}; }
+  Instant roughly_now() const override { return {1}; }
   void ring(std::uint32_t) override { ++rings_; }
   void turn_soon() override {}
   void on_appeared(std::uint32_t) override {}

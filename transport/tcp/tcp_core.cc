@@ -446,6 +446,7 @@ std::vector<LinkStats> TcpCore::stats() const {
     stats.rtt_nanoseconds = measure.rtt_nanoseconds;
     stats.packets_sent = measure.packets_sent;
     stats.packets_lost = measure.packets_lost;
+    stats.silence_nanoseconds = measure.silence_nanoseconds;
     if (peer.link->channel()) stats.cipher = cipher_name(peer.link->channel()->cipher());
     stats.bytes_sent += peer.link->bytes_sent;
     stats.bytes_received += peer.link->bytes_received;

@@ -13,6 +13,7 @@ TcpMeasure measure_tcp(int handle) {
   return {.rtt_nanoseconds = std::uint64_t{info.tcpi_rtt} * 1000,
           .packets_sent = info.tcpi_segs_out,
           .packets_lost = info.tcpi_total_retrans,
+          .silence_nanoseconds = std::uint64_t{info.tcpi_last_data_recv} * 1'000'000,
           .bytes_acknowledged = info.tcpi_bytes_acked,
           .packets_unacknowledged = info.tcpi_unacked};
 }

@@ -441,6 +441,7 @@ void UdpCore::look_after(const SessionPtr& session, Instant now) {
 }
 
 std::vector<LinkStats> UdpCore::stats() const {
+  const Instant now = system_.now();
   std::vector<LinkStats> all;
   for (const auto& [node, peer] : peers_) {
     LinkStats& stats = all.emplace_back(peer.stats);
@@ -452,6 +453,7 @@ std::vector<LinkStats> UdpCore::stats() const {
     stats.rtt_nanoseconds = measure.rtt.raw;
     stats.packets_sent = measure.packets_sent;
     stats.packets_lost = measure.packets_lost;
+    stats.silence_nanoseconds = elapsed(peer.link->heard, now).raw;
     if (peer.link->channel) stats.cipher = cipher_name(peer.link->channel->cipher());
     stats.bytes_sent += peer.link->bytes_sent;
     stats.bytes_received += peer.link->bytes_received;

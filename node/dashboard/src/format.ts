@@ -39,6 +39,11 @@ export function duration(seconds: number): string {
   return Math.floor(seconds / 86400) + "\u202fd\u202f" + Math.floor((seconds % 86400) / 3600) + "\u202fh";
 }
 
+/// How long ago something was, which is a matter of milliseconds as a rule.
+export function age(seconds: number): string {
+  return seconds < 10 ? milliseconds(seconds * 1000) : duration(seconds);
+}
+
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 export function clock(unixMilliseconds: number): string {

@@ -55,6 +55,7 @@ export interface LinkStatus {
   rtt_p99_nanoseconds: string;
   packets_sent: string;
   packets_lost: string;
+  silence_nanoseconds: string;
 }
 
 export type IncidentKind =

@@ -1,6 +1,6 @@
 // The links of the node that answers this page.
 import { usePage } from "../data/context.ts";
-import { bytes, milliseconds } from "../format.ts";
+import { age, bytes, milliseconds } from "../format.ts";
 
 export function Links() {
   const { store } = usePage();
@@ -12,7 +12,7 @@ export function Links() {
         <caption className="hidden">links of this node</caption>
         <thead>
           <tr>
-            <th scope="col">to</th><th scope="col">by</th><th scope="col">cipher</th><th scope="col" className="number">round trip</th>
+            <th scope="col">to</th><th scope="col">by</th><th scope="col">cipher</th><th scope="col" className="number">heard</th><th scope="col" className="number">round trip</th>
             <th scope="col" className="number">99 %</th><th scope="col" className="number">loss</th><th scope="col" className="number">sent</th>
             <th scope="col" className="number">received</th><th scope="col">state</th>
           </tr>
@@ -25,6 +25,7 @@ export function Links() {
                 <td>{store.nameOf(link.peer)}</td>
                 <td>{link.transport}</td>
                 <td>{!link.connected ? "–" : link.cipher || (link.transport === "ivshmem" ? "this machine" : "none")}</td>
+                <td className="number">{link.connected ? age(Number(link.silence_nanoseconds) / 1e9) : "–"}</td>
                 <td className="number">{milliseconds(Number(link.rtt_p50_nanoseconds) / 1e6 || NaN)}</td>
                 <td className="number">{milliseconds(Number(link.rtt_p99_nanoseconds) / 1e6 || NaN)}</td>
                 <td className="number">{sent > 0 ? ((100 * Number(link.packets_lost)) / sent).toFixed(2) + " %" : "–"}</td>

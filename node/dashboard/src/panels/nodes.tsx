@@ -2,13 +2,8 @@
 import { useState } from "react";
 import { usePage } from "../data/context.ts";
 import { TORUS_NAMES } from "../data/wire.ts";
-import { bytes, duration, milliseconds } from "../format.ts";
+import { age, bytes } from "../format.ts";
 import { nodeRows, TORUS_CLASSES, type NodeRow } from "./words.ts";
-
-function age(row: NodeRow): string {
-  if (row.self) return "now";
-  return row.silenceSeconds < 10 ? milliseconds(row.silenceSeconds * 1000) : duration(row.silenceSeconds);
-}
 
 export function Nodes() {
   const { store, api } = usePage();
@@ -42,7 +37,7 @@ export function Nodes() {
                   <td><span className={`state ${row.tone}`}>{row.state}</span></td>
                   <td>{row.tori.length === 0 ? "–" : row.tori.map((torus) => <span key={torus} className={`badge ${TORUS_CLASSES[torus]}`}>{TORUS_NAMES[torus]}</span>)}</td>
                   <td>{row.role}</td>
-                  <td className="number">{age(row)}</td>
+                  <td className="number">{row.self ? "now" : age(row.silenceSeconds)}</td>
                   {measured && (
                     <>
                       <td className="number">
