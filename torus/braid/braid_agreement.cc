@@ -337,8 +337,9 @@ void BraidNode::Impl::install(View next) {
     }
   }
   for (auto& [key, request] : requests) request.sent_to = {};
+  const Heartbeat beat = make_heartbeat();
   for (const auto& [node, state] : peers) {
-    if (state.linked) heartbeat_to(node);
+    if (state.linked) heartbeat_to(node, beat);
   }
   forward_requests();
 }

@@ -21,8 +21,7 @@ bool BraidNode::Impl::voters_are_settled() const {
 
 /// Every torus is at home, on a host of its own, and these are the holders: no plan moves anything, and nobody gets ready.
 bool BraidNode::Impl::tori_are_settled() const {
-  const std::vector<NodeId> hosts = view.distinct_hosts();
-  if (hosts.size() != kTorusCount || view.holders != hosts) return false;
+  if (!view.hosts_differ() || !std::ranges::equal(view.holders, view.hosts)) return false;
   return std::all_of(kTori.begin(), kTori.end(), [&](TorusId torus) {
     const HostedTorus* const mine = hosted[torus.raw].get();
     const bool staged = mine && mine->since.raw == 0;

@@ -425,7 +425,7 @@ std::vector<NodeId> BraidNode::Impl::missing_holders() const {
 /// forgotten when those that heard them restart.
 bool BraidNode::Impl::protected_now() const {
   const auto voters_left = std::count_if(view.voters.begin(), view.voters.end(), [&](NodeId voter) { return view.find(voter); });
-  return next_view_is_open() && view.distinct_hosts().size() == kTorusCount && view.holders == view.distinct_hosts() && all_settled() &&
+  return next_view_is_open() && view.hosts_differ() && std::ranges::equal(view.holders, view.hosts) && all_settled() &&
          static_cast<std::size_t>(voters_left) > view.majority();
 }
 

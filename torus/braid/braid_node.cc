@@ -191,7 +191,7 @@ void BraidNode::Impl::on_link_up(Instant at, const Member& member, const PublicK
     }
   }
   if (view.number.raw == 0 || !am_member()) next_join = at;
-  heartbeat_to(member.node);
+  heartbeat_to(member.node, make_heartbeat());
 }
 
 void BraidNode::Impl::on_link_down(NodeId node, bool proof_of_death) {
@@ -375,13 +375,12 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
 }
 
 /// Over a link that seems dead too: by a heartbeat both ends learn that it works again.
-void BraidNode::Impl::heartbeat_to(NodeId to) {
-  Heartbeat beat = make_heartbeat();
+void BraidNode::Impl::heartbeat_to(NodeId to, const Heartbeat& beat) {
   const auto direct = peers.find(to);
   if (direct != peers.end() && direct->second.linked && route(to) != to) {
     send_out.push_back({to, {self.node, self.incarnation, to, beat}});
   }
-  send(to, std::move(beat));
+  send(to, beat);
 }
 
 void BraidNode::Impl::on_heartbeat(NodeId from, const Heartbeat& beat) {
@@ -419,8 +418,9 @@ void BraidNode::Impl::on_deadline() {
   last_deadline = now;
   if (now >= next_heartbeat) {
     next_heartbeat = now + options.heartbeat;
+    const Heartbeat beat = make_heartbeat();
     for (const auto& [node, state] : peers) {
-      if (state.linked || view.find(node)) heartbeat_to(node);
+      if (state.linked || view.find(node)) heartbeat_to(node, beat);
     }
     owed_acks.clear();
   }
@@ -462,7 +462,9 @@ void BraidNode::Impl::settle() {
     record_held();
     if (to_self.empty()) break;
   }
-  for (NodeId node : owed_acks) heartbeat_to(node);
+  if (owed_acks.empty()) return;
+  const Heartbeat beat = make_heartbeat();
+  for (NodeId node : owed_acks) heartbeat_to(node, beat);
   owed_acks.clear();
 }
 

@@ -353,6 +353,7 @@ void BraidNode::Impl::record_held() {
   if (!am_member() || !(is_host(self.node) || observes)) return;
   for (TorusId torus : kTori) {
     Epoch& recorded = sealed_recorded[torus.raw];
+    if (recorded >= logs[torus.raw].wanted()) continue;
     for (const PacketPtr& packet : logs[torus.raw].from(recorded)) {
       if (!observes && !another_holds(torus, packet->next_epoch, false)) break;  // an observer is sent nothing that is not
       recorded = packet->epoch + 1;

@@ -203,7 +203,7 @@ struct BraidNode::Impl {
   bool link_works(const PeerState& state) const;
   NodeId relay_to(NodeId to) const;  // 0: none
   NodeId route(NodeId to) const;  // 0: no way
-  void heartbeat_to(NodeId to);
+  void heartbeat_to(NodeId to, const Heartbeat& beat);
   Heartbeat make_heartbeat();
   void persist(std::variant<PersistVote, PersistCut, PersistSeals, PersistScenario, DropCuts> what,
                std::function<void()> then);

@@ -120,10 +120,7 @@ void BraidNode::Impl::settle_voters(View& next) const {
       free.push_back(host);
     }
   }
-  const bool three_hosts = next.hosted_count(next.hosts[0]) == 1 &&
-                           next.hosted_count(next.hosts[1]) == 1 &&
-                           next.hosted_count(next.hosts[2]) == 1;
-  if (next.voters.size() == 1 && three_hosts && free.size() >= 2) {
+  if (next.voters.size() == 1 && next.hosts_differ() && free.size() >= 2) {
     next.voters.push_back(free[0]);
     next.voters.push_back(free[1]);
     return;

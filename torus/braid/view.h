@@ -76,6 +76,8 @@ struct View {
   std::size_t host_count() const;
   /// Each host once, in the order of the tori: the holders when nothing is missing.
   std::vector<NodeId> distinct_hosts() const;
+  /// No node hosts two tori.
+  bool hosts_differ() const { return hosts[0] != hosts[1] && hosts[1] != hosts[2] && hosts[2] != hosts[0]; }
 };
 
 /// How many of `hosts` different hosts hold everything between them: all but one, since whatever one host knows and has
