@@ -29,7 +29,7 @@ class Carrier {
   virtual void look_after() {}
   /// A link with everybody who is there: look_after() has little to do.
   virtual bool complete() const { return true; }
-  /// With interrupts off: nothing has come, and from here on an interrupt says so; `rests`: unless it can wait until we look.
+  /// With interrupts off: nothing has come, and from here on an interrupt says so; `rests`: unless it can wait.
   virtual bool may_sleep(bool rests) = 0;
   /// When turn() is needed next although nothing comes.
   virtual Instant next_deadline() const = 0;

@@ -11,11 +11,11 @@
 #include "guest_kernel/arch/x86_64/clock.h"
 #include "guest_kernel/arch/x86_64/cpu.h"
 #include "guest_kernel/drivers/firmware_config.h"
+#include "guest_kernel/node/log.h"
 #include "guest_kernel/node/shared_memory.h"
 #include "guest_kernel/node/udp_carrier.h"
 #include "guest_kernel/node/worker.h"
 #include "guest_kernel/runtime/entropy.h"
-#include "guest_kernel/runtime/print.h"
 #include "torus/braid/new_machines.h"
 #include "torus/watch/lattice_watch.h"
 #include "transport/codec/codec.h"
@@ -27,10 +27,10 @@ constexpr Duration kHouseInterval = milliseconds(20);        // while somebody i
 constexpr Duration kQuietHouseInterval = milliseconds(500);  // otherwise interrupts say what is new
 constexpr std::size_t kKeyBytes = 32;
 
-/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs half a millisecond of
-/// one. So it rests once nothing has been said that is new for a while, and for longer after a change of links or views, when
-/// repetitions must not be late: deadlines come seldom, and neighbours wake it only for what is urgent. Silence counts more slowly
-/// meanwhile.
+/// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs a millisecond
+/// of one. So it rests once nothing has been said that is new for a while, and for longer after a change of links or views,
+/// when repetitions must not be late: deadlines come seldom, and neighbours wake it only for what is urgent. Silence counts
+/// more slowly meanwhile.
 struct Timing {
   Duration heartbeat, early_silence, silence_floor, resting_interval;
 };
@@ -42,6 +42,7 @@ constexpr Duration kSilenceCeiling = milliseconds(1000);
 constexpr Duration kAwakeAfterNews = milliseconds(60);
 constexpr Duration kAwakeAfterChange = milliseconds(3000);
 constexpr Duration kIdleEpoch = milliseconds(500);
+constexpr Duration kStrangersLimit = milliseconds(2000);
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have their turn
 
 /// Too frequent for a serial line that is polled.
@@ -61,9 +62,10 @@ bool is_news(const Message& message) {
 /// What a heartbeat says that others act on. Epochs that have come and gone count only `with_epochs`.
 auto words_of(const Heartbeat& beat, bool with_epochs) {
   using Epochs = std::array<Epoch, kTorusCount>;
-  const auto& [view, run, sequence, hears, suspects, wanted, durable, cut_complete, running, progress, ready, settled, undecided] = beat;
+  const auto& [view, run, sequence, hears, suspects, wanted, durable, cuts, running, progress, ready, settled, undecided] = beat;
   const auto epochs = [&](const Epochs& all) { return with_epochs ? all : Epochs{}; };
-  return std::make_tuple(view, run, hears, suspects, epochs(wanted), epochs(durable), cut_complete, epochs(running), ready, settled, undecided);
+  return std::make_tuple(view, run, hears, suspects, epochs(wanted), epochs(durable), cuts, epochs(running), ready, settled,
+                         undecided);
 }
 
 /// What is behind an encrypted cluster; without a key it is an open one.
@@ -117,13 +119,13 @@ class Node final {
 
   ExitCode run() {
     if (!worker_.start()) {
-      print_line("node: there is no memory for a second thread; give the machine more (qemu -m)");
+      log_line("node: there is no memory for a second thread; give the machine more (qemu -m)");
       return ExitCode::kFailed;
     }
     const InterruptHandler give_back = [](Frame& frame, void* self) { static_cast<Node*>(self)->worker_.give_back(frame); };
     on_alarm(give_back, this);
     if (const char* const wrong = carrier_.start(hello_, callbacks(), give_back, this)) {
-      print_line("node: ", wrong);
+      log_line("node: ", wrong);
       return ExitCode::kFailed;
     }
     while (!finally_refused_) {
@@ -209,11 +211,17 @@ class Node final {
     return size;
   }
 
-  static void refuse(Error cause) { print_line("node: message_refused cause=", to_string(cause)); }
+  void refuse(NodeId from, Error cause) {
+    folded_.say("node: message_refused peer=" + name_of(from) + " cause=" + to_string(cause));
+  }
+  std::string name_of(NodeId node) const {
+    const Member* const member = braid_.view().find(node);
+    return member != nullptr ? member->name : "?";
+  }
 
   /// For people who look; a guest is asked, and never asks. Without room the answer is not sent.
   void on_sight(NodeId from, Result<LatticeSight> sight) {
-    if (!sight) return refuse(sight.error());
+    if (!sight) return refuse(from, sight.error());
     const auto answer = lattices_.on_sight(now(), from, std::move(*sight), braid_.view());
     if (!answer || !carrier_.has_room(from)) return;
     const Bytes bytes = encode_lattice_sight(*answer);
@@ -246,7 +254,7 @@ class Node final {
   void tell(const BraidEvent& event) {
     if (is_quiet(event.kind)) return;
     stay_awake(kAwakeAfterChange);
-    print_line("braid: ", to_string(event.kind), " torus=", event.torus ? letter_of(*event.torus) : '-', " epoch=", event.epoch.raw,
+    log_line("braid: ", to_string(event.kind), " torus=", event.torus ? letter_of(*event.torus) : '-', " epoch=", event.epoch.raw,
                " text=\"", std::string_view(event.text), "\"");
   }
 
@@ -282,13 +290,13 @@ class Node final {
     TransportCallbacks callbacks;
     callbacks.on_up = [this](const Hello& hello) {
       stay_awake(kAwakeAfterChange);
-      print_line("node: link_up peer=", std::string_view(hello.self.name));
+      ever_linked_ = true;
+      log_line("node: link_up peer=", std::string_view(hello.self.name));
       braid_.on_link_up(now(), hello.self, hello.key, hello.ticket);
     };
     callbacks.on_down = [this](NodeId peer, bool proof_of_death) {
-      const Member* const member = braid_.view().find(peer);
-      print_line("node: link_down peer=", member != nullptr ? std::string_view(member->name) : std::string_view("?"),
-                 " process_gone=", proof_of_death ? "yes" : "unknown");
+      log_line("node: link_down peer=", std::string_view(name_of(peer)), " process_gone=",
+               proof_of_death ? "yes" : "unknown");
       told_.erase(peer);
       stay_awake(kAwakeAfterChange);
       braid_.on_link_down(now(), peer, proof_of_death);
@@ -296,7 +304,7 @@ class Node final {
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
       if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
       Result<Envelope> envelope = decode_envelope(bytes);
-      if (!envelope) return refuse(envelope.error());
+      if (!envelope) return refuse(from, envelope.error());
       if (std::holds_alternative<Heartbeat>(envelope->message) && envelope->destination == hello_.self.node) {
         beats_[envelope->origin] = {from, std::move(*envelope)};
         return;
@@ -306,13 +314,24 @@ class Node final {
       static_cast<void>(pump());
     };
     callbacks.on_failure = [this](const std::string&, const std::string& why) {
-      if (why != last_failure_) print_line("node: link_failure text=\"", std::string_view(why), "\"");
-      last_failure_ = why;
-      // Trying again will not change it: a ticket that is no good, a key that was revoked.
-      const bool admitted = !identity_.key || braid_.view().trust.key_of(hello_.self.node) != nullptr;
-      finally_refused_ = finally_refused_ || is_revocation(why) || (!admitted && is_final_refusal(why));
+      folded_.say("node: link_failure text=\"" + why + "\"");
+      if (finally_refused_ || !is_final(why)) return;
+      finally_refused_ = true;
+      log_line("node: gives up: ",
+               identity_.key ? std::string_view(why) : "nobody here is of this cluster; start it with cluster=HEX, theirs");
     };
     return callbacks;
+  }
+
+  /// A ticket that is no good, a key that was revoked. In an open cluster: never to have met anybody but another cluster's;
+  /// a stranger that happened to be heard first is no reason.
+  bool is_final(const std::string& why) {
+    if (is_revocation(why)) return true;
+    if (!is_final_refusal(why)) return false;
+    if (identity_.key) return braid_.view().trust.key_of(hello_.self.node) == nullptr;
+    if (ever_linked_ || braid_.is_member()) return false;
+    if (refused_since_.raw == 0) refused_since_ = now();
+    return elapsed(refused_since_, now()) > kStrangersLimit;
   }
 
   Carrier& carrier_;
@@ -326,13 +345,14 @@ class Node final {
   ViewNumber view_seen_{};
   Instant next_house_{}, next_dials_{}, last_due_{}, awake_until_{};
   std::map<NodeId, Heartbeat> told_;  // the last to a neighbour
-  std::map<NodeId, std::pair<NodeId, Envelope>> beats_;  // by origin: heard in this turn, with the neighbour they come from
-  std::string last_failure_;
-  bool finally_refused_ = false;
+  std::map<NodeId, std::pair<NodeId, Envelope>> beats_;  // by origin: heard in this turn, with the neighbour that sent it
+  FoldedLines folded_;
+  Instant refused_since_{};
+  bool ever_linked_ = false, finally_refused_ = false;
 };
 
 ExitCode refuse(std::string_view why) {
-  print_line("node: ", why);
+  log_line("node: ", why);
   return ExitCode::kFailed;
 }
 
@@ -386,7 +406,7 @@ ExitCode run_node(const Options& options) {
     carrier = make_shared_memory(options, why);
   }
   if (!carrier) return refuse(why);
-  print_line("node: ", options.node, " cluster=", Hex{identity.ticket ? identity.ticket->cluster.raw : options.cluster},
+  log_line("node: ", options.node, " cluster=", Hex{identity.ticket ? identity.ticket->cluster.raw : options.cluster},
              options.found != 0 ? " founded" : " joining", open ? "" : " encrypted");
   const auto node = std::make_unique<Node>(options, *carrier, std::move(identity), address);
   return node->run();

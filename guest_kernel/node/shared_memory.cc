@@ -4,7 +4,7 @@
 
 #include "guest_kernel/arch/x86_64/clock.h"
 #include "guest_kernel/drivers/ivshmem.h"
-#include "guest_kernel/runtime/print.h"
+#include "guest_kernel/node/log.h"
 #include "transport/ivshmem/links.h"
 
 namespace rse::kernel {
@@ -100,7 +100,7 @@ std::unique_ptr<Carrier> make_shared_memory(const Options& options, std::string&
     why = "the shared memory is none of this version; whoever makes it (the doorbell server, an rse-node) has to start first";
   }
   if (!why.empty()) return nullptr;
-  print_line("node: slot=", slot);
+  log_line("node: slot=", slot);
   return std::make_unique<SharedMemory>(device, *region, static_cast<std::uint32_t>(slot));
 }
 

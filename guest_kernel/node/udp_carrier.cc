@@ -6,7 +6,7 @@
 
 #include "guest_kernel/arch/x86_64/clock.h"
 #include "guest_kernel/arch/x86_64/cpu.h"
-#include "guest_kernel/runtime/print.h"
+#include "guest_kernel/node/log.h"
 #include "transport/host_port.h"
 #include "transport/udp/udp_core.h"
 
@@ -225,7 +225,7 @@ std::unique_ptr<Carrier> make_udp_carrier(const Options& options, std::shared_pt
     why = "there is no memory for a port";
     return nullptr;
   }
-  print_line("node: network own=", std::string_view(place), " advertised=", std::string_view(own_address));
+  log_line("node: network own=", std::string_view(place), " advertised=", std::string_view(own_address));
   return carrier;
 }
 

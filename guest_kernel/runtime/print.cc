@@ -20,6 +20,12 @@ void Text::add(Hex hex) {
   for (int shift = (hex.digits - 1) * 4; shift >= 0; shift -= 4) add("0123456789abcdef"[hex.value >> shift & 15]);
 }
 
+void Text::add(Seconds time) {
+  add_unsigned(time.milliseconds / 1000);
+  add('.');
+  for (std::uint64_t place = 100; place != 0; place /= 10) add(static_cast<char>('0' + time.milliseconds / place % 10));
+}
+
 void Text::add_unsigned(std::uint64_t value) {
   std::array<char, 20> digits;
   std::size_t place = digits.size();

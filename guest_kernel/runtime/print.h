@@ -19,6 +19,11 @@ struct Hex {
   int digits = 16;
 };
 
+/// Printed as "12.345".
+struct Seconds {
+  std::uint64_t milliseconds = 0;
+};
+
 /// A bounded piece of text; what does not fit is cut off.
 class Text {
  public:
@@ -26,6 +31,7 @@ class Text {
   void add(const char* text) { add(std::string_view(text)); }
   void add(char letter) { add(std::string_view(&letter, 1)); }
   void add(Hex hex);
+  void add(Seconds time);
   void add_unsigned(std::uint64_t value);
   template <std::integral T>
   void add(T value) {

@@ -19,7 +19,7 @@ namespace {
 
 /// While somebody is there with whom there is no link, or whose process cannot be watched.
 constexpr std::chrono::milliseconds kHouseInterval{20};
-/// Otherwise bells and the ends of processes say what is new. Also how long a bell that was lost with its ringer is missed.
+/// Otherwise bells and the ends of processes say what is new. Also how long a bell that its ringer took along is missed.
 constexpr std::chrono::milliseconds kQuietHouseInterval{100};
 constexpr std::chrono::microseconds kSpinTurn{20};  // then the loop's other handlers have theirs
 constexpr int kLooksPerClock = 16;                  // the clock costs as much as a few looks
@@ -149,7 +149,8 @@ void IvshmemCore::keep_house() {
 /// A guest's end is known without a process: the doorbell server takes its presence.
 bool IvshmemCore::watches_all() const {
   for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
-    if (index != self_->slot() && self_->present(index) && self_->process_of(index) != 0 && !processes_[index]) return false;
+    if (index == self_->slot() || !self_->present(index)) continue;
+    if (self_->process_of(index) != 0 && !processes_[index]) return false;
   }
   return true;
 }

@@ -69,7 +69,7 @@ class IvshmemLinks {
   bool complete() const;
 
   SendResult send(NodeId node, std::span<const std::byte> message, Wake wake = Wake::kAtOnce);
-  /// As Transport::send_at_once(): a peer that rests is not woken, and is given one such message for each time it looks.
+  /// As Transport::send_at_once(): a peer that rests is not woken, and gets one such message for each time it looks.
   SendResult send_at_once(NodeId node, std::span<const std::byte> message);
   bool has_room(NodeId node) const;
   std::optional<LinkProgress> progress(NodeId node) const;

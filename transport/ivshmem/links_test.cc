@@ -13,7 +13,8 @@ namespace {
 class Side final : private IvshmemLinks::Surroundings {
  public:
   Side(const RingRegion& region, std::uint32_t slot)
-      : self(region, {.slot = slot, .bell = BellKind::kDoorbell}), links(self, static_cast<IvshmemLinks::Surroundings&>(*this), {}, callbacks()) {
+      : self(region, {.slot = slot, .bell = BellKind::kDoorbell}),
+        links(self, static_cast<IvshmemLinks::Surroundings&>(*this), {}, callbacks()) {
     Hello hello;
     hello.cluster = {1};
     hello.self = {.node = {slot + 1}, .incarnation = 1, .name = "", .addresses = {}};
@@ -59,7 +60,7 @@ class Side final : private IvshmemLinks::Surroundings {
 
 }  // namespace
 
-TEST_CASE("links: what is worthless when late does not wake a neighbour that rests, and one of it waits there; a message in order wakes it") {
+TEST_CASE("links: what is worthless when late wakes no neighbour that rests, and waits there once; what is in order wakes it") {
   testing::TestMemory memory;
   Side one(memory.region(), 0), two(memory.region(), 1);
   for (int turn = 0; turn < 20; ++turn) {

@@ -79,8 +79,8 @@ class Participant {
 
   /// Peers (bit = slot) that sleep and have something new to see: ring them. After each batch of put() and poll().
   [[nodiscard]] std::uint32_t take_bells();
-  /// Says that we are going to sleep until the bell, or resting: we look by ourselves before long, and only what is urgent rings.
-  /// False: there is something to poll(), stay awake.
+  /// Says that we are going to sleep until the bell, or resting: we look by ourselves before long, and only what is urgent
+  /// rings. False: there is something to poll(), stay awake.
   [[nodiscard]] bool try_sleep(Sleep sleep = Sleep::kUntilBell);
   void wake();
   /// `peer` sleeps, and does not want to be woken for what is not urgent.

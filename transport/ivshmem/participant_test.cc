@@ -124,7 +124,7 @@ TEST_CASE("participants: a message that is not urgent wakes nobody, and is there
   CHECK(one.take_bells() == 1u << 1);
 }
 
-TEST_CASE("participants: who rests is woken by what is urgent alone, who sleeps by all that does not wait for another reason") {
+TEST_CASE("participants: who rests is woken by what is urgent alone, who sleeps by all that waits for no other reason") {
   TestMemory memory;
   Participant one(memory.region(), {.slot = 0}), two(memory.region(), {.slot = 1});
   const auto settle = [](Participant& self) {

@@ -42,7 +42,7 @@ Sample measure() {
   return {read_tsc() - begin, ~std::uint32_t{0} - apic_timer_left()};
 }
 
-/// Firmware leaves channel 0 running for its own clock. Nobody listens here, but an emulator wakes 36 times a second for it.
+/// Firmware leaves channel 0 running for a clock. Nobody listens here, but an emulator wakes 36 times a second for it.
 void stop_firmware_clock() {
   out8(0x43, 0x30);  // channel 0, low then high byte, mode 0: once
   out8(0x40, 1);
