@@ -115,11 +115,11 @@ class Story {
   std::string pause(const std::string& name);
   std::string resume(const std::string& name);
   std::string log(const std::string& name, std::size_t lines) const;
-  /// A wave at a named cell.
+  /// A wave, or an event, at a cell or a named one.
   std::string inject(const std::string& cell);
   std::string reached();
   std::optional<VerifyReport> verify(std::string& failure);
-  /// "there is no node "x": they are a, b and c"
+  /// "there is no node "x": they are a, b and c"; of an empty name: "which node? There are a, b and c"
   std::string unknown(const std::string& name) const;
 
  private:
@@ -127,6 +127,7 @@ class Story {
   LocalCluster cluster_;
   CellNames names_;
   std::vector<CellId> cells_;  // that injections may go to
+  bool has_waves_ = false;
   std::unique_ptr<Requester> requester_;
   DashboardRequests requests_;
   std::unique_ptr<Gateway> gateway_;

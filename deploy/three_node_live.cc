@@ -54,7 +54,11 @@ class Keyboard {
 
  private:
   void key(char c) {
-    if (c == 127 || c == 8) {
+    if (c == 27) {
+      escape_ = true;
+    } else if (escape_) {  // an arrow or another key that says nothing here: ESC, brackets and digits, a letter
+      escape_ = c == '[' || c == 'O' || (c >= '0' && c <= '9') || c == ';';
+    } else if (c == 127 || c == 8) {
       if (!typed_.empty()) typed_.pop_back();
     } else if (c == '\n' || c == '\r') {
       lines_.push_back(std::exchange(typed_, {}));
@@ -73,6 +77,7 @@ class Keyboard {
   termios before_{};
   bool terminal_;
   std::string typed_;
+  bool escape_ = false;  // inside the letters that a key sends
   std::deque<std::string> lines_;
 };
 
@@ -119,11 +124,11 @@ class Live {
 
   void obey(const std::string& line) {
     std::istringstream words(line);
-    std::string verb;
-    std::string object;
-    words >> verb >> object;
+    std::string verb, object, more;
+    words >> verb >> object >> more;
     if (verb.empty()) return;
     if (terminal_) say("> " + line);
+    if (!more.empty()) return say(fmt::format("one name at a time: \"{}\" is too much", more));
     if (verb == "quit" || verb == "exit") {
       quit_ = true;
     } else if (verb == "kill") {
@@ -145,6 +150,7 @@ class Live {
     } else if (verb == "status") {
       if (const auto status = story_.cluster().status()) say(render_status(*status, nullptr, 0, {}));
     } else {
+      if (verb != "help") say(fmt::format("there is no command \"{}\"", verb));
       say(kHelp);
     }
   }

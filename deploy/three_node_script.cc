@@ -13,8 +13,8 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::milliseconds kLineInterval{1000};
-// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely, and what
-// lasts is asked more and more seldom.
+// How often nodes are asked: each time costs them something, too, so that only what is measured is watched closely, and
+// what lasts is asked for more and more seldom.
 constexpr std::chrono::milliseconds kMeasuring{2};
 constexpr std::chrono::milliseconds kWaiting{50};
 constexpr std::chrono::milliseconds kWaitingMax{200};

@@ -14,6 +14,7 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::seconds kLoadLimit{60};
+constexpr const char* kWave = "wave";  // the program that keeps when a wave has reached it
 
 }  // namespace
 
@@ -65,7 +66,10 @@ std::string Story::begin() {
   if (!scenario) return failure;
   if (!options_.names.empty())
     if (failure = names_.read(options_.names); !failure.empty()) return failure;
-  for (const auto& process : scenario->processes) cells_.push_back(process.cell);
+  for (const auto& process : scenario->processes) {
+    cells_.push_back(process.cell);
+    has_waves_ = has_waves_ || process.program == kWave;
+  }
   for (const auto& edge : scenario->edges) cells_.push_back(edge.from);
   std::sort(cells_.begin(), cells_.end());
   cells_.erase(std::unique(cells_.begin(), cells_.end()), cells_.end());
@@ -125,22 +129,33 @@ std::string Story::unknown(const std::string& name) const {
     known += i == 0 ? "" : i + 1 == options_.cluster.nodes.size() ? " and " : ", ";
     known += options_.cluster.nodes[i].name;
   }
+  if (name.empty()) return fmt::format("which node? There are {}", known);
   return fmt::format("there is no node \"{}\": they are {}", name, known);
 }
 
 std::string Story::inject(const std::string& name) {
   std::optional<CellId> cell = parse_cell(name);
   if (!cell) cell = names_.cell_of(name);
-  if (!cell) return fmt::format("no cell is named \"{}\": give A:1,2,3, or one of {} names", name, names_.size());
+  if (!cell) {
+    const std::string wrong = name.empty() ? "inject where?" : fmt::format("there is no cell \"{}\":", name);
+    const std::string names = names_.size() == 0 ? "" : fmt::format(" or one of {} names", names_.size());
+    return fmt::format("{} give a cell such as A:1,2,3{}", wrong, names);
+  }
   ControlFailure failure;
   const auto answer = requester_->inject(*cell, std::nullopt, wave_++, failure);
   if (!answer) return failure.text;
   if (answer->reply.status() != v1::ControlInjectReply::ACCEPTED) return "not accepted: the run has ended";
-  return fmt::format("wave {} starts at {} ({}), sealed in epoch {}; `reached` lists how far it got", wave_ - 1, name,
-                     cell_text(*cell), answer->reply.sealed_in());
+  const std::string where = name == cell_text(*cell) ? name : fmt::format("{} ({})", name, cell_text(*cell));
+  const std::uint64_t epoch = answer->reply.sealed_in();
+  if (has_waves_)
+    return fmt::format("wave {} starts at {}, sealed in epoch {}; `reached` lists how far it got", wave_ - 1, where, epoch);
+  const bool ends_there = !std::binary_search(cells_.begin(), cells_.end(), *cell);
+  return fmt::format("an event with payload {} is on its way from {}, sealed in epoch {}{}", wave_ - 1, where, epoch,
+                     ends_there ? "; the scenario has nothing in that cell, so it ends there" : "");
 }
 
 std::string Story::reached() {
+  if (!has_waves_) return "this scenario has no waves (processes of the program \"wave\"), which `reached` lists";
   struct Reached {
     std::int64_t tick;
     CellId cell;
@@ -155,7 +170,7 @@ std::string Story::reached() {
     v1::ControlReply reply;
     if (!client->ask(request, reply, failure)) return failure.text;
     for (const auto& process : reply.ps().processes())
-      if (process.program() == "wave" && process.value() >= 0) all.push_back({process.value(), {process.cell()}});
+      if (process.program() == kWave && process.value() >= 0) all.push_back({process.value(), {process.cell()}});
   }
   std::sort(all.begin(), all.end(), [](const Reached& a, const Reached& b) { return a.tick < b.tick; });
   std::string text = fmt::format("{} reached, the last ones:", all.size());
