@@ -1,12 +1,13 @@
 // What a node of the kernel says while it runs: print_line()'s lines with the time before them, and what repeats said once.
-// Threads: the kernel's first. Memory: up to kFoldedLinesMax texts. Errors: none.
+// Threads: the kernel's first. Memory: up to Repeats::kRememberedMax texts. Errors: none.
 #pragma once
 
-#include <map>
 #include <string>
+#include <string_view>
 
 #include "guest_kernel/arch/x86_64/clock.h"
 #include "guest_kernel/runtime/print.h"
+#include "transport/strangers.h"
 
 namespace rse::kernel {
 
@@ -19,14 +20,15 @@ void log_line(const Parts&... parts) {
 /// Lines that may come again and again: once in a while only, with how often they came in between.
 class FoldedLines {
  public:
-  void say(const std::string& line);
+  void say(const std::string& line) {
+    const auto repeated = repeats_.say(line, now());
+    if (!repeated) return;
+    if (*repeated == 0) return log_line(std::string_view(line));
+    log_line(std::string_view(line), " repeated=", *repeated);
+  }
 
  private:
-  struct Repeat {
-    Instant written{};
-    std::uint64_t suppressed = 0;
-  };
-  std::map<std::string, Repeat> repeats_;
+  Repeats repeats_;
 };
 
 }  // namespace rse::kernel

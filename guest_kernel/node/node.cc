@@ -50,12 +50,10 @@ bool is_quiet(BraidEvent::Kind kind) {
   return kind == BraidEvent::Kind::kCutDurable || kind == BraidEvent::Kind::kPeerSuspected || kind == BraidEvent::Kind::kPeerHeardAgain;
 }
 
-/// An epoch of which nothing comes in a cluster that has nothing to do: such epochs have their own slow pace.
-bool is_idle(const Packet& packet) { return packet.projection.quiet && packet.projection.next_event_time.raw == ~0ull; }
-
-/// Whether there is something to do, for who says it and for who hears it. What a heartbeat says is judged apart.
+/// Whether there is something to do, for who says it and for who hears it. Epochs of a cluster that has nothing to do have
+/// their own slow pace; what a heartbeat says is judged apart.
 bool is_news(const Message& message) {
-  if (const auto* const packet = std::get_if<PacketMessage>(&message)) return !is_idle(packet->packet);
+  if (const auto* const packet = std::get_if<PacketMessage>(&message)) return !packet->packet.projection.idle();
   return !std::holds_alternative<Heartbeat>(message);
 }
 

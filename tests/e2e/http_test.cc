@@ -105,7 +105,7 @@ TEST_CASE("http: a node makes its own token, which its owner finds and which a r
   REQUIRE_MESSAGE(begins(first, fmt::format("http://127.0.0.1:{}/#token=", port)), first);
   const std::string authorization = fmt::format("Authorization: Bearer {}\r\n", first.substr(first.find('=') + 1, 32));
   const std::string body = R"({"torus":0,"dst":7,"payload":1})";
-    CHECK(!begins(http_ask(port, "POST /api/v1/inject", authorization, body), "HTTP/1.1 403"));
+  CHECK(!begins(http_ask(port, "POST /api/v1/inject", authorization, body), "HTTP/1.1 403"));
   CHECK(cluster.terminate(0) == 0);
   REQUIRE_MESSAGE(cluster.restart(0) == "", log_tails(cluster));
   CHECK(url() == first);

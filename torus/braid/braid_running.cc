@@ -13,10 +13,6 @@ constexpr std::size_t kResendPacketsMax = 16;
 constexpr std::size_t kUnreadSealedMax = 8192;
 constexpr std::size_t kReplayEpochsMax = 256;  // in one piece of work: as many as between two cuts
 
-bool is_idle(const Projection& projection) {
-  return projection.quiet && projection.next_event_time.raw == ~0ull;
-}
-
 /// Whether the client has gone on, as far as the machine or the seal under way know: the machine would pass over this one.
 bool is_overtaken(const TorusMachine& machine, const Seal& seal, const Injection& injection) {
   if (injection.client.raw == 0 || injection.sequence + 1 == 0) return false;
@@ -173,7 +169,7 @@ bool BraidNode::Impl::idle_wait(TorusId torus) {
   bool idle = mine.waiting.empty() && !offered;
   for (TorusId each : kTori) {
     const PacketPtr last = logs[each.raw].last();
-    idle &= last && is_idle(last->projection);
+    idle &= last && last->projection.idle();
     if (hosted[each.raw] && !hosted[each.raw]->waiting.empty()) idle = false;
   }
   if (!idle) {

@@ -58,6 +58,9 @@ struct Projection {
   std::uint64_t violations = 0;   // of this epoch
   std::uint64_t event_digest = 0;
   friend bool operator==(const Projection&, const Projection&) = default;
+
+  /// Nothing happened, and nothing will by itself.
+  bool idle() const { return quiet && next_event_time.raw == ~0ull; }
 };
 
 /// Totals at the end of the epoch; the rest of the vector is zero.

@@ -279,14 +279,20 @@ IvshmemCore::Look IvshmemCore::look_around(Clock::time_point turn_end) {
 
 // --- What the transport is asked. ---
 
+namespace {
+SendResult refused_without_links(std::span<const std::byte> message) {
+  return message.size() > kMessageBytesMax ? SendResult::kTooLarge : SendResult::kNoLink;
+}
+}  // namespace
+
 SendResult IvshmemCore::send(NodeId node, std::span<const std::byte> message) {
   if (links_) return links_->send(node, message);
-  return message.size() > kMessageBytesMax ? SendResult::kTooLarge : SendResult::kNoLink;
+  return refused_without_links(message);
 }
 
 SendResult IvshmemCore::send_at_once(NodeId node, std::span<const std::byte> message) {
   if (links_) return links_->send_at_once(node, message);
-  return message.size() > kMessageBytesMax ? SendResult::kTooLarge : SendResult::kNoLink;
+  return refused_without_links(message);
 }
 
 void IvshmemCore::disconnect(NodeId node) {

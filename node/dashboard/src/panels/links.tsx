@@ -12,7 +12,8 @@ export function Links() {
         <caption className="hidden">links of this node</caption>
         <thead>
           <tr>
-            <th scope="col">to</th><th scope="col">by</th><th scope="col">cipher</th><th scope="col" className="number">heard</th><th scope="col" className="number">round trip</th>
+            <th scope="col">to</th><th scope="col">by</th><th scope="col">cipher</th>
+            <th scope="col" className="number">heard</th><th scope="col" className="number">round trip</th>
             <th scope="col" className="number">99 %</th><th scope="col" className="number">loss</th><th scope="col" className="number">sent</th>
             <th scope="col" className="number">received</th><th scope="col">state</th>
           </tr>
