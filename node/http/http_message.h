@@ -1,12 +1,14 @@
-// HTTP/1.1 as the node's pages need it: requests with a small body in, replies out. Bytes only: no sockets.
+// Requests and replies as the node's pages need them, what a browser may do with a reply, and whom it is for. No sockets.
 // Size: a head of at most kHttpHeadBytesMax, a body of at most kHttpBodyBytesMax. Threads: none. Memory: the request's.
-// Errors: a status for the client; hostile bytes cost no more than the limits.
+// Errors: none.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rse {
@@ -20,7 +22,6 @@ struct HttpRequest {
   std::map<std::string, std::string> query;    // decoded
   std::map<std::string, std::string> headers;  // names in small letters
   std::string body;
-  bool keep_alive = true;
 
   /// Empty: it was not given.
   std::string_view header(const std::string& name) const;
@@ -33,20 +34,22 @@ struct HttpReply {
   std::string body;
 };
 
-enum class HttpParse { kIncomplete, kDone, kBad, kTooLarge };
-
-/// Takes one request from the front of `bytes`. kIncomplete: come again with more; nothing was taken. kBad, kTooLarge: the
-/// connection is of no more use.
-HttpParse take_http_request(std::string& bytes, HttpRequest& request);
-
-enum class HttpBody { kSent, kLeftOut };  // left out: an answer to HEAD
-/// Head and body. What a browser may do with the page is said here, for every reply.
-std::string http_reply_bytes(const HttpReply& reply, bool keep_alive, HttpBody body = HttpBody::kSent);
-/// The head of a stream of server-sent events.
-std::string http_stream_head();
-/// `data` holds no line feed.
+/// "Not Found".
+const char* http_reason(int status);
+/// Of every reply.
+inline constexpr std::array<std::pair<const char*, const char*>, 5> kHttpReplyHeaders{{
+    {"Cache-Control", "no-cache"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"X-Frame-Options", "DENY"},
+    {"Content-Security-Policy",
+     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"},
+}};
+/// A server-sent event. `data` holds no line feed.
 std::string http_event_bytes(std::string_view name, std::string_view data);
 
+/// In small letters, as far as they are of ASCII.
+std::string http_lower(std::string_view text);
 /// Whether a browser was really asked for this machine (and not for a name that somebody made point here): localhost, a
 /// loopback address, the address that is listened on, or a name that the operator allows (of a tunnel or a proxy).
 bool is_allowed_host(std::string_view host, std::string_view listen_host, const std::vector<std::string>& allowed);

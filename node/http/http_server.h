@@ -1,15 +1,14 @@
-// Serves HTTP on one address: requests to a handler, and a stream of events to every browser that asked for it.
-// Threads: the loop's. Memory: kHttpClientsMax clients, one request and kHttpQueueBytesMax of replies each; a client that
-// does not read is closed. Errors: a sentence from listen(); a bad client gets a status and is closed.
+// Serves HTTP on one loopback address: requests to a handler, and a stream of events to every browser that asked for it.
+// RESTinio does it, out of sight: its headers cost seconds and half a gigabyte, so only http_server.cc has them.
+// Threads: the loop's. Memory: kHttpClientsMax clients, each with one request and one reply, or with kHttpQueueBytesMax of
+// events; who does not read is closed. Errors: a sentence from listen(); bytes that are no request get no answer but the end.
 #pragma once
 
 #include <asio/io_context.hpp>
-#include <asio/ip/tcp.hpp>
-#include <asio/steady_timer.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -24,41 +23,38 @@ class HttpServer {
  public:
   using Answer = std::function<void(HttpReply)>;
   struct Hooks {
-    /// Calls `answer` once, now or later, on the loop's thread.
+    /// Calls `answer` once, now or later, on the loop's thread; also when the client has gone meanwhile.
     std::function<void(const HttpRequest&, Answer answer)> on_request;
     /// Whether this request asks for the stream of events.
     std::function<bool(const HttpRequest&)> is_stream;
     /// By which a browser may ask for this server, beside those of this machine.
     std::vector<std::string> allowed_hosts;
-    /// Without file descriptors left, until it looks again; a session that ends makes it look at once.
-    std::chrono::milliseconds accept_pause{1000};
+    /// Between two looks whether connections wait and none is taken, as after a time without file descriptors; the second such
+    /// look in a row mends it.
+    std::chrono::milliseconds accept_look{1000};
+    /// For a request to come whole, and for a reply to be read.
+    std::chrono::milliseconds client_limit{60'000};
   };
   HttpServer(asio::io_context& loop, Hooks hooks);
   ~HttpServer();
 
-  /// `where`: HOST:PORT. Empty: listening; otherwise what went wrong, for a person.
+  /// `where`: HOST:PORT; port 0 is any that is free. Empty: listening; otherwise what went wrong, for a person.
   std::string listen(const std::string& where);
-  std::uint16_t port() const { return port_; }
-  /// To all that listen to the stream.
+  std::uint16_t port() const;
+  /// To all that listen to the stream. One that has gone is noticed when it is sent something.
   void broadcast(const std::string& event_bytes);
   /// What a new listener gets first.
-  void set_greeting(std::string event_bytes) { greeting_ = std::move(event_bytes); }
+  void set_greeting(std::string event_bytes);
   std::size_t listener_count() const;
+  /// Takes nobody any more, and ends the streams. Connections that say nothing end within `client_limit`, or with the loop.
   void stop();
 
  private:
-  class Session;
-  void accept();
-  void pause_accepting();
+  class Clients;
+  class Door;
 
-  asio::io_context& loop_;
-  Hooks hooks_;
-  asio::ip::tcp::acceptor acceptor_;
-  asio::steady_timer pause_;  // until there may be room for a connection again
-  std::string host_;
-  std::uint16_t port_ = 0;
-  std::string greeting_;
-  std::set<std::shared_ptr<Session>> sessions_;
+  std::shared_ptr<Clients> clients_;
+  std::shared_ptr<Door> door_;
 };
 
 }  // namespace rse

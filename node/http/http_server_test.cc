@@ -2,21 +2,118 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <asio/ip/tcp.hpp>
 #include <asio/write.hpp>
+#include <functional>
+#include <stdexcept>
+
+#include "torus/base/random.h"
 
 using namespace rse;
+using namespace std::chrono_literals;
 using asio::ip::tcp;
 
 namespace {
 
-constexpr rlim_t kDescriptors = 64;
-constexpr std::chrono::milliseconds kLook{300};
-constexpr std::size_t kHandlersMax = 20;  // of a loop that rests; one that spins runs tens of thousands
 constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::milliseconds kLook{100};
+constexpr const char* kAsk = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// One connection; what comes is read as the loop runs, if `reads`.
+struct Client {
+  enum class Reads { kAll, kNothing };
+  Client(asio::io_context& loop, std::uint16_t port, Reads reads = Reads::kAll) : socket(loop, tcp::v4()) {
+    if (reads == Reads::kNothing) socket.set_option(tcp::socket::receive_buffer_size(4096));
+    socket.connect({asio::ip::make_address("127.0.0.1"), port});
+    if (reads == Reads::kAll) read();
+  }
+  void send(const std::string& bytes) {
+    std::error_code ignored;  // the server may have closed
+    asio::write(socket, asio::buffer(bytes), ignored);
+  }
+  void read() {
+    socket.async_read_some(asio::buffer(step), [this](const std::error_code& error, std::size_t size) {
+      got.append(step.data(), size);
+      if (!error) return read();
+      closed = true;
+    });
+  }
+  std::size_t count(const std::string& words) const {
+    std::size_t found = 0;
+    for (std::size_t at = got.find(words); at != std::string::npos; at = got.find(words, at + 1)) ++found;
+    return found;
+  }
+  bool holds(const std::string& words) const { return count(words) > 0; }
+
+  tcp::socket socket;
+  std::array<char, 65536> step;
+  std::string got;
+  bool closed = false;
+};
+
+/// A server of "hello", of a stream at /stream, and of a large page at /large.
+struct World {
+  World() {
+    failure = server.listen("127.0.0.1:0");
+    port = server.port();
+  }
+  ~World() {
+    server.stop();
+    clients.clear();
+    until([&] { return loop.stopped(); });
+  }
+  bool until(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    while (!done() && std::chrono::steady_clock::now() < end) {
+      if (loop.run_one_for(10ms) == 0 && loop.stopped()) {
+        if (done()) return true;
+        loop.restart();
+      }
+    }
+    return done();
+  }
+  Client& connect(Client::Reads reads = Client::Reads::kAll) {
+    return *clients.emplace_back(std::make_unique<Client>(loop, port, reads));
+  }
+  /// All that comes until the server closes.
+  std::string ask(const std::string& bytes) {
+    Client& client = connect();
+    client.send(bytes);
+    CHECK(until([&] { return client.closed; }));
+    return client.got;
+  }
+  bool serves() {
+    Client& client = connect();
+    client.send(kAsk);
+    return until([&] { return client.holds("hello"); });
+  }
+
+  asio::io_context loop;
+  std::vector<HttpServer::Answer> waiting;  // of requests for /later
+  std::vector<HttpRequest> requests;
+  std::string large = std::string(16u << 20, 'x');
+  HttpServer server{loop,
+                    {.on_request =
+                         [this](const HttpRequest& request, HttpServer::Answer answer) {
+                           requests.push_back(request);
+                           if (request.path == "/throw") throw std::runtime_error("a handler's");
+                           if (request.path == "/later") return waiting.push_back(std::move(answer));
+                           answer({200, "text/plain", request.path == "/large" ? large : "hello"});
+                         },
+                     .is_stream = [](const HttpRequest& request) { return request.path == "/stream"; },
+                     .allowed_hosts = {},
+                     .accept_look = kLook,
+                     .client_limit = 600ms}};
+  std::string failure;
+  std::uint16_t port = 0;
+  std::vector<std::unique_ptr<Client>> clients;
+};
 
 /// Takes all descriptors that this process may still have, and gives them back.
 class AllDescriptors {
@@ -35,65 +132,313 @@ class AllDescriptors {
   AllDescriptors& operator=(const AllDescriptors&) = delete;
 
  private:
+  static constexpr rlim_t kDescriptors = 64;
   rlimit before_{};
   std::vector<int> taken_;
 };
 
-HttpServer::Hooks hooks(std::chrono::milliseconds accept_pause = std::chrono::milliseconds(100)) {
-  return {[](const HttpRequest&, const HttpServer::Answer& answer) { answer({200, "text/plain", "hello"}); },
-          [](const HttpRequest&) { return false; },
-          {},
-          accept_pause};
-}
-
-/// Sends a request and waits for the beginning of its answer, with the loop at work.
-std::string ask(asio::io_context& loop, tcp::socket& client) {
-  const std::string request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  std::error_code ignored;
-  asio::write(client, asio::buffer(request), ignored);
-  std::string answer;
-  std::array<char, 4096> bytes{};
-  client.async_read_some(asio::buffer(bytes), [&](const std::error_code&, std::size_t size) { answer.assign(bytes.data(), size); });
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (answer.empty() && std::chrono::steady_clock::now() < end) loop.run_one_for(kLook);
-  return answer;
-}
-
 }  // namespace
 
-TEST_CASE("http server: without a file descriptor left it rests, and serves those who waited once there are some again") {
-  asio::io_context loop;
-  HttpServer server(loop, hooks());
-  REQUIRE(server.listen("127.0.0.1:0") == "");
-  const tcp::endpoint there(asio::ip::make_address("127.0.0.1"), server.port());
-  tcp::socket first(loop);
-  first.connect(there);
-  CHECK(ask(loop, first).starts_with("HTTP/1.1 200"));
-  tcp::socket second(loop, tcp::v4());
-  {
-    const AllDescriptors taken;
-    second.connect(there);  // the kernel takes it, the server cannot
-    CHECK(loop.run_for(kLook) < kHandlersMax);
-  }
-  CHECK(ask(loop, second).starts_with("HTTP/1.1 200"));
-  server.stop();
+TEST_CASE("http server: an address that is none, is for everybody or is taken is refused in a sentence") {
+  World world;
+  REQUIRE(world.failure == "");
+  REQUIRE(world.port != 0);
+  const auto listen = [&](const std::string& where) { return HttpServer(world.loop, {}).listen(where); };
+  for (const char* where : {"", "7480", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:7x", "nowhere:7480"})
+    CHECK(listen(where) == fmt::format("cannot serve HTTP on \"{}\": write ADDRESS:PORT, for example 127.0.0.1:7480", where));
+  CHECK(listen("0.0.0.0:7480").find("whoever reaches it sees everything") != std::string::npos);
+  CHECK(listen(fmt::format("localhost:{}", world.port)) ==
+        fmt::format("cannot serve HTTP on localhost:{}: Address already in use; use another port", world.port));
 }
 
-TEST_CASE("http server: a session that ends makes room at once for who waits") {
-  asio::io_context loop;
-  HttpServer server(loop, hooks(std::chrono::hours(1)));
-  REQUIRE(server.listen("127.0.0.1:0") == "");
-  const tcp::endpoint there(asio::ip::make_address("127.0.0.1"), server.port());
-  tcp::socket first(loop);
-  first.connect(there);
-  CHECK(ask(loop, first).starts_with("HTTP/1.1 200"));
-  tcp::socket second(loop, tcp::v4());
-  {
-    const AllDescriptors taken;
-    second.connect(there);
-    loop.run_for(kLook);
-    first.shutdown(tcp::socket::shutdown_both);  // keeps its own descriptor: what is free now is the server's
-    CHECK(ask(loop, second).starts_with("HTTP/1.1 200"));
+TEST_CASE("http server: a request comes whole to the handler, in whatever pieces it was sent, and its answer back") {
+  World world;
+  Client& client = world.connect();
+  const std::string request =
+      "POST /api/v1/inject?torus=2&name=a%20b+c&q=/:@ HTTP/1.1\r\nHost: localhost:7480\r\nX-Some:  thing \r\nContent-Length: 5\r\n\r\nbytes";
+  for (const char byte : request) {
+    CHECK(world.requests.empty());
+    client.send(std::string(1, byte));
+    world.loop.poll();
   }
-  server.stop();
+  REQUIRE(world.until([&] { return client.holds("hello"); }));
+  REQUIRE(world.requests.size() == 1);
+  const HttpRequest& got = world.requests.front();
+  CHECK(got.method == "POST");
+  CHECK(got.path == "/api/v1/inject");
+  CHECK(got.argument("torus") == "2");
+  CHECK(got.argument("name") == "a b c");
+  CHECK(got.argument("q") == "/:@");
+  CHECK(got.argument("none") == "");
+  CHECK(got.header("host") == "localhost:7480");
+  CHECK(got.header("x-some") == "thing");
+  CHECK(got.body == "bytes");
+  CHECK(client.got.starts_with("HTTP/1.1 200 OK\r\n"));
+  for (const auto& [name, value] : kHttpReplyHeaders) CHECK(client.holds(fmt::format("\r\n{}: {}\r\n", name, value)));
+  CHECK(client.holds("\r\nContent-Type: text/plain\r\n"));
+  CHECK(client.holds("\r\nContent-Length: 5\r\n"));
+  CHECK(!client.closed);
+}
+
+TEST_CASE("http server: requests of one connection are answered in turn, however many come at once") {
+  World world;
+  Client& client = world.connect();
+  std::string requests;
+  for (int i = 0; i < 8; ++i) requests += fmt::format("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", i);
+  SUBCASE("small answers, the last request in two pieces") {
+    client.send(requests.substr(0, requests.size() - 20));
+    REQUIRE(world.until([&] { return client.count("hello") == 7; }));
+    client.send(requests.substr(requests.size() - 20));
+  }
+  SUBCASE("while a large answer is still on its way") {
+    client.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\nGET /half HT");
+    REQUIRE(world.until([&] { return client.got.size() > 5u << 20; }));
+    client.send("TP/1.1\r\nHost: localhost\r\n\r\n" + requests.substr(requests.find("GET /1")));
+  }
+  CHECK(world.until([&] { return client.count("hello") == 8; }));
+  CHECK(!client.closed);
+}
+
+TEST_CASE("http server: HEAD has the head of the answer only, and who says close is closed with the answer") {
+  World world;
+  const std::string head = world.ask("HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  CHECK(head.find("\r\nContent-Length: 5\r\n") != std::string::npos);
+  CHECK(head.ends_with("\r\n\r\n"));
+  CHECK(world.ask("GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").ends_with("\r\n\r\nhello"));
+  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").ends_with("\r\n\r\nhello"));
+}
+
+TEST_CASE("http server: who asks for another host, or means two, gets a sentence") {
+  World world;
+  const std::string refused = world.ask("GET / HTTP/1.1\r\nHost: evil.example:7480\r\n\r\n");
+  CHECK(refused.starts_with("HTTP/1.1 403 Forbidden\r\n"));
+  CHECK(refused.find(fmt::format("is not served under the name \"evil.example:7480\": ask for localhost:{},", world.port)) != std::string::npos);
+  CHECK(world.ask("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 403"));
+  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n").starts_with("HTTP/1.1 400"));
+  CHECK(world.ask("GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 400"));
+  CHECK(world.ask("GET /?a=%xy HTTP/1.1\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 400"));
+  CHECK(world.requests.empty());
+}
+
+TEST_CASE("http server: a body that is too large gets a sentence, and a request beyond all bounds the end") {
+  World world;
+  const auto post = [&](std::size_t size) {
+    return world.ask(fmt::format("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", size) +
+                     std::string(size, 'b'));
+  };
+  CHECK(post(kHttpBodyBytesMax).starts_with("HTTP/1.1 200"));
+  CHECK(post(kHttpBodyBytesMax + 1).starts_with("HTTP/1.1 413"));
+  CHECK(post(1u << 20) == "");
+  CHECK(world.ask("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n") == "");
+  CHECK(world.ask("GET /" + std::string(kHttpHeadBytesMax, 'u') + " HTTP/1.1\r\nHost: localhost\r\n\r\n") == "");
+  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(kHttpHeadBytesMax, 'h') + "\r\n\r\n") == "");
+  std::string many;
+  for (int i = 0; i < 64; ++i) many += fmt::format("X{}: y\r\n", i);
+  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\n" + many + "\r\n") == "");
+  CHECK(world.requests.size() == 1);
+  CHECK(world.serves());
+}
+
+TEST_CASE("http server: bytes that are no request end their connection, and nothing else") {
+  World world;
+  for (const std::string& bytes : {std::string("\0\1\2\3\r\n\r\n", 8), std::string("hello\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"),
+                                   std::string("GET / HTTP/1.1\r\nno header\r\n\r\n"), std::string("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+                                   std::string("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"),
+                                   std::string("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")}) {
+    CAPTURE(bytes);
+    CHECK(world.ask(bytes) == "");
+    CHECK(world.serves());
+  }
+}
+
+TEST_CASE("http server: damaged requests, in any pieces, leave the server as it was") {
+  const std::vector<std::string> whole = {
+      kAsk,
+      "POST /api/v1/inject?torus=2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+      "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n",
+      "GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+      "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "HEAD /?a=b&c=%20#d HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n"};
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    World world;
+    Random random(seed);
+    const auto below = [&](std::size_t bound) { return random.below(static_cast<std::uint32_t>(bound)); };
+    for (int i = 0; i < 10; ++i) {
+      std::string bytes = whole[below(whole.size())] + whole[below(whole.size())];
+      for (std::uint32_t damage = below(4); damage > 0; --damage) {
+        const std::size_t at = below(bytes.size());
+        switch (below(4)) {
+          case 0: bytes[at] = static_cast<char>(random.next()); break;
+          case 1: bytes.erase(at, 1 + below(8)); break;
+          case 2: bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(300))); break;
+          case 3: bytes.insert(at, 1 + below(3), "\r\n: \0"[below(5)]); break;
+        }
+      }
+      Client& client = world.connect();
+      while (!bytes.empty()) {
+        const std::size_t size = 1 + below(bytes.size());
+        client.send(bytes.substr(0, size));
+        bytes.erase(0, size);
+        world.loop.poll();
+      }
+      std::error_code ignored;
+      if (below(2) == 0) client.socket.shutdown(tcp::socket::shutdown_send, ignored);
+      if (below(4) == 0) client.socket.close(ignored);
+    }
+    REQUIRE(world.serves());
+  }
+}
+
+TEST_CASE("http server: a request that does not come whole, and an answer that is not read, end within the limit") {
+  World world;
+  Client& half = world.connect();
+  half.send("GET / HT");
+  Client& silent = world.connect();
+  Client& greedy = world.connect(Client::Reads::kNothing);
+  greedy.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  Client& active = world.connect();
+  int asked = 0;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto keep_asking = [&] {
+    if (active.count("hello") == static_cast<std::size_t>(asked)) active.send(kAsk), ++asked;
+  };
+  REQUIRE(world.until([&] { return keep_asking(), half.closed && silent.closed; }));
+  CHECK(std::chrono::steady_clock::now() - begin >= 600ms);
+  CHECK(half.got + silent.got == "");
+  CHECK(world.until([&] { return keep_asking(), std::chrono::steady_clock::now() - begin > 1500ms; }));
+  CHECK(!active.closed);
+  greedy.read();
+  CHECK(world.until([&] { return greedy.closed; }));
+  CHECK(greedy.got.size() < world.large.size());
+}
+
+TEST_CASE("http server: an answer may come later, and when nobody waits for it any more") {
+  World world;
+  Client& client = world.connect();
+  client.send("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  Client& gone = world.connect();
+  gone.send("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  REQUIRE(world.until([&] { return world.waiting.size() == 2; }));
+  gone.socket.set_option(tcp::socket::linger(true, 0));
+  gone.socket.close();
+  for (const HttpServer::Answer& answer : std::exchange(world.waiting, {})) answer({200, "text/plain", "late"});
+  CHECK(world.until([&] { return client.holds("late"); }));
+  CHECK(world.serves());
+}
+
+TEST_CASE("http server: an exception of a handler ends its connection, and nothing else") {
+  World world;
+  CHECK(world.ask("GET /throw HTTP/1.1\r\nHost: localhost\r\n\r\n") == "");
+  CHECK(world.serves());
+}
+
+TEST_CASE("http server: listeners get the greeting and every event, and count until they go") {
+  World world;
+  world.server.set_greeting(http_event_bytes("state", "first"));
+  const auto listen = [&]() -> Client& {
+    Client& client = world.connect();
+    client.send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    REQUIRE(world.until([&] { return client.holds("event: state\ndata: first\n\n"); }));
+    return client;
+  };
+  Client& one = listen();
+  Client& two = listen();
+  CHECK(one.holds("\r\nContent-Type: text/event-stream\r\n"));
+  CHECK(one.holds("retry: 1000\n\n"));
+  CHECK(world.server.listener_count() == 2);
+  for (int i = 0; i < 3; ++i) world.server.broadcast(http_event_bytes("state", fmt::format("number {}", i)));
+  for (Client* client : {&one, &two})
+    for (int i = 0; i < 3; ++i) CHECK(world.until([&] { return client->count(fmt::format("event: state\ndata: number {}\n\n", i)) == 1; }));
+  const auto begin = std::chrono::steady_clock::now();  // longer than a request may take
+  CHECK(world.until([&] { return std::chrono::steady_clock::now() - begin > 1s; }));
+  CHECK(world.server.listener_count() == 2);
+  SUBCASE("by leaving") {
+    one.socket.close();
+    CHECK(world.until([&] { return world.server.broadcast(http_event_bytes("state", "x")), world.server.listener_count() == 1; }));
+    CHECK(world.until([&] { return two.holds("data: x"); }));
+  }
+  SUBCASE("by the server's end") {
+    world.server.stop();
+    CHECK(world.server.listener_count() == 0);
+    CHECK(world.until([&] { return one.closed && two.closed; }));
+  }
+}
+
+TEST_CASE("http server: a listener that does not read costs no more than its queue, is dropped and is closed") {
+  World world;
+  Client& lazy = world.connect(Client::Reads::kNothing);
+  Client& other = world.connect();
+  for (Client* client : {&lazy, &other}) client->send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  REQUIRE(world.until([&] { return world.server.listener_count() == 2; }));
+  const std::string event = http_event_bytes("state", std::string(1u << 18, 'e'));
+  std::size_t sent = 0;
+  REQUIRE(world.until([&] {
+    if (other.count("event: state") == sent) world.server.broadcast(event), ++sent;
+    return world.server.listener_count() == 1;
+  }));
+  // What a kernel holds of a connection of this machine, beside the queue.
+  CHECK(sent * event.size() < kHttpQueueBytesMax + (8u << 20));
+  lazy.read();
+  CHECK(world.until([&] { return lazy.closed; }));
+  CHECK(!other.closed);
+}
+
+TEST_CASE("http server: no more than so many are let in, and one that leaves makes room") {
+  World world;
+  for (std::size_t i = 0; i < kHttpClientsMax; ++i) {
+    world.connect();
+    world.loop.poll();
+  }
+  Client& last = *world.clients.back();
+  last.send(kAsk);
+  REQUIRE(world.until([&] { return last.holds("hello"); }));
+  Client& too_many = world.connect();
+  REQUIRE(world.until([&] { return too_many.closed; }));
+  CHECK(!last.closed);
+  world.clients.front()->socket.close();
+  CHECK(world.until([&] { return world.serves(); }));
+}
+
+TEST_CASE("http server: clients that break off before they are let in take nobody's place") {
+  World world;
+  for (std::size_t i = 0; i < 2 * kHttpClientsMax; ++i) {
+    tcp::socket client(world.loop, tcp::v4());
+    client.connect({asio::ip::make_address("127.0.0.1"), world.port});
+    client.set_option(tcp::socket::linger(true, 0));
+    client.close();  // a reset, which the server finds at accept()
+    if (i % 64 == 0) world.loop.poll();
+  }
+  CHECK(world.serves());
+}
+
+TEST_CASE("http server: without a file descriptor left it rests, and serves those who waited once there are some again") {
+  constexpr std::size_t kHandlersMax = 20;  // of a loop that rests; one that spins runs tens of thousands
+  World world;
+  REQUIRE(world.serves());
+  for (int time = 0; time < 3; ++time) {
+    Client& waits = world.connect();  // by the kernel; the server has not seen it
+    waits.send(kAsk);
+    {
+      const AllDescriptors taken;
+      CHECK(world.loop.run_for(5 * kLook) < kHandlersMax);
+      CHECK(waits.got == "");
+    }
+    CHECK(world.until([&] { return waits.holds("hello"); }));
+    CHECK(world.serves());
+  }
+}
+
+TEST_CASE("http server: without a file descriptor left, a connection that ends makes room for who waits") {
+  World world;
+  Client& first = world.connect();
+  first.send(kAsk);
+  REQUIRE(world.until([&] { return first.holds("hello"); }));
+  Client& waits = world.connect();
+  waits.send(kAsk);
+  const AllDescriptors taken;
+  world.loop.run_for(3 * kLook);
+  CHECK(waits.got == "");
+  first.socket.shutdown(tcp::socket::shutdown_both);  // keeps its own descriptor: what is free now is the server's
+  CHECK(world.until([&] { return waits.holds("hello"); }));
 }
