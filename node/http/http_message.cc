@@ -29,11 +29,14 @@ const char* http_reason(int status) {
   }
 }
 
-std::string http_event_bytes(std::string_view name, std::string_view data) { return fmt::format("event: {}\ndata: {}\n\n", name, data); }
+std::string http_event_bytes(std::string_view name, std::string_view data) {
+  return fmt::format("event: {}\ndata: {}\n\n", name, data);
+}
 
 std::string http_lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
   return out;
 }
 
@@ -44,7 +47,8 @@ bool is_allowed_host(std::string_view host, std::string_view listen_host, const 
     host = host.substr(0, host.rfind(':'));
   }
   const std::string name = http_lower(host);
-  if (std::any_of(allowed.begin(), allowed.end(), [&](const std::string& one) { return http_lower(one) == name; })) return !name.empty();
+  const auto is_name = [&](const std::string& one) { return http_lower(one) == name; };
+  if (std::any_of(allowed.begin(), allowed.end(), is_name)) return !name.empty();
   if (host == "localhost" || host == "[::1]" || (!listen_host.empty() && host == listen_host)) return true;
   // 127.0.0.0/8 as numbers: 127.example.org is a name.
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
@@ -52,7 +56,8 @@ bool is_allowed_host(std::string_view host, std::string_view listen_host, const 
 
 bool is_same_secret(std::string_view a, std::string_view b) {
   unsigned different = a.size() == b.size() ? 0 : 1;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) different |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    different |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
   return different == 0;
 }
 

@@ -1,4 +1,4 @@
-// Requests and replies as the node's pages need them, what a browser may do with a reply, and whom it is for. No sockets.
+// Requests and replies as the node's pages need them, what a browser may do with a reply, and whom it is for.
 // Size: a head of at most kHttpHeadBytesMax, a body of at most kHttpBodyBytesMax. Threads: none. Memory: the request's.
 // Errors: none.
 #pragma once

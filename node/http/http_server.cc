@@ -86,13 +86,10 @@ class HttpServer::Clients : public std::enable_shared_from_this<Clients> {
     if (stopped_) return restinio::request_rejected();
     const std::optional<HttpRequest> request = read_request(*from);
     if (!request) return reply(from, words(400, "this is no request for this server\n"), Then::kClose);
-    if (!is_allowed_host(request->header("host"), host, hooks.allowed_hosts)) {
-      return reply(from,
-                   words(403, fmt::format("this page is not served under the name \"{}\": ask for localhost:{}, or start the node with "
-                                          "--http-allow-host NAME for the name of a tunnel\n", request->header("host"), port)),
-                   Then::kClose);
-    }
-    if (request->body.size() > kHttpBodyBytesMax) return reply(from, words(413, "the request is too large\n"), Then::kClose);
+    if (!is_allowed_host(request->header("host"), host, hooks.allowed_hosts))
+      return reply(from, wrong_host(request->header("host")), Then::kClose);
+    if (request->body.size() > kHttpBodyBytesMax)
+      return reply(from, words(413, "the request is too large\n"), Then::kClose);
     // Who asks for another protocol gets this one. RESTinio sets such a connection no limits of time: it must not stay.
     const bool keep_alive = from->header().connection() == restinio::http_connection_header_t::keep_alive;
     const bool upgrade = from->header().connection() == restinio::http_connection_header_t::upgrade;
@@ -133,6 +130,11 @@ class HttpServer::Clients : public std::enable_shared_from_this<Clients> {
  private:
   enum class Then { kStay, kClose };
 
+  HttpReply wrong_host(std::string_view asked) const {
+    return words(403, fmt::format("this page is not served under the name \"{}\": ask for localhost:{}, or start the "
+                                  "node with --http-allow-host NAME for the name of a tunnel\n", asked, port));
+  }
+
   struct Listener {
     restinio::response_builder_t<restinio::chunked_output_t> response;
     std::shared_ptr<std::size_t> queued = std::make_shared<std::size_t>(0);  // bytes
@@ -153,8 +155,8 @@ class HttpServer::Clients : public std::enable_shared_from_this<Clients> {
     return restinio::request_accepted();
   }
 
-  /// Not before RESTinio has done with the request: of an answer that comes inside its handler, version 0.6.16 makes two
-  /// beginnings of the next request, the second of which forgets what came of it.
+  /// Not before RESTinio has done with the request: after an answer inside its handler, version 0.6.16 begins to read
+  /// the next request at once and again when the answer is out, and then forgets what has come of it.
   restinio::request_handling_status_t reply(const restinio::request_handle_t& from, HttpReply reply, Then then) {
     asio::post(loop, [from, reply = std::move(reply), then]() mutable {
       auto response = from->create_response<restinio::user_controlled_output_t>(
@@ -173,10 +175,10 @@ class HttpServer::Clients : public std::enable_shared_from_this<Clients> {
   bool stopped_ = false;
 };
 
-/// Where they come in. The listening socket is ours and RESTinio has it on loan, because of what its version 0.6.16 does when
-/// accept() fails, as without file descriptors: it never calls it again. Then it begins anew with the same socket, so that who
-/// waits there is served. Its own limit of connections is not used: each that a client breaks off before accept() takes
-/// a place of it for ever.
+/// Where they come in. The listening socket is ours and RESTinio has it on loan, for when accept() fails, as without
+/// file descriptors, its version 0.6.16 never calls it again. Then it begins anew with the same socket, and who waits
+/// there is served. Its own limit of connections is not used: each that a client breaks off before accept() takes a
+/// place for ever. Nor its filter of addresses: a client that breaks off at the wrong moment would end the program.
 class HttpServer::Door : public std::enable_shared_from_this<Door> {
  public:
   explicit Door(std::shared_ptr<Clients> clients)
@@ -211,9 +213,9 @@ class HttpServer::Door : public std::enable_shared_from_this<Door> {
     restinio::server_settings_t<Traits> settings(0, where.protocol());  // a socket that lives until lend()
     settings.address(where.address())
         .acceptor_post_bind_hook([this](tcp::acceptor& acceptor) { lend(acceptor); })
-        .socket_options_setter([clients = clients_](restinio::socket_options_t& socket) { clients->admit(socket); })
+        .socket_options_setter([clients = clients_](auto& socket) { clients->admit(socket); })
         .connection_state_listener(clients_)
-        .request_handler([clients = clients_](const restinio::request_handle_t& request) { return clients->take(request); })
+        .request_handler([clients = clients_](const auto& request) { return clients->take(request); })
         .incoming_http_msg_limits(
             restinio::incoming_http_msg_limits_t().max_field_count(kHeadersMax).max_body_size(kBodyTakenBytesMax))
         .timer_manager(hooks.client_limit / kLooksInLimit)
@@ -284,7 +286,8 @@ std::string HttpServer::listen(const std::string& where) {
   if (error || digits.empty() || wrong != std::errc{} || rest != digits.data() + digits.size() || port > 65535)
     return fmt::format("cannot serve HTTP on \"{}\": write ADDRESS:PORT, for example 127.0.0.1:7480", where);
   if (!address.is_loopback())
-    return fmt::format("cannot serve HTTP on {}: whoever reaches it sees everything; use a loopback address and a tunnel", where);
+    return fmt::format("cannot serve HTTP on {}: whoever reaches it sees everything; use a loopback address and "
+                       "a tunnel", where);
   try {
     door_->open({address, static_cast<std::uint16_t>(port)});
   } catch (const std::system_error& failure) {

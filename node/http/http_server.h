@@ -1,7 +1,7 @@
-// Serves HTTP on one loopback address: requests to a handler, and a stream of events to every browser that asked for it.
+// Serves HTTP on one loopback address: requests to a handler, a stream of events to every browser that asked for it.
 // RESTinio does it, out of sight: its headers cost seconds and half a gigabyte, so only http_server.cc has them.
-// Threads: the loop's. Memory: kHttpClientsMax clients, each with one request and one reply, or with kHttpQueueBytesMax of
-// events; who does not read is closed. Errors: a sentence from listen(); bytes that are no request get no answer but the end.
+// Threads: the loop's. Memory: kHttpClientsMax clients, each with one request and one reply, or kHttpQueueBytesMax of
+// events; who does not read is closed. Errors: a sentence from listen(); what is no request gets no answer but the end.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -29,8 +29,8 @@ class HttpServer {
     std::function<bool(const HttpRequest&)> is_stream;
     /// By which a browser may ask for this server, beside those of this machine.
     std::vector<std::string> allowed_hosts;
-    /// Between two looks whether connections wait and none is taken, as after a time without file descriptors; the second such
-    /// look in a row mends it.
+    /// Between two looks whether connections wait and none is taken, as after a time without file descriptors; the
+    /// second such look in a row mends it.
     std::chrono::milliseconds accept_look{1000};
     /// For a request to come whole, and for a reply to be read.
     std::chrono::milliseconds client_limit{60'000};
@@ -46,7 +46,8 @@ class HttpServer {
   /// What a new listener gets first.
   void set_greeting(std::string event_bytes);
   std::size_t listener_count() const;
-  /// Takes nobody any more, and ends the streams. Connections that say nothing end within `client_limit`, or with the loop.
+  /// Takes nobody any more, and ends the streams. Connections that say nothing end within `client_limit`, or with the
+  /// loop.
   void stop();
 
  private:

@@ -23,7 +23,11 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{10};
 constexpr std::chrono::milliseconds kLook{100};
-constexpr const char* kAsk = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// `more`: further lines of the head, each with its end.
+std::string get(const std::string& target, const std::string& more = {}) {
+  return fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", target, more);
+}
 
 /// One connection; what comes is read as the loop runs, if `reads`.
 struct Client {
@@ -89,7 +93,7 @@ struct World {
   }
   bool serves() {
     Client& client = connect();
-    client.send(kAsk);
+    client.send(get("/hello"));
     return until([&] { return client.closed || client.holds("hello"); }) && client.holds("hello");
   }
 
@@ -145,7 +149,8 @@ TEST_CASE("http server: an address that is none, is for everybody or is taken is
   REQUIRE(world.port != 0);
   const auto listen = [&](const std::string& where) { return HttpServer(world.loop, {}).listen(where); };
   for (const char* where : {"", "7480", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:7x", "nowhere:7480"})
-    CHECK(listen(where) == fmt::format("cannot serve HTTP on \"{}\": write ADDRESS:PORT, for example 127.0.0.1:7480", where));
+    CHECK(listen(where) ==
+          fmt::format("cannot serve HTTP on \"{}\": write ADDRESS:PORT, for example 127.0.0.1:7480", where));
   CHECK(listen("0.0.0.0:7480").find("whoever reaches it sees everything") != std::string::npos);
   CHECK(listen(fmt::format("localhost:{}", world.port)) ==
         fmt::format("cannot serve HTTP on localhost:{}: Address already in use; use another port", world.port));
@@ -155,7 +160,8 @@ TEST_CASE("http server: a request comes whole to the handler, in whatever pieces
   World world;
   Client& client = world.connect();
   const std::string request =
-      "POST /api/v1/inject?torus=2&name=a%20b+c&q=/:@ HTTP/1.1\r\nHost: localhost:7480\r\nX-Some:  thing \r\nContent-Length: 5\r\n\r\nbytes";
+      "POST /api/v1/inject?torus=2&name=a%20b+c&q=/:@ HTTP/1.1\r\nHost: localhost:7480\r\nX-Some:  thing \r\n"
+      "Content-Length: 5\r\n\r\nbytes";
   for (const char byte : request) {
     CHECK(world.requests.empty());
     client.send(std::string(1, byte));
@@ -184,14 +190,14 @@ TEST_CASE("http server: requests of one connection are answered in turn, however
   World world;
   Client& client = world.connect();
   std::string requests;
-  for (int i = 0; i < 8; ++i) requests += fmt::format("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", i);
+  for (int i = 0; i < 8; ++i) requests += get(fmt::format("/{}", i));
   SUBCASE("small answers, the last request in two pieces") {
     client.send(requests.substr(0, requests.size() - 20));
     REQUIRE(world.until([&] { return client.count("hello") == 7; }));
     client.send(requests.substr(requests.size() - 20));
   }
   SUBCASE("while a large answer is still on its way") {
-    client.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\nGET /half HT");
+    client.send(get("/large") + "GET /half HT");
     REQUIRE(world.until([&] { return client.got.size() > world.large.size() / 4; }));
     client.send("TP/1.1\r\nHost: localhost\r\n\r\n" + requests.substr(requests.find("GET /1")));
   }
@@ -205,46 +211,53 @@ TEST_CASE("http server: HEAD has the head of the answer only, and who says close
   CHECK(head.find("\r\nContent-Length: 5\r\n") != std::string::npos);
   CHECK(head.ends_with("\r\n\r\n"));
   CHECK(world.ask("GET / HTTP/1.0\r\nHost: localhost\r\n\r\n").ends_with("\r\n\r\nhello"));
-  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n").ends_with("\r\n\r\nhello"));
+  CHECK(world.ask(get("/", "Connection: Upgrade\r\nUpgrade: h2c\r\n")).ends_with("\r\n\r\nhello"));
 }
 
 TEST_CASE("http server: who asks for another host, or means two, gets a sentence") {
   World world;
   const std::string refused = world.ask("GET / HTTP/1.1\r\nHost: evil.example:7480\r\n\r\n");
   CHECK(refused.starts_with("HTTP/1.1 403 Forbidden\r\n"));
-  CHECK(refused.find(fmt::format("is not served under the name \"evil.example:7480\": ask for localhost:{},", world.port)) != std::string::npos);
+  const std::string words =
+      fmt::format("is not served under the name \"evil.example:7480\": ask for localhost:{},", world.port);
+  CHECK(refused.find(words) != std::string::npos);
   CHECK(world.ask("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 403"));
-  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n\r\n").starts_with("HTTP/1.1 400"));
-  CHECK(world.ask("GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 400"));
-  CHECK(world.ask("GET /?a=%xy HTTP/1.1\r\nHost: localhost\r\n\r\n").starts_with("HTTP/1.1 400"));
+  CHECK(world.ask(get("/", "host: localhost\r\n")).starts_with("HTTP/1.1 400"));
+  CHECK(world.ask(get("http://localhost/")).starts_with("HTTP/1.1 400"));
+  CHECK(world.ask(get("/?a=%xy", "Connection: close\r\n")).starts_with("HTTP/1.1 400"));
   CHECK(world.requests.empty());
 }
 
 TEST_CASE("http server: a body that is too large gets a sentence, and a request beyond all bounds the end") {
   World world;
   const auto post = [&](std::size_t size) {
-    return world.ask(fmt::format("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", size) +
-                     std::string(size, 'b'));
+    constexpr const char* kHead =
+        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n";
+    return world.ask(fmt::format(kHead, size) + std::string(size, 'b'));
   };
   CHECK(post(kHttpBodyBytesMax).starts_with("HTTP/1.1 200"));
   CHECK(post(kHttpBodyBytesMax + 1).starts_with("HTTP/1.1 413"));
   CHECK(post(1u << 20) == "");
   CHECK(world.ask("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n") == "");
-  CHECK(world.ask("GET /" + std::string(kHttpHeadBytesMax, 'u') + " HTTP/1.1\r\nHost: localhost\r\n\r\n") == "");
-  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(kHttpHeadBytesMax, 'h') + "\r\n\r\n") == "");
+  CHECK(world.ask(get("/" + std::string(kHttpHeadBytesMax, 'u'))) == "");
+  CHECK(world.ask(get("/", "X: " + std::string(kHttpHeadBytesMax, 'h') + "\r\n")) == "");
   std::string many;
   for (int i = 0; i < 64; ++i) many += fmt::format("X{}: y\r\n", i);
-  CHECK(world.ask("GET / HTTP/1.1\r\nHost: localhost\r\n" + many + "\r\n") == "");
+  CHECK(world.ask(get("/", many)) == "");
   CHECK(world.requests.size() == 1);
   CHECK(world.serves());
 }
 
 TEST_CASE("http server: bytes that are no request end their connection, and nothing else") {
   World world;
-  for (const std::string& bytes : {std::string("\0\1\2\3\r\n\r\n", 8), std::string("hello\r\n\r\n"), std::string("GET / HTTP/x\r\n\r\n"),
-                                   std::string("GET / HTTP/1.1\r\nno header\r\n\r\n"), std::string("BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-                                   std::string("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"),
-                                   std::string("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")}) {
+  const std::vector<std::string> all = {std::string("\0\1\2\3\r\n\r\n", 8),
+                                        "hello\r\n\r\n",
+                                        "GET / HTTP/x\r\n\r\n",
+                                        "GET / HTTP/1.1\r\nno header\r\n\r\n",
+                                        "BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                        "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                                        "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"};
+  for (const std::string& bytes : all) {
     CAPTURE(bytes);
     CHECK(world.ask(bytes) == "");
     CHECK(world.serves());
@@ -253,10 +266,11 @@ TEST_CASE("http server: bytes that are no request end their connection, and noth
 
 TEST_CASE("http server: damaged requests, in any pieces, leave the server as it was") {
   const std::vector<std::string> whole = {
-      kAsk,
+      get("/hello"),
       "POST /api/v1/inject?torus=2 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
-      "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n",
-      "GET /stream HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+      "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n",
+      get("/stream", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
       "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
       "HEAD /?a=b&c=%20#d HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n\r\n"};
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
@@ -296,12 +310,12 @@ TEST_CASE("http server: a request that does not come whole, and an answer that i
   half.send("GET / HT");
   Client& silent = world.connect();
   Client& greedy = world.connect(Client::Reads::kNothing);
-  greedy.send("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  greedy.send(get("/large"));
   Client& active = world.connect();
   std::size_t asked = 0;
   const auto begin = std::chrono::steady_clock::now();
   const auto keep_asking = [&] {
-    if (active.count("hello") == asked) active.send(kAsk), ++asked;
+    if (active.count("hello") == asked) active.send(get("/hello")), ++asked;
   };
   REQUIRE(world.until([&] { return keep_asking(), half.closed && silent.closed; }));
   CHECK(std::chrono::steady_clock::now() - begin >= 600ms);
@@ -316,9 +330,9 @@ TEST_CASE("http server: a request that does not come whole, and an answer that i
 TEST_CASE("http server: an answer may come later, and when nobody waits for it any more") {
   World world;
   Client& client = world.connect();
-  client.send("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  client.send(get("/later"));
   Client& gone = world.connect();
-  gone.send("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  gone.send(get("/later"));
   REQUIRE(world.until([&] { return world.waiting.size() == 2; }));
   gone.socket.set_option(tcp::socket::linger(true, 0));
   gone.socket.close();
@@ -329,7 +343,7 @@ TEST_CASE("http server: an answer may come later, and when nobody waits for it a
 
 TEST_CASE("http server: an exception of a handler ends its connection, and nothing else") {
   World world;
-  CHECK(world.ask("GET /throw HTTP/1.1\r\nHost: localhost\r\n\r\n") == "");
+  CHECK(world.ask(get("/throw")) == "");
   CHECK(world.serves());
 }
 
@@ -338,7 +352,7 @@ TEST_CASE("http server: listeners get the greeting and every event, and count un
   world.server.set_greeting(http_event_bytes("state", "first"));
   const auto listen = [&]() -> Client& {
     Client& client = world.connect();
-    client.send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.send(get("/stream"));
     REQUIRE(world.until([&] { return client.holds("event: state\ndata: first\n\n"); }));
     return client;
   };
@@ -347,15 +361,19 @@ TEST_CASE("http server: listeners get the greeting and every event, and count un
   CHECK(one.holds("\r\nContent-Type: text/event-stream\r\n"));
   CHECK(one.holds("retry: 1000\n\n"));
   CHECK(world.server.listener_count() == 2);
-  for (int i = 0; i < 3; ++i) world.server.broadcast(http_event_bytes("state", fmt::format("number {}", i)));
+  for (const char* number : {"1", "2", "3"}) world.server.broadcast(http_event_bytes("state", number));
   for (Client* client : {&one, &two})
-    for (int i = 0; i < 3; ++i) CHECK(world.until([&] { return client->count(fmt::format("event: state\ndata: number {}\n\n", i)) == 1; }));
+    for (const char* number : {"1", "2", "3"})
+      CHECK(world.until([&] { return client->count(http_event_bytes("state", number)) == 1; }));
   const auto begin = std::chrono::steady_clock::now();  // longer than a request may take
   CHECK(world.until([&] { return std::chrono::steady_clock::now() - begin > 1s; }));
   CHECK(world.server.listener_count() == 2);
   SUBCASE("by leaving") {
     one.socket.close();
-    CHECK(world.until([&] { return world.server.broadcast(http_event_bytes("state", "x")), world.server.listener_count() == 1; }));
+    CHECK(world.until([&] {
+      world.server.broadcast(http_event_bytes("state", "x"));
+      return world.server.listener_count() == 1;
+    }));
     CHECK(world.until([&] { return two.holds("data: x"); }));
   }
   SUBCASE("by the server's end") {
@@ -369,7 +387,7 @@ TEST_CASE("http server: a listener that does not read costs no more than its que
   World world(2s);
   Client& lazy = world.connect(Client::Reads::kNothing);
   Client& other = world.connect();
-  for (Client* client : {&lazy, &other}) client->send("GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  for (Client* client : {&lazy, &other}) client->send(get("/stream"));
   REQUIRE(world.until([&] { return world.server.listener_count() == 2; }));
   const std::string event = http_event_bytes("state", std::string(1u << 18, 'x'));
   std::size_t sent = 0;
@@ -391,7 +409,7 @@ TEST_CASE("http server: after its end it takes nobody, and who says nothing is c
   World world(600ms);
   REQUIRE(world.serves());
   Client& busy = world.connect();
-  busy.send("GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  busy.send(get("/later"));
   REQUIRE(world.until([&] { return world.waiting.size() == 1; }));
   world.server.stop();
   tcp::socket late(world.loop, tcp::v4());
@@ -411,7 +429,7 @@ TEST_CASE("http server: no more than so many are let in, and one that leaves mak
     world.loop.poll();
   }
   Client& last = *world.clients.back();
-  last.send(kAsk);
+  last.send(get("/hello"));
   REQUIRE(world.until([&] { return last.holds("hello"); }));
   Client& too_many = world.connect();
   REQUIRE(world.until([&] { return too_many.closed; }));
@@ -432,13 +450,13 @@ TEST_CASE("http server: clients that break off before they are let in take nobod
   CHECK(world.serves());
 }
 
-TEST_CASE("http server: without a file descriptor left it rests, and serves those who waited once there are some again") {
+TEST_CASE("http server: without a file descriptor it rests, and serves those who waited once there are some again") {
   constexpr std::size_t kHandlersMax = 20;  // of a loop that rests; one that spins runs tens of thousands
   World world;
   REQUIRE(world.serves());
   for (int time = 0; time < 3; ++time) {
     Client& waits = world.connect();  // by the kernel; the server has not seen it
-    waits.send(kAsk);
+    waits.send(get("/hello"));
     {
       const AllDescriptors taken;
       CHECK(world.loop.run_for(5 * kLook) < kHandlersMax);
@@ -449,13 +467,13 @@ TEST_CASE("http server: without a file descriptor left it rests, and serves thos
   }
 }
 
-TEST_CASE("http server: without a file descriptor left, a connection that ends makes room for who waits") {
+TEST_CASE("http server: without a file descriptor, a connection that ends makes room for who waits") {
   World world;
   Client& first = world.connect();
-  first.send(kAsk);
+  first.send(get("/hello"));
   REQUIRE(world.until([&] { return first.holds("hello"); }));
   Client& waits = world.connect();
-  waits.send(kAsk);
+  waits.send(get("/hello"));
   const AllDescriptors taken;
   world.loop.run_for(3 * kLook);
   CHECK(waits.got == "");
