@@ -1,3 +1,4 @@
+#include "node/http/restinio.h"  // before all that includes Asio
 #include "node/http/http_server.h"
 
 #include <fmt/format.h>
@@ -11,8 +12,6 @@
 #include <charconv>
 #include <map>
 #include <optional>
-#include <restinio/http_server.hpp>
-#include <restinio/uri_helpers.hpp>
 #include <set>
 #include <stdexcept>
 #include <utility>
