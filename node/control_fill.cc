@@ -102,6 +102,7 @@ void fill(const Incident& incident, v1::IncidentRecord& out) {
   if (incident.torus) out.set_torus(incident.torus->raw);
   out.set_epoch(incident.epoch.raw);
   out.set_text(incident.text);
+  out.set_by(incident.by.raw);
 }
 
 v1::StatusReply::Health to_proto(Health health) {

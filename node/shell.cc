@@ -129,6 +129,7 @@ void NodeShell::stop() {
 void NodeShell::on_message(NodeId from, std::span<const std::byte> bytes) {
   if (stopped_) return;
   if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
+  if (is_incident_report(bytes)) return on_report(from, decode_incident_report(bytes));
   Result<Envelope> envelope = decode_envelope(bytes);
   if (!envelope) return refuse(from, envelope.error());
   braid_->on_message(monotonic_now(), from, *envelope);
@@ -138,6 +139,20 @@ void NodeShell::on_message(NodeId from, std::span<const std::byte> bytes) {
 void NodeShell::on_sight(NodeId from, Result<LatticeSight> sight) {
   if (!sight) return refuse(from, sight.error());
   if (const auto answer = lattices_.on_sight(monotonic_now(), from, std::move(*sight), view())) send_sight(from, *answer);
+}
+
+/// Of members only, and not more than a few failovers in a moment can give reason for.
+void NodeShell::on_report(NodeId from, Result<IncidentReport> report) {
+  if (!report) return refuse(from, report.error());
+  if (view().find(from) == nullptr || ++reports_heard_[from.raw] > kReportsOfPeerMax) return;
+  const Instant now = monotonic_now();
+  note({.kind = report->kind,
+        .at = {now.raw - std::min(now.raw, report->age.raw)},
+        .node = report->node,
+        .torus = report->torus,
+        .epoch = report->epoch,
+        .text = is_of_all(report->kind) ? std::move(report->text) : name_of(from) + ": " + report->text,
+        .by = from});
 }
 
 void NodeShell::refuse(NodeId from, Error cause) {
@@ -158,13 +173,16 @@ void NodeShell::on_done(const Workers::Done& done) {
   }
   const Instant now = monotonic_now();
   if (ran && hosted_here(done.torus)) lattices_.on_boundary(now, done.machine->torus());
-  if (ran && std::exchange(first_epoch_due_[torus], false)) {
-    note({.kind = kIncidentFirstEpoch,
-          .at = now,
-          .node = options_.braid.self.node,
-          .torus = done.torus,
-          .epoch = done.machine->next_epoch(),
-          .text = fmt::format("torus {} has run its first epoch here", letter_of(done.torus))});
+  if (ran) {
+    if (const auto first = first_epochs_.on_epoch(done.torus, self().node, done.machine->next_epoch())) {
+      note({.kind = first->kind,
+            .at = now,
+            .node = first->node,
+            .torus = first->torus,
+            .epoch = first->epoch,
+            .text = first->text});
+      tell(*first);
+    }
   }
   braid_->on_epoch_done(now, done.torus, done.kind);
   pump();
@@ -248,19 +266,44 @@ void NodeShell::journal(const BraidEvent& event) {
     cut_durable_at_ = event.at;
     return;  // too frequent for a list of incidents
   }
-  if ((event.kind == Kind::kRebuilt || event.kind == Kind::kHandedOver) && event.torus && hosted_here(*event.torus))
-    first_epoch_due_[event.torus->raw] = true;
+  first_epochs_.on_event(event, event.torus && hosted_here(*event.torus));
+  if (event.kind == Kind::kPeerHeardAgain) forget_earlier_suspicion(event.node);
   note({.kind = static_cast<std::uint32_t>(event.kind),
         .at = event.at,
         .node = event.node,
         .torus = event.torus,
         .epoch = event.epoch,
         .text = event.text});
+  if (const auto report = report_of(event, monotonic_now())) tell(*report);
+}
+
+/// To whom there is a link: a page or an observer there may be all that somebody looks at.
+void NodeShell::tell(const IncidentReport& report) {
+  const Bytes bytes = encode_incident_report(report);
+  for (const Member& member : view().members) {
+    if (member.node == self().node || !transport_->has_room(member.node)) continue;
+    static_cast<void>(transport_->send(member.node, bytes));
+  }
+}
+
+/// On a loaded machine there are many that come to nothing, and the list has room for few: the newest of each peer stays.
+void NodeShell::forget_earlier_suspicion(NodeId peer) {
+  using Kind = BraidEvent::Kind;
+  const auto is = [&](const Incident& incident, Kind kind) {
+    return incident.by.raw == 0 && incident.node == peer && incident.kind == static_cast<std::uint32_t>(kind);
+  };
+  std::uint64_t newest = 0;  // the one that has come to nothing just now
+  for (const Incident& one : incidents_)
+    if (is(one, Kind::kPeerSuspected)) newest = one.number;
+  std::erase_if(incidents_, [&](const Incident& one) {
+    return one.number != newest && (is(one, Kind::kPeerSuspected) || is(one, Kind::kPeerHeardAgain));
+  });
 }
 
 void NodeShell::note(Incident incident) {
   incident.number = ++incident_count_;
-  incident.unix_nanoseconds = static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_REALTIME));
+  incident.unix_nanoseconds =
+      static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_REALTIME)) - elapsed(incident.at, monotonic_now()).raw;
   incidents_.push_back(incident);
   if (incidents_.size() > kIncidentsMax) incidents_.pop_front();
   if (hooks_.on_incident) hooks_.on_incident(incident);
@@ -286,6 +329,7 @@ void NodeShell::arm_timer() {
 void NodeShell::keep_house() {
   if (stopped_) return;
   link_history_.note(transport_->stats());
+  reports_heard_.clear();
   discover();
   update_dials();
   flush_record();

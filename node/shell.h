@@ -26,6 +26,7 @@
 #include "node/workers.h"
 #include "torus/base/cut_epochs.h"
 #include "torus/braid/new_machines.h"
+#include "torus/watch/incident_teller.h"
 #include "torus/watch/lattice_watch.h"
 #include "transport/secure/trust_book.h"
 #include "transport/transport.h"
@@ -33,12 +34,13 @@
 namespace rse {
 
 inline constexpr std::size_t kIncidentsMax = 256;
+inline constexpr std::size_t kReportsOfPeerMax = 64;  // between two looks of the housekeeping; a failover takes some ten
 inline constexpr std::size_t kPendingRequestsMax = 4096;
 
 /// The monotonic clock of this machine, the same for all its processes.
 Instant monotonic_now();
 
-/// BraidEvent, and what the shell itself has to report; `kind` is rse.v1.IncidentRecord.Kind.
+/// BraidEvent, what the shell itself has to report, and what other nodes have told; `kind` is rse.v1.IncidentRecord.Kind.
 struct Incident {
   std::uint64_t number = 0;  // of this life of the node, from 1
   std::uint32_t kind = 0;
@@ -48,10 +50,10 @@ struct Incident {
   std::optional<TorusId> torus{};
   Epoch epoch{};
   std::string text{};
+  NodeId by{};               // whose incident it is; 0: this node's own
 };
 inline constexpr std::uint32_t kIncidentLinkFailure = 100;
 inline constexpr std::uint32_t kIncidentStorageFailure = 101;
-inline constexpr std::uint32_t kIncidentFirstEpoch = 102;
 
 class NodeShell {
  public:
@@ -153,6 +155,7 @@ class NodeShell {
   void on_death(NodeId peer, std::uint64_t incarnation);
   void on_message(NodeId from, std::span<const std::byte> bytes);
   void on_sight(NodeId from, Result<LatticeSight> sight);
+  void on_report(NodeId from, Result<IncidentReport> report);
   void refuse(NodeId from, Error cause);
   void on_done(const Workers::Done& done);
   void on_disk_failed(const StorageError& error);
@@ -161,9 +164,11 @@ class NodeShell {
   void carry_out(Work work);
   void send(const Outgoing& out);
   void send_sight(NodeId to, const LatticeSight& sight);
+  void tell(const IncidentReport& report);
   void answer(const InjectAnswer& answer);
   void journal(const BraidEvent& event);
   void note(Incident incident);
+  void forget_earlier_suspicion(NodeId peer);
   void arm_timer();
   void notice_cluster();
   Hello make_hello() const;
@@ -207,7 +212,8 @@ class NodeShell {
   std::multimap<std::pair<std::uint64_t, std::uint64_t>, PendingInject> injects_;
   std::array<std::vector<Waiting<std::function<void(const TorusMachine*)>>>, kTorusCount> reads_;
   std::array<std::vector<Waiting<std::function<void(const StateDigest*)>>>, kTorusCount> state_reads_;
-  std::array<bool, kTorusCount> first_epoch_due_{};
+  FirstEpochs first_epochs_;
+  std::map<std::uint64_t, std::size_t> reports_heard_;  // of each peer, since the last look
   std::array<std::pair<RunId, Tick>, kTorusCount> outputs_released_{};
   std::deque<Incident> incidents_;
   std::uint64_t incident_count_ = 0;

@@ -17,6 +17,7 @@
 #include "guest_kernel/node/worker.h"
 #include "guest_kernel/runtime/entropy.h"
 #include "torus/braid/new_machines.h"
+#include "torus/watch/incident_teller.h"
 #include "torus/watch/lattice_watch.h"
 #include "transport/codec/codec.h"
 
@@ -140,7 +141,11 @@ class Node final {
     hear_beats();
     while (const std::optional<Worker::Done> done = worker_.take_done()) {
       const bool hosted = braid_.view().hosts[done->torus.raw] == hello_.self.node;
-      if (done->kind == RunEpoch::Kind::kRun && hosted) lattices_.on_boundary(now(), done->machine->torus());
+      if (done->kind == RunEpoch::Kind::kRun && hosted) {
+        lattices_.on_boundary(now(), done->machine->torus());
+        const auto first = first_epochs_.on_epoch(done->torus, hello_.self.node, done->machine->next_epoch());
+        if (first) report(*first);
+      }
       braid_.on_epoch_done(now(), done->torus, done->kind);
     }
     if (const auto due = next_due(); due && *due <= now()) {
@@ -250,10 +255,21 @@ class Node final {
   }
 
   void tell(const BraidEvent& event) {
+    first_epochs_.on_event(event, event.torus && braid_.view().hosts[event.torus->raw] == hello_.self.node);
+    if (const auto told = report_of(event, now())) report(*told);
     if (is_quiet(event.kind)) return;
     stay_awake(kAwakeAfterChange);
     log_line("braid: ", to_string(event.kind), " torus=", event.torus ? letter_of(*event.torus) : '-', " epoch=", event.epoch.raw,
                " text=\"", std::string_view(event.text), "\"");
+  }
+
+  /// To those who have somebody that looks; without room it is not sent.
+  void report(const IncidentReport& told) {
+    const Bytes bytes = encode_incident_report(told);
+    const SharedBytes lent(bytes);
+    for (const Member& member : braid_.view().members)
+      if (member.node != hello_.self.node && carrier_.has_room(member.node))
+        carrier_.send(member.node, std::span(&lent, 1), Urgency::kNoHurry);
   }
 
   /// Until an interrupt: the torus's time, or nobody's.
@@ -301,6 +317,7 @@ class Node final {
     };
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
       if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
+      if (is_incident_report(bytes)) return;  // nobody looks at this node
       Result<Envelope> envelope = decode_envelope(bytes);
       if (!envelope) return refuse(from, envelope.error());
       if (std::holds_alternative<Heartbeat>(envelope->message) && envelope->destination == hello_.self.node) {
@@ -340,6 +357,7 @@ class Node final {
   NewMachines machines_;
   BraidNode braid_;
   Worker worker_;
+  FirstEpochs first_epochs_;
   ViewNumber view_seen_{};
   Instant next_house_{}, next_dials_{}, last_due_{}, awake_until_{};
   std::map<NodeId, Heartbeat> told_;  // the last to a neighbour

@@ -20,13 +20,15 @@ PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS owner (only INTEGER PRIMARY KEY CHECK (only = 0), node INTEGER NOT NULL, name TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS incident (
   number INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, at INTEGER NOT NULL, unix INTEGER NOT NULL,
-  node INTEGER NOT NULL, torus INTEGER, epoch INTEGER NOT NULL, text TEXT NOT NULL);
+  node INTEGER NOT NULL, torus INTEGER, epoch INTEGER NOT NULL, text TEXT NOT NULL, teller INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS sample (
   second INTEGER PRIMARY KEY, health INTEGER NOT NULL, resident INTEGER NOT NULL, cpu INTEGER NOT NULL, rtt INTEGER NOT NULL,
   sent INTEGER NOT NULL, received INTEGER NOT NULL, here INTEGER NOT NULL,
   epoch_a INTEGER, events_a INTEGER, pending_a INTEGER, epoch_b INTEGER, events_b INTEGER, pending_b INTEGER,
   epoch_c INTEGER, events_c INTEGER, pending_c INTEGER);
 )";
+
+constexpr const char* kAddTellers = "ALTER TABLE incident ADD COLUMN teller INTEGER NOT NULL DEFAULT 0";
 
 constexpr int kTori = 3;
 
@@ -63,7 +65,7 @@ class Statement {
 };
 
 bool write_incident(sqlite3* database, const v1::IncidentRecord& incident) {
-  Statement insert(database, "INSERT INTO incident (kind, at, unix, node, torus, epoch, text) VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement insert(database, "INSERT INTO incident (kind, at, unix, node, torus, epoch, text, teller) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   insert.bind(static_cast<std::uint64_t>(incident.kind()));
   insert.bind(incident.at_nanoseconds());
   insert.bind(incident.unix_nanoseconds());
@@ -72,6 +74,7 @@ bool write_incident(sqlite3* database, const v1::IncidentRecord& incident) {
   else insert.bind_null();
   insert.bind(incident.epoch());
   insert.bind(std::string_view(incident.text()).substr(0, kHistoryTextBytesMax));
+  insert.bind(incident.by());
   insert.next();
   return insert.done();
 }
@@ -104,6 +107,7 @@ void read_incident(const Statement& row, v1::IncidentRecord& out) {
   if (!row.is_null(5)) out.set_torus(static_cast<std::uint32_t>(row.number(5)));
   out.set_epoch(row.number(6));
   out.set_text(row.text(7));
+  out.set_by(row.number(8));
 }
 
 void read_sample(const Statement& row, v1::HistorySample& out) {
@@ -149,10 +153,14 @@ struct HistoryStore::Database {
     samples.next();
     return incidents.done() && samples.done();
   }
+  /// Files of before other nodes' incidents were kept have no column for who told them.
+  bool has_tellers() const {
+    return Statement(handle, "SELECT 1 FROM pragma_table_info('incident') WHERE name = 'teller'").next();
+  }
   bool prepare() const {
     ::sqlite3_busy_timeout(handle, kBusyMilliseconds);
     const std::string bound = fmt::format("PRAGMA max_page_count = {};", kHistoryFileBytesMax / kPageBytes);
-    return run(kSchema) && run(bound.c_str());
+    return run(kSchema) && (has_tellers() || run(kAddTellers)) && run(bound.c_str());
   }
 };
 
@@ -216,9 +224,11 @@ std::string HistoryStore::read(const v1::HistoryRequest& request, v1::HistoryRep
     reply.set_name(owner.text(1));
   }
   if (request.incident_count_max() > 0) {
-    Statement rows(database_->handle,
-                   "SELECT * FROM (SELECT number, kind, at, unix, node, torus, epoch, text FROM incident WHERE ? = 0 OR number < ? "
-                   "ORDER BY number DESC LIMIT ?) ORDER BY number");
+    const std::string newest = fmt::format(
+        "SELECT * FROM (SELECT number, kind, at, unix, node, torus, epoch, text, {} FROM incident WHERE ? = 0 OR number < ? "
+        "ORDER BY number DESC LIMIT ?) ORDER BY number",
+        database_->has_tellers() ? "teller" : "0");
+    Statement rows(database_->handle, newest.c_str());
     rows.bind(request.before_number());
     rows.bind(request.before_number());
     rows.bind(std::uint64_t{std::min(request.incident_count_max(), kHistoryPageMax)});

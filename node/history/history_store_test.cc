@@ -1,6 +1,7 @@
 #include "node/history/history_store.h"
 
 #include <doctest/doctest.h>
+#include <sqlite3.h>
 
 #include <filesystem>
 #include <fstream>
@@ -72,6 +73,35 @@ TEST_CASE("history: incidents come back in their order, numbered, whole, page by
   const v1::HistoryReply older = read(*store, 10, 0, newest.incidents(0).number());
   REQUIRE(older.incidents_size() == 1);
   CHECK(older.incidents(0).text() == "a");
+}
+
+TEST_CASE("history: a file of before other nodes' incidents were kept is read as it is, and goes on with who told them") {
+  const std::filesystem::path folder = std::filesystem::path(std::getenv("TEST_TMPDIR")) / "earlier";
+  std::filesystem::create_directories(folder);
+  const std::string path = folder / "history.db";
+  sqlite3* earlier = nullptr;
+  REQUIRE(::sqlite3_open(path.c_str(), &earlier) == SQLITE_OK);
+  const char* const made = "CREATE TABLE incident (number INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, at INTEGER NOT NULL, "
+                           "unix INTEGER NOT NULL, node INTEGER NOT NULL, torus INTEGER, epoch INTEGER NOT NULL, text TEXT NOT NULL);"
+                           "CREATE TABLE owner (only INTEGER PRIMARY KEY, node INTEGER NOT NULL, name TEXT NOT NULL);"
+                           "INSERT INTO incident VALUES (1, 2, 1, 1, 1, NULL, 7, 'old')";
+  CHECK(::sqlite3_exec(earlier, made, nullptr, nullptr, nullptr) == SQLITE_OK);
+  ::sqlite3_close(earlier);
+  std::string warning, failure;
+  {
+    const auto reader = HistoryStore::open_to_read(path, failure);
+    REQUIRE_MESSAGE(reader != nullptr, failure);
+    CHECK(read(*reader, 10, 0).incidents(0).text() == "old");
+  }
+  const auto store = HistoryStore::open(path, {}, warning, failure);
+  REQUIRE_MESSAGE(store != nullptr, failure);
+  v1::IncidentRecord told = incident(2, "new");
+  told.set_by(std::numeric_limits<std::uint64_t>::max());
+  REQUIRE(store->add(std::vector{told}, {}) == "");
+  const v1::HistoryReply all = read(*store, 10, 0);
+  REQUIRE(all.incidents_size() == 2);
+  CHECK(all.incidents(0).by() == 0);
+  CHECK(all.incidents(1).by() == told.by());
 }
 
 TEST_CASE("history: a second has one sample, and 64 bits survive") {

@@ -39,7 +39,7 @@ class Finder {
       case Record::PEER_HEARD_AGAIN:
         suspected_.erase(now.node());
         return;
-      case Record::JOINED: returned_.insert(told_[i].by); return;
+      case Record::JOINED: returned_.insert(told_[i].whose()); return;
       case Record::PEER_LOST: return lost(i);
       case Record::VIEW_INSTALLED:
         if (story != nullptr && !story->ends[1]) end(*story, Phase::kViewAgreed, i);
@@ -130,9 +130,12 @@ std::string name_in(const NodeNames& names, std::uint64_t node) {
 }
 
 std::vector<Told> put_together(const std::vector<v1::HistoryReply>& histories) {
+  std::set<std::uint64_t> present;
+  for (const v1::HistoryReply& history : histories) present.insert(history.node());
   std::vector<Told> told;
   for (const v1::HistoryReply& history : histories)
-    for (const Record& record : history.incidents()) told.push_back({record, history.node()});
+    for (const Record& record : history.incidents())
+      if (!present.contains(record.by())) told.push_back({record, history.node()});
   std::stable_sort(told.begin(), told.end(),
                    [](const Told& a, const Told& b) { return a.record.unix_nanoseconds() < b.record.unix_nanoseconds(); });
   return told;

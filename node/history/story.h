@@ -18,6 +18,8 @@ namespace rse {
 struct Told {
   v1::IncidentRecord record;
   std::uint64_t by = 0;
+  /// Whose incident it is.
+  std::uint64_t whose() const { return record.by() != 0 ? record.by() : by; }
 };
 
 /// Each as it ends: the suspicion with the certainty that the node is lost.
@@ -43,7 +45,8 @@ struct Story {
 using NodeNames = std::map<std::uint64_t, std::string>;
 std::string name_in(const NodeNames& names, std::uint64_t node);
 
-/// In the order of time. The clocks of nodes on several machines have to be right for that.
+/// In the order of time. The clocks of nodes on several machines have to be right for that. What a node has told others counts only
+/// where its own history is not among these.
 std::vector<Told> put_together(const std::vector<v1::HistoryReply>& histories);
 std::vector<Story> find_stories(const std::vector<Told>& told);
 /// "b died: torus B grew back on c in 84 ms".

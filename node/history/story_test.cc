@@ -24,6 +24,14 @@ class Diary {
     record.set_text(Record::Kind_Name(kind));
     return *this;
   }
+  /// All that another node has told this one.
+  Diary& told(const Diary& other) {
+    for (Record record : other.reply_.incidents()) {
+      record.set_by(other.reply_.node());
+      *reply_.add_incidents() = record;
+    }
+    return *this;
+  }
   const v1::HistoryReply& reply() const { return reply_; }
 
  private:
@@ -71,6 +79,25 @@ TEST_CASE("story: the history of a node that rebuilt nothing tells of the death,
   REQUIRE(stories.size() == 1);
   CHECK(!stories[0].over);
   CHECK(tell(stories[0], kNames) == "b died; no torus had to be rebuilt");
+}
+
+TEST_CASE("story: what a node that nobody can ask has told a neighbour is part of the neighbour's story, and counts once") {
+  Diary a = survivor_a();
+  const Diary c = survivor_c();
+  a.told(c);
+  const std::vector<Story> alone = stories_of({a});
+  REQUIRE(alone.size() == 1);
+  CHECK(tell(alone[0], kNames) == "b died: torus B grew back on c in 84 ms");
+  CHECK(alone[0].witness == kA);
+  CHECK(put_together({a.reply(), c.reply()}).size() == put_together({survivor_a().reply(), c.reply()}).size());
+}
+
+TEST_CASE("story: a guest that has joined again, as a neighbour was told, may die again") {
+  Diary guest(kB);
+  guest.at(2000, Record::JOINED, kB);
+  Diary a = survivor_a();
+  a.told(guest).at(3000, Record::PEER_LOST, kB);
+  CHECK(stories_of({a}).size() == 2);
 }
 
 TEST_CASE("story: two tori of one node end with the later one") {

@@ -15,7 +15,7 @@ Finished rse(LocalCluster& cluster, std::vector<std::string> words) {
   return run_program(words);
 }
 
-TEST_CASE("history: a killed node has one story, told by the survivors while they run and by their directories afterwards") {
+TEST_CASE("history: a killed node has one story, told by each of the survivors while they run and by their directories afterwards") {
   LocalCluster cluster({});
   const std::string failure = start_busy(cluster);
   REQUIRE_MESSAGE(failure.empty(), failure);
@@ -33,6 +33,10 @@ TEST_CASE("history: a killed node has one story, told by the survivors while the
   const Finished incident = rse(cluster, {"incident"});
   CHECK(incident.exit_code == 0);
   for (const char* phase : {"suspected ", "view agreed ", "shards gathered ", "replayed ", "verified, running "}) CHECK_MESSAGE(says(incident, phase), incident.output);
+  for (const std::string& control : cluster.running_controls()) {  // whoever has rebuilt the torus has told the other
+    const Finished alone = run_program({find_binary("rse"), "incident", "--control", control});
+    for (const char* phase : {"shards gathered ", "replayed ", "verified, running "}) CHECK_MESSAGE(says(alone, phase), alone.output);
+  }
   const std::string name = incident.output.substr(0, incident.output.find(' '));
   CHECK(rse(cluster, {"incident", name}).output == incident.output);
   const Finished unknown = rse(cluster, {"incident", "z:99"});

@@ -135,6 +135,31 @@ TEST_CASE("three guests: the launcher's dashboard shows which cells of a torus i
   CHECK_MESSAGE(state.find(R"("name":"observer")") != std::string::npos, state);
 }
 
+TEST_CASE("three guests: the launcher's page knows the phases of a failover on a guest, which nobody can ask, from what the guest tells") {
+  const TemporaryFolder folder;
+  const std::string log = folder.path("log");
+  const std::uint16_t port = free_port();
+  Machine launcher;
+  REQUIRE(launcher.start({.words = {find_runfile("deploy/three_vm"), "--script", "--kill", "b", "--after-epochs", "30", "--epochs",
+                                    "1000000000", "--http", fmt::format("127.0.0.1:{}", port)},
+                          .log = log}) == "");
+  const auto end = std::chrono::steady_clock::now() + kStoryLimit;
+  std::string state;
+  const auto told = [&] {  // in this order; tori that moved as nodes joined were told before
+    std::size_t at = 0;
+    for (const char* words : {"b has died", " is put together here", " has run its first epoch here"}) {
+      at = state.find(words, at);
+      if (at == std::string::npos) return false;
+    }
+    return true;
+  };
+  while (!told() && launcher.running() && std::chrono::steady_clock::now() < end) {
+    wait_a_little();
+    state = http_body(http_ask(port, "GET /api/v1/state"));
+  }
+  CHECK_MESSAGE(told(), state);
+}
+
 /// The memory that a launcher has named in its first lines, mapped.
 class Scribbler {
  public:

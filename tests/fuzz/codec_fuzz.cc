@@ -1,4 +1,4 @@
-// Any bytes as a message, as a hello, as a sight of a lattice, and as what is said to settle on a link. What decodes has to
+// Any bytes as a message, as a hello, as a sight of a lattice, as a report of an incident, and as what is said to settle on a link. What decodes has to
 // survive being encoded and decoded again.
 #include <cstdint>
 
@@ -25,6 +25,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = decode_lattice_sight(encode_lattice_sight(*sight));
     RSE_ASSERT(again && again->torus == sight->torus && again->corrective == sight->corrective && again->levels == sight->levels,
                "a sight changed");
+  }
+  if (const auto report = decode_incident_report(bytes)) {
+    const auto again = decode_incident_report(encode_incident_report(*report));
+    RSE_ASSERT(again && again->kind == report->kind && again->torus == report->torus && again->text == report->text,
+               "a report changed");
   }
   if (const auto claim = decode_link_claim(bytes)) {
     Bytes encoded;

@@ -50,6 +50,7 @@ void messages(const Corpus& corpus) {
   Bytes bytes;
   encode_hello(hello, bytes);
   corpus.put("codec_fuzz", "hello", bytes);
+  corpus.put("codec_fuzz", "report", encode_incident_report({2, milliseconds(3), NodeId{7}, TorusId{1}, Epoch{9}, "b has died"}));
   corpus.put("codec_fuzz", "sight_question", encode_lattice_sight({{1}, 0, {}}));
 }
 

@@ -7,7 +7,7 @@ import { Store } from "../../node/dashboard/store.mjs";
 const NAMES = { 1: "a", 2: "b", 3: "c" };
 const nameOf = (node) => NAMES[node];
 const incident = (milliseconds, kind, node, rest = {}) => ({
-  kind, node, text: "", epoch: "0", at_nanoseconds: "0",
+  kind, node, text: "", epoch: "0", at_nanoseconds: "0", by: "0",
   unix_nanoseconds: String(BigInt(Math.round(milliseconds * 1000)) * 1000n), ...rest,
 });
 const view = (milliseconds, text) => incident(milliseconds, "VIEW_INSTALLED", "1", { text });
@@ -104,5 +104,24 @@ const death = [
   assert.ok(Math.abs(store.measures.get("1").load - 0.4) < 1e-6);
   assert.equal(store.incidents.length, 720, "incidents are bounded");
   assert.equal(store.eventSeries.table()[0].length, 600, "series are bounded");
+}
+{
+  const told = (one, node) => ({ ...one, by: node, unix_nanoseconds: String(BigInt(one.unix_nanoseconds) + 999n) });
+  const by = (node, incidents) => incidents.map((one) => told(one, node));
+  const members = Object.entries(NAMES).map(([id, name]) => ({ node: id, name }));
+  const status = (node, name, incidents) => ({
+    health: "HEALTHY", peers: [], links: [], tori: [], incidents,
+    view: { cluster: "1", number: "1", run: "1", members, voters: [], hosts: [], homes: [] },
+    self: { node, name, cluster: "1", cpu_nanoseconds: "0", resident_bytes: "1" },
+  });
+  const observer = status("9", "observer", [...death, ...by("1", rebuild(2, "1", 2025))]);
+  const guests = new Store();
+  guests.takeState([observer], 1);
+  assert.deepEqual(guests.failovers[0].ends, [5, 20, 35, 45, 55], "what a guest has told the observer completes the story");
+  const daemons = new Store();
+  const speaks = status("1", "a", rebuild(2, "1", 2025));
+  daemons.takeState([observer, speaks], 1);
+  daemons.takeState([observer], 2);
+  assert.equal(daemons.incidents.length, death.length + 4, "what a node has said itself is not taken from others, even when it has gone");
 }
 console.log("stories are told as they were, in bounded memory");

@@ -1,5 +1,6 @@
 #include "transport/codec/codec.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "transport/codec/fields_reader.h"
@@ -78,6 +79,22 @@ Bytes encode_lattice_sight(const LatticeSight& sight) {
 bool is_lattice_sight(std::span<const std::byte> bytes) { return begins_with(bytes, kSightMagic); }
 Result<LatticeSight> decode_lattice_sight(std::span<const std::byte> bytes) {
   return decode<LatticeSight>(bytes, kSightFrameBytesMax);
+}
+
+Bytes encode_incident_report(IncidentReport report) {
+  if (report.text.size() > kReportTextBytesMax) {
+    report.text.resize(kReportTextBytesMax);
+    while (!report.text.empty() && !is_sentence(report.text)) report.text.pop_back();  // half a character
+  }
+  report.age.raw = std::min(report.age.raw, kReportAgeMax.raw);
+  Bytes out;
+  out.reserve(kReportFrameBytesMax);
+  append(report, out);
+  return out;
+}
+bool is_incident_report(std::span<const std::byte> bytes) { return begins_with(bytes, kReportMagic); }
+Result<IncidentReport> decode_incident_report(std::span<const std::byte> bytes) {
+  return decode<IncidentReport>(bytes, kReportFrameBytesMax);
 }
 
 void encode_link_claim(const LinkClaim& claim, Bytes& out) { append(claim, out); }

@@ -12,6 +12,7 @@
 #include "torus/base/bytes.h"
 #include "torus/base/result.h"
 #include "torus/braid/messages.h"
+#include "torus/watch/incident_report.h"
 #include "torus/watch/lattice_sight.h"
 #include "transport/handshake.h"
 #include "transport/transport.h"
@@ -40,6 +41,13 @@ Bytes encode_lattice_sight(const LatticeSight& sight);
 /// Whether it may be one, and is no envelope.
 bool is_lattice_sight(std::span<const std::byte> bytes);
 Result<LatticeSight> decode_lattice_sight(std::span<const std::byte> bytes);
+
+inline constexpr std::size_t kReportFrameBytesMax = kReportTextBytesMax + 64;
+/// Of a longer text what may be sent of it; an age beyond kReportAgeMax is told as that.
+Bytes encode_incident_report(IncidentReport report);
+/// Whether it may be one, and is no envelope.
+bool is_incident_report(std::span<const std::byte> bytes);
+Result<IncidentReport> decode_incident_report(std::span<const std::byte> bytes);
 
 void encode_link_claim(const LinkClaim& claim, Bytes& out);
 Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes);

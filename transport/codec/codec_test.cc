@@ -363,6 +363,52 @@ TEST_CASE("codec: a sight of a lattice comes back as libprotobuf has it; other s
   for (std::size_t kind = 0; kind < kKindCount; ++kind) CHECK_FALSE(is_lattice_sight(encode_envelope(random_envelope(kind, 1))));
 }
 
+TEST_CASE("codec: a report of an incident comes back as libprotobuf has it; a kind, torus, age or text that nobody says is refused") {
+  const IncidentReport whole{2, milliseconds(3), NodeId{7}, TorusId{0}, Epoch{9}, "b has died"};
+  const IncidentReport least{kIncidentFirstEpoch, {}, {}, {}, {}, ""};
+  for (const IncidentReport& each : {whole, least}) {
+    const Bytes bytes = encode_incident_report(each);
+    CHECK(is_incident_report(bytes));
+    CHECK_FALSE(is_lattice_sight(bytes));
+    CHECK_FALSE(decode_envelope(bytes));
+    const auto decoded = decode_incident_report(bytes);
+    REQUIRE(decoded);
+    CHECK(decoded->kind == each.kind);
+    CHECK(decoded->age == each.age);
+    CHECK(decoded->node == each.node);
+    CHECK(decoded->torus == each.torus);
+    CHECK(decoded->epoch == each.epoch);
+    CHECK(decoded->text == each.text);
+    v1::IncidentReport wire;
+    REQUIRE(wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    wire.DiscardUnknownFields();
+    CHECK(bytes_of(wire) == bytes);
+  }
+  const auto refused = [&](const auto& change, Error cause) {
+    v1::IncidentReport wire;
+    const Bytes bytes = encode_incident_report(whole);
+    REQUIRE(wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+    change(wire);
+    const auto decoded = decode_incident_report(bytes_of(wire));
+    return !decoded && decoded.error() == cause;
+  };
+  CHECK(refused([](auto& wire) { wire.set_kind(50); }, Error::kMalformed));
+  CHECK(refused([](auto& wire) { wire.set_torus(3); }, Error::kWrongTorus));
+  CHECK(refused([](auto& wire) { wire.set_age_nanoseconds(kReportAgeMax.raw + 1); }, Error::kMalformed));
+  CHECK(refused([](auto& wire) { wire.set_text("\x1B[2J"); }, Error::kMalformed));
+  CHECK(refused([](auto& wire) { wire.set_text(std::string(kReportTextBytesMax + 1, 'x')); }, Error::kTooLarge));
+  CHECK(refused([](auto& wire) { wire.set_magic(1); }, Error::kMalformed));
+  IncidentReport long_one = whole;
+  long_one.age = {kReportAgeMax.raw * 2};
+  long_one.text = std::string(kReportTextBytesMax - 1, 'x') + "\xC3\xBC";
+  const auto cut = decode_incident_report(encode_incident_report(long_one));
+  REQUIRE(cut);
+  CHECK(cut->text == std::string(kReportTextBytesMax - 1, 'x'));
+  CHECK(cut->age == kReportAgeMax);
+  CHECK(decode_incident_report(Bytes(kReportFrameBytesMax + 1)).error() == Error::kTooLarge);
+  CHECK(decode_incident_report({}).error() == Error::kMalformed);
+}
+
 TEST_CASE("codec: hello comes back, and nothing else passes for one") {
   Bytes bytes;
   encode_hello(some_hello(), bytes);

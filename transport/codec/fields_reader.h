@@ -61,6 +61,9 @@ class FieldsReader {
     check_now(field_.value < kTorusCount, Error::kWrongTorus);
     value = {static_cast<std::uint8_t>(field_.value)};
   }
+  void optional_torus(std::uint32_t number, std::optional<TorusId>& value) {
+    if (is(number, WireType::kVarint)) torus(number, value.emplace());
+  }
   void always_torus32(std::uint32_t number, TorusId& value) {
     if (!is(number, WireType::kFixed32)) return;
     const auto raw = take<std::uint32_t>();

@@ -8,6 +8,7 @@
 
 #include "torus/braid/messages.h"
 #include "torus/engine/program.h"
+#include "torus/watch/incident_report.h"
 #include "torus/watch/lattice_sight.h"
 #include "transport/codec/frame_magic.h"
 #include "transport/handshake.h"
@@ -355,6 +356,18 @@ void fields(V& v, Of<V, LatticeSight>& m) {
   v.varint(3, m.corrective);
   v.text(4, m.levels, kSightBytes);
   v.check(m.levels.empty() || m.levels.size() == kSightBytes, Error::kMalformed);
+}
+template <class V>
+void fields(V& v, Of<V, IncidentReport>& m) {
+  v.constant32(1, kReportMagic);
+  v.varint(2, m.kind);
+  v.varint(3, m.age, kReportAgeMax.raw);
+  v.fixed64(4, m.node);
+  v.optional_torus(5, m.torus);
+  v.varint(6, m.epoch);
+  v.text(7, m.text, kReportTextBytesMax);
+  v.check(is_incident_kind(m.kind), Error::kMalformed);
+  if (v.finishing()) v.check(is_sentence(m.text), Error::kMalformed);
 }
 
 }  // namespace rse

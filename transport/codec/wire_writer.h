@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -89,6 +90,9 @@ class WireWriter {
     put_varint(raw_of(value));
   }
   void torus(std::uint32_t number, const TorusId& value) { varint(number, value); }
+  void optional_torus(std::uint32_t number, const std::optional<TorusId>& value) {
+    if (value) always_varint(number, *value);
+  }
   template <class T>
   void fixed64(std::uint32_t number, const T& value) {
     if (raw_of(value) != 0) always_fixed64(number, value);

@@ -10,7 +10,7 @@ export interface Failover {
   lost: number[] | undefined; // tori that it hosted; undefined: the page came too late to know
   tori: number[]; // that are put together elsewhere
   hosts: string[]; // who does that
-  heirs: string[]; // names of whom the view gave what was lost: all that is known of hosts that tell nothing, as guests
+  heirs: string[]; // names of whom the view gave what was lost: all that is known of hosts that were not heard
   ends: (number | undefined)[]; // milliseconds from the first sign to the end of each of PHASES, of the slowest torus
   over: boolean;
   returned: boolean; // the node was heard again, or joined again

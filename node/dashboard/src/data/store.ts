@@ -47,6 +47,7 @@ export class Store {
   private readonly names = new Map<string, string>();
   private readonly listeners = new Set<() => void>();
   private readonly known = new Set<string>();
+  private readonly speakers = new Set<string>(); // nodes that were asked themselves, or have left a history
   private marks: Mark[] = [];
   private sampledAt = 0;
 
@@ -74,14 +75,14 @@ export class Store {
     const before = nodes.find((status) => status.self.node === this.status?.self.node);
     const witness = before && speaks(before) ? before : nodes.find(speaks) ?? before ?? nodes[0];
     if (witness) this.takeStatus(witness, now);
-    this.takeIncidents(nodes.flatMap((status) => status.incidents), now, "now");
+    this.takeIncidents(this.firstHand(nodes.map((status) => ({ node: status.self.node, incidents: status.incidents }))), now, "now");
     this.changed();
   }
 
   /// What the nodes had kept when the page was opened.
   takePast(histories: readonly History[], now = performance.now() / 1000): void {
     for (const history of histories) if (!this.names.has(history.node)) this.names.set(history.node, history.name);
-    this.takeIncidents(histories.flatMap((history) => history.incidents), now, "before");
+    this.takeIncidents(this.firstHand(histories), now, "before");
     this.changed();
   }
 
@@ -112,6 +113,12 @@ export class Store {
     const residentBytes = Number(status.self.resident_bytes);
     if (same && now - old.at < RATE_SECONDS) return;
     this.measures.set(status.self.node, { load: same ? (cpu - old.cpu) / (now - old.at) : NaN, residentBytes, cpu, at: now });
+  }
+
+  /// What a node has told others counts only where it has never spoken itself.
+  private firstHand(tellers: readonly { node: string; incidents: readonly IncidentRecord[] }[]): IncidentRecord[] {
+    for (const teller of tellers) this.speakers.add(teller.node);
+    return tellers.flatMap((teller) => teller.incidents.filter((incident) => !this.speakers.has(incident.by)));
   }
 
   /// Doubled ones are known by their time and kind.

@@ -71,6 +71,7 @@ export interface IncidentRecord {
   torus?: number;
   epoch: string;
   text: string;
+  by: string; // whose incident it is, and who has told it to the node that has it here; "0": that node's own
 }
 
 export interface Status {

@@ -25,7 +25,7 @@ export function FailoverView() {
       <ol>
         {PHASES.map((phase, index) => {
           const end = failover.ends[index];
-          // What was prepared before needs no such phase; a host that tells nothing, as a guest, shows none.
+          // What was prepared before needs no such phase; a host that was not heard shows none.
           if (end === undefined && (failover.over || (failover.tori.length === 0 && failover.heirs.length > 0))) return null;
           const begin = failover.ends.slice(0, index).reduce((last: number, before) => before ?? last, 0);
           return (
