@@ -11,17 +11,26 @@ namespace {
 
 template <class M>
 void append(const M& message, Bytes& out) {
-  BytesSink sink{out};
+  BytesSink sink(out);
   WireWriter<BytesSink> writer(sink);
   fields(writer, message);
+}
+
+template <class M>
+CountingSink count(const M& message) {
+  CountingSink size;
+  WireWriter<CountingSink> counter(size);
+  fields(counter, message);
+  return size;
 }
 
 template <class M>
 Result<M> decode(std::span<const std::byte> bytes, std::size_t size_max, M message = {}) {
   if (bytes.size() > size_max) return Error::kTooLarge;
   ReadState state;
-  if (!FieldsReader::read(bytes, message, state)) return state.error;
-  return message;
+  Result<M> result(std::move(message));
+  if (!FieldsReader::read(bytes, *result, state)) result = state.error;
+  return result;
 }
 
 /// A first field of 32 bits; an envelope begins with a number of 64.
@@ -33,18 +42,14 @@ bool begins_with(std::span<const std::byte> bytes, std::uint32_t magic) {
 }  // namespace
 
 std::vector<SharedBytes> encode_parts(const Envelope& envelope) {
-  PartsSink sink;
+  PartsSink sink(count(envelope).own);
   WireWriter<PartsSink> writer(sink);
   fields(writer, envelope);
-  sink.flush();
-  return std::move(sink.parts);
+  return sink.take();
 }
 
 void encode_envelope(const Envelope& envelope, Bytes& out) {
-  CountingSink size;
-  WireWriter<CountingSink> counter(size);
-  fields(counter, envelope);
-  out.reserve(out.size() + size.size);
+  out.reserve(out.size() + count(envelope).size());
   append(envelope, out);
 }
 

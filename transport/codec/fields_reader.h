@@ -1,6 +1,7 @@
 // Structs from protobuf bytes by the descriptions in message_fields.h. Every byte may be hostile: each list, text and number has
 // its bound there, and all objects of one message together have kWireObjectsMax.
-// A description is gone through once for each field that is there, then once more to check what has to be there.
+// A description is gone through as often as the fields that are there are out of the order of their numbers (once, when this
+// code has written them), then once more to check what has to be there.
 // Threads: any. Memory: what the result holds; no list gets more room than its bytes justify. Errors: the first is latched.
 // Unknown fields, and known ones of another wire type, are ignored: they are of another version.
 #pragma once
@@ -29,13 +30,11 @@ class FieldsReader {
   /// False: `state` says why.
   template <class M>
   static bool read(std::span<const std::byte> bytes, M& out, ReadState& state) {
-    FieldsReader reader(state);
-    for (WireReader wire(bytes); !wire.at_end() && !state.failed;) {
-      if (!wire.field(reader.field_)) {
-        reader.fail(Error::kMalformed);
-        break;
-      }
+    FieldsReader reader(bytes, state);
+    for (reader.next(); reader.there_;) {
+      reader.took_some_ = false;
       fields(reader, out);
+      if (reader.taken_ || !reader.took_some_) reader.next();  // the last one; or one that is unknown
     }
     reader.at_end_ = true;
     if (!state.failed) fields(reader, out);
@@ -57,18 +56,13 @@ class FieldsReader {
     varint(number, value);
   }
   void torus(std::uint32_t number, TorusId& value) {
-    if (!is(number, WireType::kVarint)) return;
-    check_now(field_.value < kTorusCount, Error::kWrongTorus);
-    value = {static_cast<std::uint8_t>(field_.value)};
+    if (is(number, WireType::kVarint)) value = take_torus(field_.value);
   }
   void optional_torus(std::uint32_t number, std::optional<TorusId>& value) {
-    if (is(number, WireType::kVarint)) torus(number, value.emplace());
+    if (is(number, WireType::kVarint)) value = take_torus(field_.value);
   }
   void always_torus32(std::uint32_t number, TorusId& value) {
-    if (!is(number, WireType::kFixed32)) return;
-    const auto raw = take<std::uint32_t>();
-    check_now(raw < kTorusCount, Error::kWrongTorus);
-    value = {static_cast<std::uint8_t>(raw)};
+    if (is(number, WireType::kFixed32)) value = take_torus(take<std::uint32_t>());
   }
   template <class T>
   void fixed64(std::uint32_t number, T& value) {
@@ -96,9 +90,10 @@ class FieldsReader {
     if (is(number, WireType::kSized)) take_text(value, size_max);
   }
   void texts(std::uint32_t number, std::vector<std::string>& values, std::size_t count_max, std::size_t size_max) {
-    if (!is(number, WireType::kSized)) return;
-    check_now(values.size() < count_max, Error::kTooLarge);
-    if (!state_.failed) take_text(values.emplace_back(), size_max);
+    while (is(number, WireType::kSized)) {
+      check_now(values.size() < count_max, Error::kTooLarge);
+      if (!state_.failed) take_text(values.emplace_back(), size_max);
+    }
   }
   void digest(std::uint32_t number, Digest256& value) {
     if (missing(number) || !is(number, WireType::kSized)) return;
@@ -166,9 +161,10 @@ class FieldsReader {
   }
   template <class M>
   void messages(std::uint32_t number, std::vector<M>& values, std::size_t count_max) {
-    if (!is(number, WireType::kSized)) return;
-    check_now(values.size() < count_max, Error::kTooLarge);
-    if (!state_.failed && count_object()) read(field_.bytes, values.emplace_back(), state_);
+    while (is(number, WireType::kSized)) {
+      check_now(values.size() < count_max, Error::kTooLarge);
+      if (!state_.failed && count_object()) read(field_.bytes, values.emplace_back(), state_);
+    }
   }
   template <class... M>
   void oneof(std::uint32_t first, std::variant<M...>& value) {
@@ -188,7 +184,15 @@ class FieldsReader {
   }
 
  private:
-  explicit FieldsReader(ReadState& state) : state_(state) {}
+  FieldsReader(std::span<const std::byte> bytes, ReadState& state) : wire_(bytes), state_(state) {}
+
+  void next() {
+    taken_ = false;
+    there_ = !state_.failed && !wire_.at_end();
+    if (!there_ || wire_.field(field_)) return;
+    there_ = false;
+    fail(Error::kMalformed);
+  }
 
   template <class T>
   static constexpr std::uint64_t most_of() {
@@ -208,10 +212,12 @@ class FieldsReader {
       to = static_cast<T>(raw);
     }
   }
+  /// The field that comes next is that one: it is taken, and remains in `field_` until the next question.
   bool is(std::uint32_t number, WireType type) {
-    if (at_end_ || state_.failed || field_.number != number || field_.type != type) return false;
+    if (taken_) next();
+    if (!there_ || field_.number != number || field_.type != type) return false;
     seen_ |= std::uint64_t{1} << number;
-    return true;
+    return taken_ = took_some_ = true;
   }
   /// At the end: a field that has to be there and is not.
   bool missing(std::uint32_t number) {
@@ -224,6 +230,7 @@ class FieldsReader {
   void fail(Error error) {
     if (!state_.failed) state_.error = error;
     state_.failed = true;
+    there_ = false;
   }
   bool count_object() {
     check_now(state_.objects > 0, Error::kTooLarge);
@@ -235,6 +242,10 @@ class FieldsReader {
     Number value;
     std::memcpy(&value, field_.bytes.data(), sizeof value);
     return value;
+  }
+  TorusId take_torus(std::uint64_t raw) {
+    check_now(raw < kTorusCount, Error::kWrongTorus);
+    return {static_cast<std::uint8_t>(raw)};
   }
   template <class Text>
   void take_text(Text& value, std::size_t size_max) {
@@ -249,9 +260,13 @@ class FieldsReader {
     if (!state_.failed) std::memcpy(value.data(), field_.bytes.data(), value.size());
   }
 
+  WireReader wire_;
   ReadState& state_;
   WireField field_;
   std::uint64_t seen_ = 0;
+  bool there_ = false;      // `field_` holds a field
+  bool taken_ = false;      // which has been taken
+  bool took_some_ = false;  // in this pass
   bool at_end_ = false;
 };
 

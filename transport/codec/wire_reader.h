@@ -15,7 +15,6 @@ struct WireField {
   WireType type{};
   std::uint64_t value = 0;           // kVarint
   std::span<const std::byte> bytes;  // the value's, of the other types
-  std::span<const std::byte> whole;  // with tag and size
 };
 
 class WireReader {
@@ -24,7 +23,6 @@ class WireReader {
   bool at_end() const { return bytes_.empty(); }
 
   bool field(WireField& out) {
-    const auto start = bytes_;
     std::uint64_t tag = 0;
     if (!varint(tag) || tag >> 32 != 0 || tag >> 3 == 0) return false;
     out.number = static_cast<std::uint32_t>(tag >> 3);
@@ -35,9 +33,7 @@ class WireReader {
       case 5: out.type = WireType::kFixed32; break;
       default: return false;
     }
-    if (!value(out)) return false;
-    out.whole = start.first(start.size() - bytes_.size());
-    return true;
+    return value(out);
   }
 
  private:

@@ -39,38 +39,89 @@ constexpr std::size_t varint_size(std::uint64_t value) {
   return size;
 }
 
-/// Counts what would be written.
+/// Counts what would be written; what is shared apart.
 struct CountingSink {
-  std::size_t size = 0;
-  void put(const void*, std::size_t count) { size += count; }
-  void share(const SharedBytes& bytes) { size += bytes.bytes.size(); }
+  std::size_t own = 0;
+  std::size_t shared = 0;
+  void put(const void*, std::size_t count) { own += count; }
+  void varint(std::uint64_t value) { own += varint_size(value); }
+  void share(const SharedBytes& bytes) { (bytes.owner ? shared : own) += bytes.bytes.size(); }
+  void add(const CountingSink& other) {
+    own += other.own;
+    shared += other.shared;
+  }
+  std::size_t size() const { return own + shared; }
 };
 
-/// Everything in one piece, appended.
-struct BytesSink {
-  Bytes& out;
+/// Everything in one piece, appended. Numbers are put together in a small place first: `out` grows by few large steps.
+class BytesSink {
+ public:
+  explicit BytesSink(Bytes& out) : out_(out) {}
+  ~BytesSink() { flush(); }
+  BytesSink(const BytesSink&) = delete;
+  BytesSink& operator=(const BytesSink&) = delete;
+
   void put(const void* from, std::size_t count) {
-    const auto* bytes = static_cast<const std::byte*>(from);
-    out.insert(out.end(), bytes, bytes + count);
+    if (count > kLargeBytes) {
+      flush();
+      append(static_cast<const std::byte*>(from), count);
+    } else {
+      make_room(count);
+      std::memcpy(small_.data() + used_, from, count);
+      used_ += count;
+    }
+  }
+  void varint(std::uint64_t value) {
+    make_room(kVarintBytesMax);
+    for (; value >= 0x80; value >>= 7) small_[used_++] = static_cast<std::byte>(value | 0x80);
+    small_[used_++] = static_cast<std::byte>(value);
   }
   void share(const SharedBytes& bytes) { put(bytes.bytes.data(), bytes.bytes.size()); }
+  void flush() {
+    if (used_ != 0) append(small_.data(), std::exchange(used_, 0));
+  }
+
+ private:
+  static constexpr std::size_t kLargeBytes = 32;
+  static constexpr std::size_t kVarintBytesMax = 10;
+  void make_room(std::size_t count) {
+    if (count > small_.size() - used_) flush();
+  }
+  void append(const std::byte* from, std::size_t count) { out_.insert(out_.end(), from, from + count); }
+
+  Bytes& out_;
+  std::size_t used_ = 0;
+  std::array<std::byte, 256> small_;  // no initial values: what is used is written first
 };
 
 /// Bytes that have an owner are handed on as they lie, between the parts that are written here.
-struct PartsSink {
-  std::vector<SharedBytes> parts;
-  Bytes front;
-  void put(const void* from, std::size_t count) { BytesSink{front}.put(from, count); }
+class PartsSink {
+ public:
+  /// `own_bytes`: how many are written here, as CountingSink has it.
+  explicit PartsSink(std::size_t own_bytes) { front_.reserve(own_bytes); }
+  void put(const void* from, std::size_t count) { writer_.put(from, count); }
+  void varint(std::uint64_t value) { writer_.varint(value); }
   void share(const SharedBytes& bytes) {
     if (!bytes.owner) return put(bytes.bytes.data(), bytes.bytes.size());
     flush();
-    parts.push_back(bytes);
+    parts_.push_back(bytes);
   }
+  std::vector<SharedBytes> take() {
+    flush();
+    return std::move(parts_);
+  }
+
+ private:
   void flush() {
-    if (front.empty()) return;
-    auto own = std::make_shared<const Bytes>(std::exchange(front, {}));
-    parts.emplace_back(std::span<const std::byte>(*own), own);
+    writer_.flush();
+    if (front_.empty()) return;
+    auto own = std::make_shared<const Bytes>(std::exchange(front_, {}));
+    parts_.emplace_back(std::span<const std::byte>(*own), own);
   }
+
+  std::vector<SharedBytes> parts_;
+  Bytes front_;
+  BytesSink writer_{front_};
 };
 
 template <class Sink>
@@ -87,7 +138,7 @@ class WireWriter {
   template <class T>
   void always_varint(std::uint32_t number, const T& value, std::uint64_t = 0) {
     tag(number, WireType::kVarint);
-    put_varint(raw_of(value));
+    sink_.varint(raw_of(value));
   }
   void torus(std::uint32_t number, const TorusId& value) { varint(number, value); }
   void optional_torus(std::uint32_t number, const std::optional<TorusId>& value) {
@@ -150,7 +201,7 @@ class WireWriter {
   void column(std::uint32_t number, const std::vector<Event>& events, const Get& get) {
     if (events.empty()) return;
     tag(number, WireType::kSized);
-    put_varint(events.size() * sizeof(Number));
+    sink_.varint(events.size() * sizeof(Number));
     if constexpr (std::is_same_v<Sink, CountingSink>) {
       sink_.put(nullptr, events.size() * sizeof(Number));
     } else {
@@ -164,9 +215,9 @@ class WireWriter {
     WireWriter<CountingSink> counter(size);
     fields(counter, value);
     tag(number, WireType::kSized);
-    put_varint(size.size);
+    sink_.varint(size.size());
     if constexpr (std::is_same_v<Sink, CountingSink>) {
-      sink_.put(nullptr, size.size);
+      sink_.add(size);
     } else {
       fields(*this, value);
     }
@@ -183,20 +234,15 @@ class WireWriter {
   void region_bytes(std::uint32_t number, const SharedBytes& value) {
     if (value.bytes.empty()) return;
     tag(number, WireType::kSized);
-    put_varint(value.bytes.size());
+    sink_.varint(value.bytes.size());
     sink_.share(value);
   }
   static constexpr bool finishing() { return false; }
   void check(bool, Error) {}
 
  private:
-  void tag(std::uint32_t number, WireType type) { put_varint(std::uint64_t{number} << 3 | static_cast<std::uint64_t>(type)); }
-  void put_varint(std::uint64_t value) {
-    std::array<std::uint8_t, 10> bytes;
-    std::size_t size = 0;
-    for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<std::uint8_t>(value | 0x80);
-    bytes[size++] = static_cast<std::uint8_t>(value);
-    sink_.put(bytes.data(), size);
+  void tag(std::uint32_t number, WireType type) {
+    sink_.varint(std::uint64_t{number} << 3 | static_cast<std::uint64_t>(type));
   }
   template <class Number>
   void put_number(Number value) {
@@ -204,7 +250,7 @@ class WireWriter {
   }
   void sized(std::uint32_t number, const void* from, std::size_t size) {
     tag(number, WireType::kSized);
-    put_varint(size);
+    sink_.varint(size);
     sink_.put(from, size);
   }
 
