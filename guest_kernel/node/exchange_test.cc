@@ -92,8 +92,9 @@ void exchange(Side& side, Waiting waiting, const char* name) {
       side.send(side.receive(waiting));
       continue;
     }
+    const Envelope projection = projection_of(round);
     const Instant begin = now();
-    side.send(projection_of(round));
+    side.send(projection);
     const Envelope back = side.receive(waiting);
     took.push_back(elapsed(begin, now()).raw / 2);
     const auto* const packet = std::get_if<PacketMessage>(&back.message);
