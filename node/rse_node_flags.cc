@@ -135,8 +135,13 @@ std::string check(const NodeFlags& flags) {
     for (const std::string& address : *addresses) {
       if (is_ivshmem_address(address) && !parse_ivshmem_address(address, wrong)) return wrong;
       const bool udp = address.starts_with("udp:");
-      if ((udp || scheme_of(address).empty()) && !parse_host_port(udp ? address.substr(4) : address))
-        return fmt::format("{} is no HOST:PORT; write for example 10.0.0.7:7400 or [::1]:7400", address);
+      if (!udp && !scheme_of(address).empty()) continue;
+      const auto parsed = parse_host_port(udp ? address.substr(4) : address);
+      if (!parsed) return fmt::format("{} is no HOST:PORT; write for example 10.0.0.7:7400 or [::1]:7400", address);
+      if (parsed->port == 0)
+        return fmt::format("{} will not do: others keep a node's address and dial it again, so it needs a port of its own, "
+                           "for example 7400",
+                           address);
     }
   }
   if (!flags.stun.empty() && std::none_of(flags.listen.begin(), flags.listen.end(), is_udp_address))

@@ -25,7 +25,12 @@ struct OneNode {
 
 TEST_CASE("usage: nothing to do, two things to do, unknown flags end with 2") {
   const TemporaryFolder folder;
-  CHECK(run_program({node_binary(), "--data-dir", folder.path("n"), "--listen", "127.0.0.1:0"}).exit_code == 2);
+  const Finished nothing = run_program({node_binary(), "--data-dir", folder.path("n"), "--listen", "127.0.0.1:7401"});
+  CHECK(nothing.exit_code == 2);
+  CHECK_MESSAGE(says(nothing, "holds no cluster yet"), nothing.output);
+  const Finished any_port = run_program({node_binary(), "--found", "--listen", "udp:127.0.0.1:0"});
+  CHECK(any_port.exit_code == 2);
+  CHECK_MESSAGE(says(any_port, "udp:127.0.0.1:0 will not do"), any_port.output);
   CHECK(run_program({node_binary(), "--found", "--peer", "127.0.0.1:1", "--data-dir", folder.path("n")}).exit_code == 2);
   CHECK(run_program({node_binary(), "--no-such-flag"}).exit_code == 2);
   CHECK(run_program({rse_binary(), "status", "--no-such-flag"}).exit_code == 2);
