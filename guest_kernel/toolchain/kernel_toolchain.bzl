@@ -19,6 +19,11 @@ _COMPILE_FLAGS = [
     "-Wno-missing-field-initializers",
     "-Wno-maybe-uninitialized",
     "-march=x86-64",
+    # For emulated processors, where a string instruction costs a jump and all its registers for each word, and a vector is words in
+    # memory: large objects are copied and cleared by guest_kernel/runtime/memory_functions.cc, and no loop is made of vectors.
+    "-mmemcpy-strategy=unrolled_loop:256:noalign,libcall:-1:noalign",
+    "-mmemset-strategy=unrolled_loop:256:noalign,libcall:-1:noalign",
+    "-fno-tree-vectorize",
     "-mcmodel=kernel",
     "-fno-pic",
     "-fno-pie",

@@ -186,7 +186,7 @@ class FieldsReader {
  private:
   FieldsReader(std::span<const std::byte> bytes, ReadState& state) : wire_(bytes), state_(state) {}
 
-  void next() {
+  [[gnu::noinline]] void next() {
     taken_ = false;
     there_ = !state_.failed && !wire_.at_end();
     if (!there_ || wire_.field(field_)) return;
@@ -213,7 +213,7 @@ class FieldsReader {
     }
   }
   /// The field that comes next is that one: it is taken, and remains in `field_` until the next question.
-  bool is(std::uint32_t number, WireType type) {
+  [[gnu::always_inline]] bool is(std::uint32_t number, WireType type) {
     if (taken_) next();
     if (!there_ || field_.number != number || field_.type != type) return false;
     seen_ |= std::uint64_t{1} << number;

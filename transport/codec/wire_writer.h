@@ -61,19 +61,15 @@ class BytesSink {
   BytesSink(const BytesSink&) = delete;
   BytesSink& operator=(const BytesSink&) = delete;
 
-  void put(const void* from, std::size_t count) {
-    if (count > kLargeBytes) {
-      flush();
-      append(static_cast<const std::byte*>(from), count);
-    } else {
-      make_room(count);
-      std::memcpy(small_.data() + used_, from, count);
-      used_ += count;
-    }
+  // Inlined, a number's width and its tag are known: a store each.
+  [[gnu::always_inline]] void put(const void* from, std::size_t count) {
+    if (count > kLargeBytes) return put_large(static_cast<const std::byte*>(from), count);
+    if (count > small_.size() - used_) flush();
+    std::memcpy(small_.data() + used_, from, count);
+    used_ += count;
   }
-  void varint(std::uint64_t value) {
-    make_room(kVarintBytesMax);
-    for (; value >= 0x80; value >>= 7) small_[used_++] = static_cast<std::byte>(value | 0x80);
+  [[gnu::always_inline]] void varint(std::uint64_t value) {
+    if (value >= 0x80 || used_ == small_.size()) return put_varint(value);
     small_[used_++] = static_cast<std::byte>(value);
   }
   void share(const SharedBytes& bytes) { put(bytes.bytes.data(), bytes.bytes.size()); }
@@ -84,8 +80,14 @@ class BytesSink {
  private:
   static constexpr std::size_t kLargeBytes = 32;
   static constexpr std::size_t kVarintBytesMax = 10;
-  void make_room(std::size_t count) {
-    if (count > small_.size() - used_) flush();
+  [[gnu::noinline]] void put_large(const std::byte* from, std::size_t count) {
+    flush();
+    append(from, count);
+  }
+  [[gnu::noinline]] void put_varint(std::uint64_t value) {
+    if (kVarintBytesMax > small_.size() - used_) flush();
+    for (; value >= 0x80; value >>= 7) small_[used_++] = static_cast<std::byte>(value | 0x80);
+    small_[used_++] = static_cast<std::byte>(value);
   }
   void append(const std::byte* from, std::size_t count) { out_.insert(out_.end(), from, from + count); }
 
@@ -99,8 +101,8 @@ class PartsSink {
  public:
   /// `own_bytes`: how many are written here, as CountingSink has it.
   explicit PartsSink(std::size_t own_bytes) { front_.reserve(own_bytes); }
-  void put(const void* from, std::size_t count) { writer_.put(from, count); }
-  void varint(std::uint64_t value) { writer_.varint(value); }
+  [[gnu::always_inline]] void put(const void* from, std::size_t count) { writer_.put(from, count); }
+  [[gnu::always_inline]] void varint(std::uint64_t value) { writer_.varint(value); }
   void share(const SharedBytes& bytes) {
     if (!bytes.owner) return put(bytes.bytes.data(), bytes.bytes.size());
     flush();
