@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,6 +12,8 @@
 #include <cstring>
 #include <fstream>
 #include <thread>
+
+#include "transport/monotonic_clock.h"
 
 namespace rse {
 namespace {
@@ -53,15 +54,14 @@ std::string Machine::start(const Command& command) {
 }
 
 std::uint64_t Machine::kill() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const Instant now = monotonic_now();
   if (process_ > 0) {
     ::kill(process_, SIGKILL);
     ::waitpid(process_, nullptr, 0);
   }
   process_ = -1;
   paused_ = false;
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  return now.raw;
 }
 
 void Machine::pause() {

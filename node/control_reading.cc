@@ -1,12 +1,12 @@
 // The requests that read: nothing changes by them.
 #include <fmt/format.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "node/control_fill.h"
 #include "node/control_session.h"
+#include "transport/monotonic_clock.h"
 
 namespace rse {
 namespace {
@@ -24,11 +24,7 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-std::uint64_t process_cpu_nanoseconds() {
-  timespec used{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
-}
+std::uint64_t process_cpu_nanoseconds() { return static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID)); }
 
 }  // namespace
 

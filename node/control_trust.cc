@@ -6,6 +6,7 @@
 
 #include "node/control_fill.h"
 #include "node/control_session.h"
+#include "transport/clock.h"
 
 namespace rse {
 namespace {

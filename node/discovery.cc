@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "transport/clock.h"
 #include "transport/secure/keys.h"
 #include "transport/tcp/address.h"
 #include "transport/transport.h"

@@ -12,6 +12,7 @@
 #include "node/client_status.h"
 #include "node/client_words.h"
 #include "node/rse_commands.h"
+#include "transport/clock.h"
 #include "transport/handshake.h"
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/ivshmem/ivshmem_transport.h"

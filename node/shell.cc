@@ -21,12 +21,6 @@ constexpr std::size_t kSendBytesPerTurn = 1u << 20;
 constexpr std::int64_t kSuspendNoticed = 1'000'000'000;  // nanoseconds
 constexpr const char* kRecordFile = "/record";
 
-std::int64_t clock_nanoseconds(clockid_t clock) {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 spdlog::level::level_enum level_of(BraidEvent::Kind kind) {
   switch (kind) {
     case BraidEvent::Kind::kAlarm: return spdlog::level::err;
@@ -40,8 +34,6 @@ spdlog::level::level_enum level_of(BraidEvent::Kind kind) {
 }
 
 }  // namespace
-
-Instant monotonic_now() { return {static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_MONOTONIC))}; }
 
 NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<DataDirectory> directory,
                      Log& log, Hooks hooks)

@@ -28,6 +28,7 @@
 #include "torus/braid/new_machines.h"
 #include "torus/watch/incident_teller.h"
 #include "torus/watch/lattice_watch.h"
+#include "transport/monotonic_clock.h"
 #include "transport/secure/trust_book.h"
 #include "transport/transport.h"
 
@@ -36,9 +37,6 @@ namespace rse {
 inline constexpr std::size_t kIncidentsMax = 256;
 inline constexpr std::size_t kReportsOfPeerMax = 64;  // between two looks of the housekeeping; a failover takes some ten
 inline constexpr std::size_t kPendingRequestsMax = 4096;
-
-/// The monotonic clock of this machine, the same for all its processes.
-Instant monotonic_now();
 
 /// BraidEvent, what the shell itself has to report, and what other nodes have told; `kind` is rse.v1.IncidentRecord.Kind.
 struct Incident {

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <utility>
 
-#include "transport/secure/ticket.h"
+#include "transport/clock.h"
 
 namespace rse {
 namespace {

@@ -20,7 +20,7 @@
 #include "node/http/metrics_text.h"
 #include "node/http/node_watch.h"
 #include "node/http/past.h"
-#include "transport/secure/ticket.h"
+#include "transport/clock.h"
 
 namespace rse {
 namespace {

@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -21,6 +20,7 @@
 #include <set>
 
 #include "tests/bench/channel.h"
+#include "transport/monotonic_clock.h"
 
 namespace rse::bench {
 namespace {
@@ -36,11 +36,7 @@ struct Head {
   std::uint64_t kind, sent, answered, count;
 };
 
-std::uint64_t now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
-}
+std::uint64_t now() { return monotonic_now().raw; }
 
 struct Settings {
   bool json = false;

@@ -23,6 +23,7 @@
 #include "node/client_failover.h"
 #include "tests/e2e/stories.h"
 #include "tests/net/test_network.h"
+#include "transport/monotonic_clock.h"
 
 namespace rse {
 namespace {
@@ -260,9 +261,7 @@ std::string measure_etcd(int trials, std::vector<double>& again) {
     const auto plugged_in = std::chrono::steady_clock::now() + kPulled;
     while (!etcd.writes(survivor, std::chrono::milliseconds(20)))
       if (std::chrono::steady_clock::now() > end) return "etcd does not write again";
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    again.push_back(since(cut, static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec)));
+    again.push_back(since(cut, monotonic_now().raw));
     fmt::print(stderr, "etcd {}/{}: a write again after {:.1f} ms\n", trial + 1, trials, again.back());
     std::this_thread::sleep_until(plugged_in);
     network.join_up(leader);

@@ -19,6 +19,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "transport/monotonic_clock.h"
+
 namespace rse {
 namespace {
 
@@ -29,12 +31,6 @@ constexpr std::uint32_t kMulticast = 0xE;       // the first four bits: for ever
 constexpr std::size_t kProtocolOffset = 9;      // of an IPv4 header
 constexpr std::size_t kDestinationOffset = 16;  // of an IPv4 header
 constexpr int kCarrierPriority = 10;  // real-time; the loop of a daemon has 1
-
-Instant monotonic() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return {static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec)};
-}
 
 std::string because(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
 
@@ -159,20 +155,20 @@ Instant TestNetwork::set_all(const LinkFaults& faults) {
   const std::lock_guard lock(mutex_);
   for (std::size_t from = 0; from < hosts_.size(); ++from)
     for (std::size_t to = 0; to < hosts_.size(); ++to) relay_.set(from, to, faults);
-  return monotonic();
+  return monotonic_now();
 }
 
 Instant TestNetwork::set_one_way(std::size_t from, std::size_t to, const LinkFaults& faults) {
   const std::lock_guard lock(mutex_);
   relay_.set(from, to, faults);
-  return monotonic();
+  return monotonic_now();
 }
 
 Instant TestNetwork::change(std::size_t from, std::size_t to, bool cut) {
   LinkFaults faults = relay_.faults(from, to);
   faults.cut = cut;
   relay_.set(from, to, faults);
-  return monotonic();
+  return monotonic_now();
 }
 
 Instant TestNetwork::cut(std::size_t a, std::size_t b) {
@@ -240,8 +236,8 @@ void TestNetwork::carry() {
     {
       const std::lock_guard lock(mutex_);
       for (std::size_t host = 0; host < hosts_.size(); ++host)
-        if ((waiting[host + 1].revents & POLLIN) != 0) take_in(host, monotonic());
-      while (const auto delivery = relay_.poll(monotonic())) {
+        if ((waiting[host + 1].revents & POLLIN) != 0) take_in(host, monotonic_now());
+      while (const auto delivery = relay_.poll(monotonic_now())) {
         // A full device or an interface that is down loses the packet, as a wire would.
         [[maybe_unused]] const ssize_t written =
             ::write(hosts_[delivery->to].tun, delivery->packet.data(), delivery->packet.size());
@@ -250,7 +246,7 @@ void TestNetwork::carry() {
     }
     timespec wait{};
     if (next) {
-      const std::uint64_t left = elapsed(monotonic(), *next).raw;
+      const std::uint64_t left = elapsed(monotonic_now(), *next).raw;
       wait = {static_cast<time_t>(left / 1'000'000'000), static_cast<long>(left % 1'000'000'000)};
     }
     ::ppoll(waiting.data(), waiting.size(), next ? &wait : nullptr, nullptr);

@@ -9,6 +9,7 @@
 
 #include "tests/transport/tcp_node.h"
 #include "torus/base/random.h"
+#include "transport/clock.h"
 #include "transport/codec/codec.h"
 #include "transport/secure/channel.h"
 

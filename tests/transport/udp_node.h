@@ -8,6 +8,7 @@
 
 #include "tests/net/packet_relay.h"
 #include "tests/transport/tcp_node.h"
+#include "transport/monotonic_clock.h"
 #include "transport/udp/udp_transport.h"
 
 namespace rse::testing {
@@ -95,10 +96,6 @@ class UdpRelay {
   std::function<void(std::size_t from, Bytes& packet)> spoil;
 
  private:
-  static Instant now() {
-    const auto since = std::chrono::steady_clock::now().time_since_epoch();
-    return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-  }
   void read(asio::ip::udp::socket& socket, std::size_t from) {
     socket.async_wait(asio::ip::udp::socket::wait_read, [this, &socket, from](const std::error_code& error) {
       if (error) return;
@@ -110,14 +107,14 @@ class UdpRelay {
         if (from == 0) dialler_ = sender;
         Bytes packet(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size));
         if (spoil) spoil(from, packet);
-        relay_.accept(now(), from, 1 - from, packet);
+        relay_.accept(monotonic_now(), from, 1 - from, packet);
       }
       deliver();
       read(socket, from);
     });
   }
   void deliver() {
-    while (const auto packet = relay_.poll(now())) {
+    while (const auto packet = relay_.poll(monotonic_now())) {
       std::error_code ignored;
       if (packet->to == 1) inside_.send_to(asio::buffer(packet->packet), target_, 0, ignored);
       else outside_.send_to(asio::buffer(packet->packet), dialler_, 0, ignored);

@@ -13,6 +13,7 @@
 #include <csignal>
 
 #include "torus/braid/messages.h"
+#include "transport/clock.h"
 
 namespace rse {
 namespace {

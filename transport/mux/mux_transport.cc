@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "torus/base/assert.h"
+#include "transport/monotonic_clock.h"
 
 namespace rse {
 
@@ -11,11 +12,6 @@ namespace {
 
 constexpr Duration kLookInterval = milliseconds(5);
 constexpr Duration kSpareInterval = milliseconds(100);  // between messages over links that are not in use
-
-Instant steady_now() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
 
 struct Carrier {
   std::string scheme;

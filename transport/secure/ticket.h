@@ -36,9 +36,4 @@ TicketSecret random_ticket_secret();
 /// Compares in constant time.
 bool same_digest(const Digest256& a, const Digest256& b);
 
-/// "2026-11-21 10:15:00 UTC".
-std::string time_text(std::uint64_t seconds);
-/// Seconds since 1970 by this machine's clock.
-std::uint64_t unix_seconds();
-
 }  // namespace rse

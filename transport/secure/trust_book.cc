@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "transport/clock.h"
 #include "transport/handshake.h"
 
 namespace rse {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "transport/monotonic_clock.h"
 #include "transport/stun/stun.h"
 #include "transport/tcp/address.h"
 
@@ -16,14 +17,9 @@ using asio::ip::udp;
 
 namespace {
 
-Instant now_of_clock() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
-
 /// Waits for something to read, until `until`.
 void wait_for(udp::socket& socket, Instant until) {
-  const std::uint64_t left = elapsed(now_of_clock(), until).raw;
+  const std::uint64_t left = elapsed(monotonic_now(), until).raw;
   pollfd wait{socket.native_handle(), POLLIN, 0};
   ::poll(&wait, 1, static_cast<int>(left / 1'000'000 + 1));
 }
@@ -46,10 +42,10 @@ std::string ask_stun(const std::string& listen, const std::string& server, std::
   socket.bind({endpoint->address(), endpoint->port()}, error);
   if (error) return listen_failure_text(listen, error);
   socket.non_blocking(true, error);
-  StunClient client(random_stun_transaction(), now_of_clock());
-  const Instant end = now_of_clock() + milliseconds(static_cast<std::uint64_t>(limit.count()));
-  while (client.state() == StunClient::State::kAsking && now_of_clock() < end) {
-    if (const auto question = client.poll_send(now_of_clock())) socket.send_to(asio::buffer(*question), found.server, 0, error);
+  StunClient client(random_stun_transaction(), monotonic_now());
+  const Instant end = monotonic_now() + milliseconds(static_cast<std::uint64_t>(limit.count()));
+  while (client.state() == StunClient::State::kAsking && monotonic_now() < end) {
+    if (const auto question = client.poll_send(monotonic_now())) socket.send_to(asio::buffer(*question), found.server, 0, error);
     wait_for(socket, std::min(end, client.next_deadline().value_or(end)));
     std::array<std::byte, kStunBytesMax> answer;
     udp::endpoint from;

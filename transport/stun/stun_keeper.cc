@@ -4,16 +4,13 @@
 #include <chrono>
 #include <utility>
 
+#include "transport/monotonic_clock.h"
+
 namespace rse {
 namespace {
 
 /// NATs forget after 30 s and more (RFC 4787, REQ-5, asks for two minutes).
 constexpr Duration kInterval = milliseconds(15'000);
-
-Instant now_of_clock() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
 
 }  // namespace
 
@@ -23,7 +20,7 @@ void StunKeeper::stop() {
 }
 
 void StunKeeper::tick() {
-  const Instant now = now_of_clock();
+  const Instant now = monotonic_now();
   if (!client_ || client_->state() != StunClient::State::kAsking) client_.emplace(random_stun_transaction(), now);
   if (const auto question = client_->poll_send(now)) hooks_.send(*question);
   wait(elapsed(now, std::min(now + kInterval, client_->next_deadline().value_or(now + kInterval))));

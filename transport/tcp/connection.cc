@@ -13,6 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/clock.h"
+
 namespace rse {
 namespace {
 

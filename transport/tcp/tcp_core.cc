@@ -9,6 +9,7 @@
 #include <random>
 
 #include "transport/codec/codec.h"
+#include "transport/monotonic_clock.h"
 #include "transport/tcp/address.h"
 
 namespace rse {
@@ -22,11 +23,6 @@ constexpr std::size_t kHostHandshakesMax = 32;     // likewise, of one host
 constexpr unsigned kProbeTriesMax = 12;            // waits 100, 200, 400 us, ... 205 ms between them
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr Duration kDelayedAcknowledgement = milliseconds(60);  // Linux: 40 ms, and what a timer may be late
-
-Instant now_of_clock() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
 
 std::uint64_t system_seed() {
   std::random_device device;
@@ -131,7 +127,7 @@ void TcpCore::on_accepted(tcp::socket socket) {
   const auto remote = socket.remote_endpoint(error);
   if (error) return;
   const std::string host = host_of(remote.address());
-  if (!gate_.admit(host, now_of_clock())) {  // closes it; who means it comes again
+  if (!gate_.admit(host, monotonic_now())) {  // closes it; who means it comes again
     return report_stranger(host, to_text(remote), "too many connections from " + host);
   }
   make_room_for_handshake(host);
@@ -431,7 +427,7 @@ void TcpCore::report_failure(const std::string& address, const std::string& why)
 }
 
 void TcpCore::report_stranger(const std::string& host, const std::string& address, const std::string& why) {
-  if (const auto line = strangers_.line(host, why, now_of_clock())) report_failure(address, *line);
+  if (const auto line = strangers_.line(host, why, monotonic_now())) report_failure(address, *line);
 }
 
 std::vector<LinkStats> TcpCore::stats() const {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "torus/braid/messages.h"
+#include "transport/clock.h"
 #include "transport/codec/codec.h"
 #include "transport/udp/udp_core.h"
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "transport/monotonic_clock.h"
 #include "transport/tcp/address.h"
 
 namespace rse {
@@ -150,10 +151,7 @@ void UdpHost::stop() {
 
 // --- What the core is told. ---
 
-Instant UdpHost::now() const {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return {static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count())};
-}
+Instant UdpHost::now() const { return monotonic_now(); }
 
 void UdpHost::call_soon() {
   asio::post(loop_, [self = shared_from_this()] { self->core_.on_soon(); });
