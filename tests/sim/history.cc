@@ -84,9 +84,16 @@ void History::note_sealed(const std::shared_ptr<const Packet>& packet, ViewNumbe
     rewind(packet->run, *run, packet->epoch.raw, resumed);
     entries[packet->epoch.raw] = {packet, resumed};
     advance(*run);
+  } else if (resumed < entry.resumed && takes_back(*run, entry.resumed, packet->epoch.raw)) {
+    // The other way round: said by a node that has not heard of the resumption yet, such as one that was paused.
   } else {
     fail("two nodes differ on " + place(packet->torus, packet->epoch.raw));
   }
+}
+
+bool History::takes_back(const Run& run, ViewNumber resumption, std::uint64_t epoch) {
+  const auto found = run.resumed_at.find(resumption);
+  return found != run.resumed_at.end() && epoch >= found->second;
 }
 
 void History::rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed) {
@@ -130,13 +137,10 @@ bool History::step(Run& run, TorusId torus) {
       const auto at = entries.find(machine.input_epoch().raw);
       if (at == entries.end()) return nullptr;
       // What a resumption takes back may not have been said again yet.
-      const auto resumption = run.resumed_at.find(found->second.resumed);
-      const bool taken_back = resumption != run.resumed_at.end() && at->first >= resumption->second;
-      if (taken_back && at->second.resumed < resumption->first) return nullptr;
+      const ViewNumber ours = found->second.resumed, theirs = at->second.resumed;
+      if (theirs < ours && takes_back(run, ours, at->first)) return nullptr;
       // The other way round, what follows from an input that a resumption has replaced has not been said again yet.
-      const auto replaced = run.resumed_at.find(at->second.resumed);
-      const bool follows = found->second.resumed < at->second.resumed && replaced != run.resumed_at.end() && epoch >= replaced->second;
-      return follows ? nullptr : at->second.packet.get();
+      return ours < theirs && takes_back(run, theirs, epoch) ? nullptr : at->second.packet.get();
     };
     next = input(next_torus(torus));
     previous = input(previous_torus(torus));

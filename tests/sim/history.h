@@ -86,6 +86,8 @@ class History {
   void load_references(RunId id, Run& run);
   void advance(Run& run);
   bool step(Run& run, TorusId torus);
+  /// Whether that resumption began before `epoch`, which is therefore another one since.
+  static bool takes_back(const Run& run, ViewNumber resumption, std::uint64_t epoch);
   void compare_cut(const OfTorus& of, const Cut& cut);
   void rewind(RunId id, Run& run, std::uint64_t epoch, ViewNumber resumed);
 

@@ -44,7 +44,7 @@ std::string scheme_of(const std::string& address) {
 
 /// Outlives the mux while a callback that destroys it is still on the stack.
 struct MuxTransport::Core : std::enable_shared_from_this<Core> {
-  Core(TransportCallbacks callbacks, Clock clock) : callbacks(std::move(callbacks)), clock(clock ? std::move(clock) : steady_now) {}
+  Core(TransportCallbacks callbacks, Clock clock) : callbacks(std::move(callbacks)), clock(clock ? std::move(clock) : monotonic_now) {}
 
   TransportCallbacks callbacks_of(std::size_t index) {
     TransportCallbacks own;
