@@ -12,10 +12,17 @@ export function cellWords(cell: number): string {
 }
 
 export function Processes() {
-  const { api } = usePage();
+  const { api, store } = usePage();
   const [torus, setTorus] = useState(0);
   const [answer, setAnswer] = useState<Answer | string>("asking …");
+  const host = store.status?.view.hosts[torus];
+  const answers = host !== undefined && store.answering.includes(host);
   useEffect(() => {
+    if (host === undefined) return;
+    if (!answers) {
+      const where = `Torus ${TORUS_NAMES[torus]} is on ${store.nameOf(host)}`;
+      return setAnswer(`${where}, which answers no questions here: a guest, or a node of another machine.`);
+    }
     let ended = false;
     const ask = async (): Promise<void> => {
       if (document.hidden) return;
@@ -28,7 +35,7 @@ export function Processes() {
       ended = true;
       clearInterval(timer);
     };
-  }, [api, torus]);
+  }, [api, store, torus, host, answers]);
   return (
     <>
       <div className="form" style={{ marginBottom: "0.7rem" }}>
