@@ -33,6 +33,15 @@ spdlog::level::level_enum level_of(BraidEvent::Kind kind) {
   }
 }
 
+Incident incident_of(IncidentReport report, Instant now) {
+  return {.kind = report.kind,
+          .at = {now.raw - std::min(now.raw, report.age.raw)},
+          .node = report.node,
+          .torus = report.torus,
+          .epoch = report.epoch,
+          .text = std::move(report.text)};
+}
+
 }  // namespace
 
 NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<DataDirectory> directory,
@@ -137,14 +146,10 @@ void NodeShell::on_sight(NodeId from, Result<LatticeSight> sight) {
 void NodeShell::on_report(NodeId from, Result<IncidentReport> report) {
   if (!report) return refuse(from, report.error());
   if (view().find(from) == nullptr || ++reports_heard_[from.raw] > kReportsOfPeerMax) return;
-  const Instant now = monotonic_now();
-  note({.kind = report->kind,
-        .at = {now.raw - std::min(now.raw, report->age.raw)},
-        .node = report->node,
-        .torus = report->torus,
-        .epoch = report->epoch,
-        .text = is_of_all(report->kind) ? std::move(report->text) : name_of(from) + ": " + report->text,
-        .by = from});
+  Incident incident = incident_of(std::move(*report), monotonic_now());
+  if (!is_of_all(incident.kind)) incident.text = name_of(from) + ": " + incident.text;
+  incident.by = from;
+  note(std::move(incident));
 }
 
 void NodeShell::refuse(NodeId from, Error cause) {
@@ -164,15 +169,10 @@ void NodeShell::on_done(const Workers::Done& done) {
     for (auto& read : std::exchange(state_reads_[torus], {})) read.call(&*done.state);
   }
   const Instant now = monotonic_now();
-  if (ran && hosted_here(done.torus)) lattices_.on_boundary(now, done.machine->torus());
   if (ran) {
+    if (hosted_here(done.torus)) lattices_.on_boundary(now, done.machine->torus());
     if (const auto first = first_epochs_.on_epoch(done.torus, self().node, done.machine->next_epoch())) {
-      note({.kind = first->kind,
-            .at = now,
-            .node = first->node,
-            .torus = first->torus,
-            .epoch = first->epoch,
-            .text = first->text});
+      note(incident_of(*first, now));
       tell(*first);
     }
   }

@@ -140,8 +140,7 @@ class Node final {
     bool more = carrier_.turn();
     hear_beats();
     while (const std::optional<Worker::Done> done = worker_.take_done()) {
-      const bool hosted = braid_.view().hosts[done->torus.raw] == hello_.self.node;
-      if (done->kind == RunEpoch::Kind::kRun && hosted) {
+      if (done->kind == RunEpoch::Kind::kRun && hosted_here(done->torus)) {
         lattices_.on_boundary(now(), done->machine->torus());
         const auto first = first_epochs_.on_epoch(done->torus, hello_.self.node, done->machine->next_epoch());
         if (first) report(*first);
@@ -217,6 +216,7 @@ class Node final {
   void refuse(NodeId from, Error cause) {
     folded_.say("node: message_refused peer=" + name_of(from) + " cause=" + to_string(cause));
   }
+  bool hosted_here(TorusId torus) const { return braid_.view().hosts[torus.raw] == hello_.self.node; }
   std::string name_of(NodeId node) const {
     const Member* const member = braid_.view().find(node);
     return member != nullptr ? member->name : "?";
@@ -255,7 +255,7 @@ class Node final {
   }
 
   void tell(const BraidEvent& event) {
-    first_epochs_.on_event(event, event.torus && braid_.view().hosts[event.torus->raw] == hello_.self.node);
+    first_epochs_.on_event(event, event.torus && hosted_here(*event.torus));
     if (const auto told = report_of(event, now())) report(*told);
     if (is_quiet(event.kind)) return;
     stay_awake(kAwakeAfterChange);

@@ -14,6 +14,7 @@
 
 #include "torus/braid/messages.h"
 #include "transport/clock.h"
+#include "transport/monotonic_clock.h"
 
 namespace rse {
 namespace {
@@ -167,14 +168,10 @@ void IvshmemCore::check_lives() {
 
 // --- What the links are told. ---
 
-Instant IvshmemCore::now() const {
-  return {static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count())};
-}
+Instant IvshmemCore::now() const { return monotonic_now(); }
 
 Instant IvshmemCore::roughly_now() const {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-  return {static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec)};
+  return {static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_MONOTONIC_COARSE))};
 }
 
 /// The lock tells for certain; this tells when to look at it.
