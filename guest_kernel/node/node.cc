@@ -42,7 +42,7 @@ constexpr Timing kOnNetwork{milliseconds(20), milliseconds(60), milliseconds(200
 constexpr Duration kSilenceCeiling = milliseconds(1000);
 constexpr Duration kAwakeAfterNews = milliseconds(60);
 constexpr Duration kAwakeAfterChange = milliseconds(3000);
-constexpr Duration kIdleEpoch = milliseconds(500);
+constexpr Duration kIdleEpoch = milliseconds(1000);
 constexpr Duration kStrangersLimit = milliseconds(2000);
 constexpr std::size_t kSendBytesPerTurn = 1u << 20;  // then heartbeats have their turn
 

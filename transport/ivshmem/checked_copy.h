@@ -1,5 +1,5 @@
-// Copies bytes and sums them in the same pass, so that a checksum costs no second look at memory: between two cores the
-// copy is bound by the cache lines on their way, and the additions hide behind them.
+// Copies bytes and sums what has arrived: of the copy, not of the source, which another process may be writing. Between two cores
+// the copy is bound by the cache lines on their way; the sum finds them in the first-level cache.
 // The sum is two 64-bit sums in each of eight lanes, one plain and one of its running values (after Fletcher, 1982), folded by
 // 128-bit products. It finds torn and damaged frames: what differs has the same sum with about 2^-64. It is no defence
 // against somebody who wants to forge one; whoever maps the memory could do so anyway.

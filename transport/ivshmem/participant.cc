@@ -34,8 +34,8 @@ void Participant::announce() {
     store_release(ring.generation, load_relaxed(ring.generation) | kClosedBit);
     close(peer);
   }
-  presence_ = ((load_relaxed(region_.presence(slot_)) >> 1) + 1) << 1 | 1;
-  store_release(region_.presence(slot_), presence_);
+  seen_[slot_] = ((load_relaxed(region_.presence(slot_)) >> 1) + 1) << 1 | 1;
+  store_release(region_.presence(slot_), seen_[slot_]);
   session_count_ = 0;
   changed_all();
 }
@@ -44,36 +44,49 @@ void Participant::leave() {
   for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
     if (peer != slot_) close(peer);
   }
-  presence_ &= ~std::uint64_t{1};
-  store_release(region_.presence(slot_), presence_);
+  seen_[slot_] &= ~std::uint64_t{1};
+  store_release(region_.presence(slot_), seen_[slot_]);
   changed_all();
 }
 
 Participant::Event Participant::poll() {
-  if (load_acquire(region_.presence(slot_)) != presence_) return {Kind::kDisplaced, slot_, {}};
-  for (std::uint32_t step = 0; step < kParticipantsMax; ++step) {
-    const std::uint32_t index = (next_ + step) % kParticipantsMax;
-    if (index == slot_) continue;
+  std::uint32_t left = worth_a_look();
+  if ((left & 1u << slot_) != 0) return {Kind::kDisplaced, slot_, {}};
+  while (left != 0) {
+    const std::uint32_t from_next = left & ~0u << next_;
+    const auto index = static_cast<std::uint32_t>(__builtin_ctz(from_next != 0 ? from_next : left));
+    left &= ~(1u << index);
     const Event event = poll_peer(index);
     if (event.kind == Kind::kNothing) continue;
     // A whole message: the next peer's turn. A part: go on, or many senders would fill many buffers.
-    next_ = event.kind == Kind::kWorked ? index : index + 1;
+    next_ = event.kind == Kind::kWorked ? index : (index + 1) % kParticipantsMax;
     return event;
   }
   return {};
 }
 
+/// Peers (bit = slot) that take part or whose word has changed; we ourselves only if ours has. Who spins asks nothing else of most.
+std::uint32_t Participant::worth_a_look() const {
+  std::uint32_t bits = 0;
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+    const std::uint64_t word = load_acquire(region_.presence(index));
+    const bool takes_part = (word & 1) != 0 && index != slot_;
+    bits |= static_cast<std::uint32_t>(takes_part || word != seen_[index]) << index;
+  }
+  return bits;
+}
+
 Participant::Event Participant::poll_peer(std::uint32_t index) {
   Peer& peer = peers_[index];
   const std::uint64_t presence = load_acquire(region_.presence(index));
-  if (presence != peer.presence) {
+  if (presence != seen_[index]) {
     if (peer.reader.joined()) return end(index, Kind::kClosed);
     close(index);
-    if ((peer.presence & 1) != 0) {
-      peer.presence = 0;
+    if ((seen_[index] & 1) != 0) {
+      seen_[index] = 0;
       return {Kind::kLeft, index, {}};
     }
-    peer.presence = presence;
+    seen_[index] = presence;
     if ((presence & 1) != 0) return {Kind::kAppeared, index, {}};
     return {};
   }
@@ -121,7 +134,7 @@ void Participant::open(std::uint32_t index) {
   Peer& peer = peers_[index];
   if (!opens(index) || !present(index)) return;
   peer.reader.leave();
-  peer.session = ((presence_ >> 1) << kSessionCountBits | ++session_count_) & ~kClosedBit;
+  peer.session = ((seen_[slot_] >> 1) << kSessionCountBits | ++session_count_) & ~kClosedBit;
   peer.writer.open(peer.session);
   written_ |= 1u << index;
 }
@@ -180,7 +193,7 @@ bool Participant::try_sleep(Sleep sleep) {
 }
 
 bool Participant::has_news() {
-  if (load_acquire(region_.presence(slot_)) != presence_) return true;
+  if (load_acquire(region_.presence(slot_)) != seen_[slot_]) return true;
   for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
     if (index != slot_ && has_news_of(index)) return true;
   }
@@ -191,7 +204,7 @@ bool Participant::has_news_of(std::uint32_t index) {
   Peer& peer = peers_[index];
   const std::uint64_t presence = load_acquire(region_.presence(index));
   // A word that says nothing new to us (somebody who left and whom we never met) is no news.
-  if (presence != peer.presence) return true;
+  if (presence != seen_[index]) return true;
   if ((presence & 1) == 0) return false;
   if (peer.writer.room_now()) return true;
   if (peer.reader.joined()) return peer.reader.has_more();

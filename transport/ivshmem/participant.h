@@ -59,7 +59,7 @@ class Participant {
   void leave();
 
   [[nodiscard]] Event poll();
-  [[nodiscard]] bool present(std::uint32_t peer) const { return (peers_[peer].presence & 1) != 0; }
+  [[nodiscard]] bool present(std::uint32_t peer) const { return (seen_[peer] & 1) != 0; }
   /// Whether it is ours to open the sessions with `peer`.
   bool opens(std::uint32_t peer) const { return slot_ < peer; }
   /// Offers a new session, also in place of one that is open; kOpened follows when the peer has joined. No effect where it
@@ -94,12 +94,12 @@ class Participant {
 
  private:
   struct Peer {
-    std::uint64_t presence = 0;  // as last seen
     std::uint64_t session = 0;   // open or offered; 0: none
     std::uint64_t refused = 0;   // the peer's offer that we have closed
     RingReader reader;
     RingWriter writer;
   };
+  std::uint32_t worth_a_look() const;
   Event poll_peer(std::uint32_t index);
   Event poll_offer(std::uint32_t index);
   Event poll_ring(std::uint32_t index);
@@ -110,7 +110,7 @@ class Participant {
   RingRegion region_;
   Options options_;
   std::uint32_t slot_;
-  std::uint64_t presence_ = 0;       // ours
+  std::array<std::uint64_t, kParticipantsMax> seen_{};  // words of presence as last seen; ours as we wrote it
   std::uint64_t session_count_ = 0;  // of this life
   std::uint32_t next_ = 0;           // peer to look at first
   std::uint32_t written_ = 0;        // bit: something new for that peer since the last take_bells()
