@@ -30,13 +30,13 @@ constexpr std::size_t kKeyBytes = 32;
 
 /// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs a millisecond
 /// of one. So it rests once nothing has been said that is new for a while, and for longer after a change of links or views,
-/// when repetitions must not be late: deadlines come seldom, and neighbours wake it only for what is urgent. Silence counts
-/// more slowly meanwhile.
+/// when repetitions must not be late: deadlines come seldom, and neighbours wake it only for what is urgent. Its heartbeats
+/// say so, lest its silence counts.
 struct Timing {
   Duration heartbeat, early_silence, silence_floor, resting_interval;
 };
 /// Deaths are known without waiting for silence: the doorbell server takes the presence of a guest that has gone.
-constexpr Timing kOnSharedMemory{milliseconds(20), milliseconds(150), milliseconds(200), milliseconds(100)};
+constexpr Timing kOnSharedMemory{milliseconds(20), milliseconds(150), milliseconds(200), milliseconds(300)};
 /// The others may be daemons, which wait for nobody longer than 300 ms unless they are told to.
 constexpr Timing kOnNetwork{milliseconds(20), milliseconds(60), milliseconds(200), milliseconds(0)};
 constexpr Duration kSilenceCeiling = milliseconds(1000);
@@ -61,7 +61,7 @@ bool is_news(const Message& message) {
 /// What a heartbeat says that others act on. Epochs that have come and gone count only `with_epochs`.
 auto words_of(const Heartbeat& beat, bool with_epochs) {
   using Epochs = std::array<Epoch, kTorusCount>;
-  const auto& [view, run, sequence, hears, suspects, wanted, durable, cuts, running, progress, ready, settled, undecided] = beat;
+  const auto& [view, run, sequence, hears, suspects, wanted, durable, cuts, running, progress, ready, settled, undecided, rest] = beat;
   const auto epochs = [&](const Epochs& all) { return with_epochs ? all : Epochs{}; };
   return std::make_tuple(view, run, hears, suspects, epochs(wanted), epochs(durable), cuts, epochs(running), ready, settled,
                          undecided);
@@ -149,6 +149,8 @@ class Node final {
     }
     if (const auto due = next_due(); due && *due <= now()) {
       last_due_ = now();
+      said_rest_ = timing_.resting_interval.raw != 0 && last_due_ + timing_.heartbeat >= awake_until_;
+      braid_.set_rest(said_rest_ ? timing_.resting_interval : Duration{});
       braid_.on_deadline(last_due_);
     }
     if (now() >= next_house_) {
@@ -291,7 +293,8 @@ class Node final {
     if (!deadline || !rests()) return deadline;
     return std::max(*deadline, last_due_ + timing_.resting_interval);
   }
-  bool rests() const { return timing_.resting_interval.raw != 0 && now() >= awake_until_; }
+  /// Only when the last heartbeat has said so.
+  bool rests() const { return said_rest_ && now() >= awake_until_; }
   void stay_awake(Duration so_long) { awake_until_ = std::max(awake_until_, now() + so_long); }
 
   Instant wake_time() const {
@@ -364,7 +367,7 @@ class Node final {
   std::map<NodeId, std::pair<NodeId, Envelope>> beats_;  // by origin: heard in this turn, with the neighbour that sent it
   FoldedLines folded_;
   Instant refused_since_{};
-  bool ever_linked_ = false, finally_refused_ = false;
+  bool said_rest_ = false, ever_linked_ = false, finally_refused_ = false;
 };
 
 ExitCode refuse(std::string_view why) {

@@ -163,12 +163,17 @@ void Simulation::arm(std::size_t index) {
   Node& node = nodes_[index];
   const auto deadline = node.braid->next_deadline();
   if (!deadline) return;
-  const std::uint64_t wait = elapsed(local(node), *deadline).raw;
+  const std::uint64_t wait = elapsed(local(node), *deadline).raw + node.rest.raw;
   const auto longer = static_cast<std::int64_t>(wait / 1'000) * -node.rate / 1'000;
   const std::uint64_t at = now_ + wait + static_cast<std::uint64_t>(longer) + 1;
   if (node.armed != 0 && node.armed <= at) return;
   node.armed = at;
   push(at, ActionKind::kDeadline, index);
+}
+
+void Simulation::set_rest(std::size_t index, Duration rest, bool announced) {
+  nodes_[index].rest = rest;
+  nodes_[index].braid->set_rest(announced ? rest : Duration{});
 }
 
 void Simulation::pause(std::size_t index, bool clock_stops) {

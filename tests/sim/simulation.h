@@ -75,6 +75,8 @@ class Simulation {
   void connect(std::size_t a, std::size_t b);
   void pause(std::size_t node, bool clock_stops = false);  // nothing runs, nothing is lost
   void resume(std::size_t node);
+  /// From its next deadline on it is called this much later than it asks; `announced`: and it says so.
+  void set_rest(std::size_t node, Duration rest, bool announced = true);
   void jump_clock(std::size_t node, Duration ahead);
   void set_clock_rate(std::size_t node, std::int32_t parts_per_million);
   void set_slowness(std::size_t node, std::uint32_t factor);       // of its workers; its loop lags too
@@ -165,6 +167,7 @@ class Simulation {
     std::uint64_t clock_base = 0, local_base = 0;
     std::int64_t rate = 0;             // parts per million that its clock is fast
     std::uint64_t armed = 0;           // 0: no timer
+    Duration rest;
     std::uint64_t dies_after_messages = ~0ull;
     std::uint32_t slowness = 1, disk_slowness = 1;
     std::array<std::uint64_t, kTorusCount + 1> worker_free{};  // the last one hashes cuts

@@ -155,6 +155,28 @@ TEST_CASE("simulation: a link that goes silent, one way or both, while it still 
   }
 }
 
+TEST_CASE("simulation: a node that says how long it rests is not taken for dead meanwhile, and one that dies at rest is replaced") {
+  for (const bool announced : {true, false}) {
+    CAPTURE(announced);
+    Simulation sim({.seed = 5});
+    sim.start(0);
+    REQUIRE(sim.run_until([&] { return sim.node(0).is_member(); }, kPatience));
+    sim.start(1);
+    sim.start(2);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.healthy(); }, kPatience), sim.story());  // and nothing to do
+    const ViewNumber before = sim.node(0).view().number;
+    sim.set_rest(2, milliseconds(400), announced);
+    sim.run_for(milliseconds(3000));
+    const bool same_view = sim.node(0).view().number == before;
+    CHECK_MESSAGE(same_view == announced, sim.story());
+    if (!announced) continue;
+    sim.kill(2, Death::kMachine);  // whom nobody tells of it
+    const auto replaced = [&] { return sim.node(0).view().members.size() == 2 && sim.healthy(); };
+    CHECK_MESSAGE(sim.run_until(replaced, kPatience), sim.story());
+    CHECK(sim.verify() == "");
+  }
+}
+
 TEST_CASE("simulation: a node that dies while its link with another is cut comes back by way of the third") {
   for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
     CAPTURE(seed);

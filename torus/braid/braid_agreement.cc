@@ -105,7 +105,7 @@ void BraidNode::Impl::consider_views() {
     if (voter == self.node) break;
     const auto found = peers.find(voter);
     if (found != peers.end() && !found->second.dead && found->second.linked &&
-        elapsed(found->second.heard, now) < options.silence_floor) {
+        silence(found->second) < options.silence_floor) {
       ++rank;
     }
   }

@@ -44,7 +44,7 @@ Instant BraidNode::Impl::calm_limit() const {
     if (found == peers.end() || found->second.member.incarnation != member.incarnation) return {};
     const PeerState& state = found->second;
     if (state.said_suspected || state.said_lost || suspected_early(member, state)) return {};
-    limit = std::min(limit, state.heard + std::min(early_silence(state), options.silence_floor));
+    limit = std::min(limit, state.heard + rest(state) + std::min(early_silence(state), options.silence_floor));
   }
   return limit < now ? Instant{} : limit;
 }

@@ -202,9 +202,13 @@ void BraidNode::Impl::on_link_down(NodeId node, bool proof_of_death) {
   if (proof_of_death) found->second.dead = true;
 }
 
+Duration BraidNode::Impl::rest(const PeerState& state) const {
+  return milliseconds(std::max(rest_milliseconds, state.heartbeat ? state.heartbeat->rest_milliseconds : 0));
+}
+
 /// A link may be dead long before the transport notices: a cut cable tells nothing. Whoever hears its other end relays meanwhile.
 bool BraidNode::Impl::link_works(const PeerState& state) const {
-  if (!state.linked || elapsed(state.heard_directly, now) > options.silence_floor) return false;
+  if (!state.linked || direct_silence(state) > options.silence_floor) return false;
   if (!state.heartbeat || state.heartbeat->view != view.number) return true;  // it has not said yet whom it hears
   const auto& hears = state.heartbeat->hears;
   return std::find(hears.begin(), hears.end(), self.node) != hears.end();
@@ -280,7 +284,7 @@ void BraidNode::Impl::on_message(NodeId from, const Envelope& envelope) {
     origin.member.incarnation = envelope.origin_incarnation;
     attend();
   }
-  const std::uint64_t gap = elapsed(origin.heard, now).raw;
+  const std::uint64_t gap = silence(origin).raw;
   // What separates two lives of a link, or lies across a change of views, says nothing of how steady it is; nor do the stops
   // with which a transport that has been without answers for long finds its pace again.
   if (gap >= options.silence_ceiling.raw) origin.steady_from = now + std::min(Duration{gap}, kRecoveryMax);
@@ -349,7 +353,7 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
   beat.run = view.run;
   beat.sequence = planted(Fault::kHeartbeatSequenceStuck) ? 1 : ++heartbeat_sequence;
   for (const auto& [node, state] : peers) {
-    if (state.linked && elapsed(state.heard_directly, now) < options.silence_floor &&
+    if (state.linked && direct_silence(state) < options.silence_floor &&
         beat.hears.size() < kMembersMax) {
       beat.hears.push_back(node);
     }
@@ -358,6 +362,7 @@ Heartbeat BraidNode::Impl::make_heartbeat() {
     if (member.node != self.node && lost(member)) beat.suspects.push_back(member.node);
   }
   beat.undecided = agreement.acceptor().accepted_ballot != 0;
+  beat.rest_milliseconds = rest_milliseconds;
   for (TorusId torus : kTori) {
     beat.wanted[torus.raw] = logs[torus.raw].wanted();
     beat.durable[torus.raw] =
@@ -516,6 +521,10 @@ void BraidNode::on_deadline(Instant now) {
   impl_->now = now;
   impl_->on_deadline();
   impl_->settle();
+}
+void BraidNode::set_rest(Duration rest) {
+  const auto longest = std::min<std::uint64_t>(rest.raw / milliseconds(1).raw, kRestMillisecondsMax);
+  impl_->rest_milliseconds = static_cast<std::uint32_t>(longest);
 }
 void BraidNode::on_inject(Instant now, TorusId torus, Injection injection) {
   impl_->now = now;

@@ -196,6 +196,9 @@ class BraidNode {
   void on_epoch_done(Instant now, TorusId torus, RunEpoch::Kind kind);
   void on_persisted(Instant now, std::uint64_t token);
   void on_deadline(Instant now);
+  /// From now on on_deadline() may come this much later than next_deadline() asks, up to kRestMillisecondsMax; heartbeats say so, and
+  /// nobody takes it for silence. Say it before the on_deadline() after which it may be so.
+  void set_rest(Duration rest);
   /// A client's request; answered by poll_answer(), after two nodes (with data directories: two disks) hold it.
   void on_inject(Instant now, TorusId torus, Injection injection);
   /// Starts the next run once all hosts hold the scenario. kMalformed etc.: nothing happened.

@@ -200,6 +200,10 @@ struct BraidNode::Impl {
   void settle();  // after every input: run what can run, propose what must be, flush what is owed
   void send(NodeId to, Message message);
   bool bulk_waits(NodeId to, std::optional<TorusId> shard_of) const;
+  /// How long it has been silent, beyond the rest that either end has announced: while this node rests it hears late.
+  Duration rest(const PeerState& state) const;
+  Duration silence(const PeerState& state) const { return elapsed(state.heard + rest(state), now); }
+  Duration direct_silence(const PeerState& state) const { return elapsed(state.heard_directly + rest(state), now); }
   bool link_works(const PeerState& state) const;
   NodeId relay_to(NodeId to) const;  // 0: none
   NodeId route(NodeId to) const;  // 0: no way
@@ -397,6 +401,7 @@ struct BraidNode::Impl {
 
   std::map<NodeId, PeerState> peers;
   std::uint64_t heartbeat_sequence = 0;
+  std::uint32_t rest_milliseconds = 0;
   Instant next_heartbeat, next_join;
   std::set<NodeId> owed_acks;
 

@@ -26,7 +26,7 @@ bool BraidNode::Impl::suspected_early(const Member& member) const {
 bool BraidNode::Impl::suspected_early(const Member& member, const PeerState& state) const {
   // A link that has closed says something, until its end is heard by way of another.
   const bool closed = !state.linked && state.heard <= state.closed_at;
-  return lost(member, state) || closed || elapsed(state.heard, now) > early_silence(state);
+  return lost(member, state) || closed || silence(state) > early_silence(state);
 }
 
 bool BraidNode::Impl::lost(const Member& member) const {
@@ -38,7 +38,7 @@ bool BraidNode::Impl::lost(const Member& member) const {
 bool BraidNode::Impl::lost(const Member& member, const PeerState& state) const {
   if (state.member.incarnation > member.incarnation) return true;  // a new life: the old one is over
   if (state.dead) return true;
-  return elapsed(state.heard, now) > silence_limit(state);
+  return silence(state) > silence_limit(state);
 }
 
 bool BraidNode::Impl::majority_agrees_lost(const Member& member) const {
@@ -66,7 +66,7 @@ bool BraidNode::Impl::majority_of_voters_heard() const {
     const auto found = peers.find(voter);
     if (voter == self.node ||
         (found != peers.end() && !found->second.dead && found->second.heard.raw != 0 &&
-         elapsed(found->second.heard, now) <= options.silence_ceiling)) {
+         silence(found->second) <= options.silence_ceiling)) {
       ++heard;
     }
   }
@@ -328,7 +328,7 @@ std::optional<View> BraidNode::Impl::resumption_view() {
   for (const auto& [node, state] : peers) {
     // One that has fallen silent since may have lost what it told of: it is waited for, as one that is back or as one that is not.
     if (state.holdings && elapsed(state.holdings_at, now) < milliseconds(300) && !lost(state.holdings->self) &&
-        elapsed(state.heard, now) <= options.early_silence &&
+        silence(state) <= options.early_silence &&
         state.holdings->view == view.number && state.holdings->run == view.run &&
         state.holdings->self.node == node && state.holdings->self.role == Role::kHost &&
         (view.trust.open() || view.trust.key_of(node))) {

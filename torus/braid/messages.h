@@ -19,6 +19,7 @@
 namespace rse {
 
 inline constexpr std::size_t kMessageBytesMax = 16u << 20;
+inline constexpr std::uint32_t kRestMillisecondsMax = 500;
 using CutNumber = std::uint64_t;
 inline constexpr CutNumber kScenarioCut = ~CutNumber{0};  // in Gather only, where 0 means the newest
 
@@ -41,6 +42,8 @@ struct Heartbeat {
   std::uint8_t ready = 0;                 // bit t: hosts torus t and it runs (not being rebuilt)
   std::uint8_t settled = 0;               // bit t: it is ready, and the holders have all of a cut: its copies are whole
   bool undecided = false;                 // the sender has accepted a next view, which may still come, whatever happens meanwhile
+  /// For so long the sender may say nothing more, because it has nothing to do: its silence counts from then on.
+  std::uint32_t rest_milliseconds = 0;
 };
 
 /// A torus's epoch, from its host to the others' hosts.

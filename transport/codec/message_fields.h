@@ -145,6 +145,7 @@ void fields(V& v, Of<V, Heartbeat>& m) {
   v.varint(11, m.ready, (1u << kTorusCount) - 1);
   v.varint(12, m.settled, (1u << kTorusCount) - 1);
   v.varint(13, m.undecided);
+  v.varint(14, m.rest_milliseconds, kRestMillisecondsMax);
 }
 template <class V>
 void fields(V& v, Of<V, PacketMessage>& m) {

@@ -149,6 +149,7 @@ class Filler {
   void constrain(Heartbeat& beat) {
     beat.ready = static_cast<std::uint8_t>(below(8));
     beat.settled = static_cast<std::uint8_t>(below(8));
+    beat.rest_milliseconds = below(kRestMillisecondsMax + 1);
   }
   void constrain(RegionPiece& piece) {
     piece.index = static_cast<std::uint8_t>(below(129));

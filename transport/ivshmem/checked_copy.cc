@@ -32,13 +32,14 @@ template <class Word>
 struct Lanes {
   Word plain = {}, running = {};
 
-  [[gnu::always_inline]] Word add(const std::byte* from) {
-    Word value;
-    std::memcpy(&value, from, sizeof value);
-    if constexpr (sizeof value == sizeof(std::uint64_t)) asm("" : "+r"(value));  // no vector made of two of them
+  [[gnu::always_inline]] void add(const Word& value) {
     plain += value;
     running += plain;
-    return value;
+  }
+  [[gnu::always_inline]] void add(const std::byte* from) {
+    Word value;
+    std::memcpy(&value, from, sizeof value);
+    add(value);
   }
   [[gnu::always_inline]] void store(Sums& sums, std::size_t first) const {
     std::memcpy(sums.plain + first, &plain, sizeof plain);
@@ -52,8 +53,11 @@ struct Lanes {
 void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
   constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
   const auto take_word = [&](Lanes<std::uint64_t>& lane, std::size_t at) {
-    const std::uint64_t word = lane.add(from + at);
+    std::uint64_t word;
+    std::memcpy(&word, from + at, kWordBytes);
+    asm("" : "+r"(word));  // no vector made of two of them
     std::memcpy(to + at, &word, kWordBytes);
+    lane.add(word);
   };
   for (const std::size_t first : {std::size_t{0}, std::size_t{4}}) {
     Lanes<std::uint64_t> a, b, c, d;
