@@ -49,7 +49,7 @@ void forge_frame(const RingRegion& region, Input& input) {
   frame.check = frame.magic == kRingPaddingMagic
                     ? frame_seed(frame, ring.generation)
                     : checked_copy(copy.data(), data + at + sizeof frame, std::min<std::size_t>(frame.size, room),
-                                   frame_seed(frame, ring.generation));
+                                   frame_seed(frame, ring.generation), SumOf::kSource);
   std::memcpy(data + at, &frame, sizeof frame);
   ring.tail += kFrameAlignment * (1 + input.take<std::uint8_t>());
 }

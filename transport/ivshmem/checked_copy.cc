@@ -50,7 +50,7 @@ struct Lanes {
 #ifdef RSE_GUEST_KERNEL
 /// Copies and sums the whole blocks of `size` bytes. In an emulated machine a vector is words in memory and each of its additions a
 /// call, so: words in registers, as many lanes at a time as these are enough for, and one pass.
-void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, SumOf) {
   constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
   const auto take_word = [&](Lanes<std::uint64_t>& lane, std::size_t at) {
     std::uint64_t word;
@@ -104,20 +104,21 @@ __attribute__((target("avx2"))) void add_blocks_wide(Sums& sums, const std::byte
 
 const auto add = __builtin_cpu_supports("avx2") ? add_blocks_wide : add_blocks;
 
-/// Copies the whole blocks of `size` bytes, then sums them where they have come to: memcpy() has more cache lines on their way
-/// at a time than any loop that also adds.
-void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+/// Copies the whole blocks of `size` bytes, then sums them: memcpy() has more cache lines on their way at a time than any loop that
+/// also adds.
+void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, SumOf what) {
   std::memcpy(to, from, size);
-  add(sums, to, size);
+  add(sums, what == SumOf::kSource ? from : to, size);
 }
 #endif
 
 }  // namespace
 
-std::uint64_t checked_copy(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t seed) {
+std::uint64_t checked_copy(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t seed,
+                           SumOf what) {
   Sums sums;
   const std::size_t whole = size / kBlockBytes * kBlockBytes;
-  take(sums, to, from, whole);
+  take(sums, to, from, whole, what);
   if (whole < size) {
     std::byte rest[kBlockBytes] = {};
     std::memcpy(rest, from + whole, size - whole);

@@ -1,5 +1,5 @@
-// Copies bytes and sums what has arrived: of the copy, not of the source, which another process may be writing. Between two cores
-// the copy is bound by the cache lines on their way; the sum finds them in the first-level cache.
+// Copies bytes and sums them: of source and copy the one that no other process can write meanwhile. Between two cores the copy is bound
+// by the cache lines on their way; the sum finds them in the first-level cache.
 // The sum is two 64-bit sums in each of eight lanes, one plain and one of its running values (after Fletcher, 1982), folded by
 // 128-bit products. It finds torn and damaged frames: what differs has the same sum with about 2^-64. It is no defence
 // against somebody who wants to forge one; whoever maps the memory could do so anyway.
@@ -11,8 +11,11 @@
 
 namespace rse {
 
+/// What is summed: the one of the two ranges that nobody else can write meanwhile.
+enum class SumOf : std::uint8_t { kSource, kCopy };
+
 /// Copies `size` bytes and returns their sum, which starts from `seed`. The ranges do not overlap.
-std::uint64_t checked_copy(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t seed);
+std::uint64_t checked_copy(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t seed, SumOf what);
 
 /// Mixes one more word into a sum.
 constexpr std::uint64_t mix(std::uint64_t sum, std::uint64_t word) {

@@ -140,7 +140,7 @@ TEST_CASE("damage: a hostile producer's frames are refused one property at a tim
     REQUIRE(frame.magic == kRingFrameMagic);
     lie.tell(frame);
     Bytes copy(100);
-    frame.check = checked_copy(copy.data(), message.data(), 100, frame_seed(frame, 5));
+    frame.check = checked_copy(copy.data(), message.data(), 100, frame_seed(frame, 5), SumOf::kSource);
     std::memcpy(at, &frame, sizeof frame);
     CHECK(reader.poll() == RingPoll::kDamaged);
   }

@@ -66,7 +66,7 @@ RingPoll RingReader::take_frame(std::uint64_t available) {
   }
   if (frame.magic != kRingFrameMagic || !fits(frame, available)) return RingPoll::kDamaged;
   make_room(assembled_ + frame.size, frame.message_size);
-  const std::uint64_t sum = checked_copy(buffer_.data() + assembled_, data_ + at + sizeof frame, frame.size, seed);
+  const std::uint64_t sum = checked_copy(begin() + assembled_, data_ + at + sizeof frame, frame.size, seed, SumOf::kCopy);
   if (sum != frame.check) return RingPoll::kDamaged;
   message_size_ = frame.message_size;
   assembled_ += frame.size;
@@ -91,9 +91,15 @@ void RingReader::consume(std::size_t size) {
 
 /// For `size` bytes of a message of `message_size`. A large buffer is given back when small messages come again.
 void RingReader::make_room(std::size_t size, std::size_t message_size) {
-  if (assembled_ == 0 && message_size <= kBufferBytesKept && buffer_.size() > kBufferBytesKept) Bytes().swap(buffer_);
-  if (size <= buffer_.size()) return;
-  buffer_.resize(std::max<std::size_t>(std::min<std::size_t>(2 * buffer_.size(), kRingMessageBytesMax), size));
+  if (assembled_ == 0 && message_size <= kBufferBytesKept && room_ > kBufferBytesKept) room_ = 0;
+  if (size <= room_) return;
+  room_ = std::max<std::size_t>(std::min<std::size_t>(2 * room_, kRingMessageBytesMax), size);
+  Bytes larger(room_ + kFrameAlignment);
+  const std::size_t past_line = reinterpret_cast<std::uintptr_t>(larger.data()) % kFrameAlignment;
+  const std::size_t offset = (kFrameAlignment - past_line) % kFrameAlignment;
+  if (assembled_ != 0) std::memcpy(larger.data() + offset, begin(), assembled_);
+  buffer_ = std::move(larger);
+  offset_ = offset;
 }
 
 bool RingReader::has_more() const {

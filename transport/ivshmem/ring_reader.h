@@ -35,7 +35,7 @@ class RingReader {
   /// Not after kClosed or kDamaged, until join().
   RingPoll poll();
   /// After kMessage, until the next poll().
-  std::span<const std::byte> message() const { return {buffer_.data(), message_size_}; }
+  std::span<const std::byte> message() const { return {buffer_.data() + offset_, message_size_}; }
   /// Whether poll() would find something. Reads the memory, not what was remembered of it.
   bool has_more() const;
   /// Whether the producer waits for room, and there is a good deal of it again.
@@ -46,6 +46,7 @@ class RingReader {
   bool fits(const RingFrame& frame, std::uint64_t available) const;
   void consume(std::size_t size);
   void make_room(std::size_t size, std::size_t message_size);
+  std::byte* begin() { return buffer_.data() + offset_; }
 
   RingControl* control_ = nullptr;
   const std::byte* data_ = nullptr;
@@ -54,7 +55,9 @@ class RingReader {
   std::uint64_t head_ = 0;
   std::uint64_t tail_ = 0;          // as last seen, at most a ring ahead of head_
   std::uint64_t sequence_ = 0;
-  Bytes buffer_;                    // its size is what is there to be written, not what a message has
+  Bytes buffer_;
+  std::size_t offset_ = 0;          // of the message in it: at the beginning of a cache line, where sums find what was just written
+  std::size_t room_ = 0;            // for a message, from there on
   std::size_t assembled_ = 0;
   std::size_t message_size_ = 0;    // of the message being put together; 0: none
 };

@@ -37,14 +37,15 @@ TEST_CASE("checked copy: copies what memcpy would, and every changed bit changes
     const std::size_t shift = size % 17;
     Bytes from(size + shift), to(size + 40, std::byte{0xEE});
     for (std::byte& byte : from) byte = static_cast<std::byte>(random.next());
-    const std::uint64_t sum = checked_copy(to.data() + 20, from.data() + shift, size, 5);
+    const std::uint64_t sum = checked_copy(to.data() + 20, from.data() + shift, size, 5, SumOf::kCopy);
     CHECK(std::equal(from.begin() + shift, from.end(), to.begin() + 20));
     CHECK(std::all_of(to.begin(), to.begin() + 20, [](std::byte byte) { return byte == std::byte{0xEE}; }));
     CHECK(std::all_of(to.begin() + 20 + size, to.end(), [](std::byte byte) { return byte == std::byte{0xEE}; }));
-    CHECK(checked_copy(to.data(), from.data() + shift, size, 6) != sum);
+    CHECK(checked_copy(to.data(), from.data() + shift, size, 5, SumOf::kSource) == sum);
+    CHECK(checked_copy(to.data(), from.data() + shift, size, 6, SumOf::kCopy) != sum);
     for (std::size_t bit = 0; bit < 8 * size; bit += 1 + bit / 64) {
       from[shift + bit / 8] ^= std::byte{1} << (bit % 8);
-      REQUIRE(checked_copy(to.data(), from.data() + shift, size, 5) != sum);
+      REQUIRE(checked_copy(to.data(), from.data() + shift, size, 5, SumOf::kSource) != sum);
       from[shift + bit / 8] ^= std::byte{1} << (bit % 8);
     }
   }
@@ -52,15 +53,15 @@ TEST_CASE("checked copy: copies what memcpy would, and every changed bit changes
 
 TEST_CASE("checked copy: blocks that change places and sizes that differ by zeros change the sum") {
   Bytes bytes = numbered(3, 4096), other(4096);
-  const std::uint64_t sum = checked_copy(other.data(), bytes.data(), 4096, 0);
+  const std::uint64_t sum = checked_copy(other.data(), bytes.data(), 4096, 0, SumOf::kCopy);
   for (std::size_t at = 64; at < 4096; at += 64) {
     Bytes swapped = bytes;
     std::swap_ranges(swapped.begin(), swapped.begin() + 64, swapped.begin() + static_cast<std::ptrdiff_t>(at));
-    CHECK(checked_copy(other.data(), swapped.data(), 4096, 0) != sum);
+    CHECK(checked_copy(other.data(), swapped.data(), 4096, 0, SumOf::kCopy) != sum);
   }
   const Bytes zeros(256);
   for (std::size_t size = 1; size < 256; ++size) {
-    CHECK(checked_copy(other.data(), zeros.data(), size, 0) != checked_copy(other.data(), zeros.data(), size + 1, 0));
+    CHECK(checked_copy(other.data(), zeros.data(), size, 0, SumOf::kCopy) != checked_copy(other.data(), zeros.data(), size + 1, 0, SumOf::kCopy));
   }
 }
 

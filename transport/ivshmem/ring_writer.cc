@@ -101,7 +101,7 @@ void RingWriter::put_frame(std::span<const std::byte> payload, std::size_t messa
   frame.offset = static_cast<std::uint32_t>(offset);
   frame.sequence = sequence_++;
   std::byte* const to = data_ + (tail_ & (ring_bytes_ - 1));
-  frame.check = checked_copy(to + sizeof frame, payload.data(), payload.size(), frame_seed(frame, generation_));
+  frame.check = checked_copy(to + sizeof frame, payload.data(), payload.size(), frame_seed(frame, generation_), SumOf::kSource);
   std::memcpy(to, &frame, sizeof frame);
   tail_ += frame_bytes(payload.size());
   store_release(control_->tail, tail_);
