@@ -14,7 +14,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findFailovers } from "../../node/dashboard/failover.mjs";
 import { startLauncher, until } from "./browser.mjs";
-import { authorizationOf, megabytes, quantile, residentBytes, sleep, stateOf } from "./measure.mjs";
+import { authorizationOf, freePort, megabytes, quantile, residentBytes, sleep, stateOf } from "./measure.mjs";
 import { pageLeftOpen } from "./page_left_open.mjs";
 
 const STATE_MILLISECONDS = 60_000;
@@ -134,8 +134,9 @@ async function failovers(pairs, count) {
 async function memory(minutes, count) {
   const directory = mkdtempSync(join(tmpdir(), "rse-memory-"));
   const control = join(directory, "control");
+  const port = await freePort();
   const node = spawn(resolve("node/rse-node"), [
-    "--name", "solo", "--found", "--insecure", "--listen", "127.0.0.1:0", "--beacon=false", "--log", "warning",
+    "--name", "solo", "--found", "--insecure", "--listen", "127.0.0.1:" + port, "--beacon=false", "--log", "warning",
     "--control", control, "--data-dir", join(directory, "data"), "--http", "127.0.0.1:0",
   ], { stdio: ["ignore", "ignore", "inherit"] });
   const ended = new Promise((done) => node.once("exit", done));

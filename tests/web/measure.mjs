@@ -1,5 +1,6 @@
 // What all measurements of tests/web share.
 import { readFileSync } from "node:fs";
+import { createServer } from "node:net";
 
 const PAGE_BYTES = 4096;
 
@@ -19,3 +20,13 @@ export const residentBytes = (pid) => Number(readFileSync(`/proc/${pid}/statm`, 
 
 /// What says with which right a page of `url` may change something.
 export const authorizationOf = (url) => ({ authorization: new URL(url).hash.replace("#token=", "Bearer ") });
+
+/// One on loopback that nobody listens on now: nodes take none but a port of their own.
+export function freePort() {
+  return new Promise((done) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}

@@ -4,11 +4,10 @@
 // behind whatever else the machine does.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { missing, openBrowser, until } from "./browser.mjs";
-import { authorizationOf, median, megabytes, residentBytes, sleep, stateOf } from "./measure.mjs";
+import { authorizationOf, freePort, median, megabytes, residentBytes, sleep, stateOf } from "./measure.mjs";
 
 const STATE_MILLISECONDS = 60_000;
 const MINUTE_MILLISECONDS = 60_000;
@@ -32,15 +31,6 @@ function scenario() {
     `relay { cell ${cell(torus, index)} max_payload: ${HOPS} }\n` +
     `edge { from ${cell(torus, index)} to ${cell(torus, index + 1)} delay: 3 }\n`));
   return `epoch_ticks: 1000\n${lines.join("")}`;
-}
-
-function freePort() {
-  return new Promise((done) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
 }
 
 class Node {

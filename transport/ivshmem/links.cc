@@ -331,7 +331,9 @@ std::optional<LinkProgress> IvshmemLinks::progress(NodeId node) const {
   const auto found = peers_.find(node);
   if (found == peers_.end() || !found->second.slot) return {};
   const std::uint32_t slot = *found->second.slot;
-  return LinkProgress{.sent = self_.sent(slot), .answered = self_.taken(slot), .answer_delay_nanoseconds = kPeersTurn.raw};
+  const std::uint64_t sent = self_.sent(slot);
+  const std::uint64_t answered = self_.rests(slot) ? sent : self_.taken(slot);  // who rests has said that it looks later
+  return LinkProgress{.sent = sent, .answered = answered, .answer_delay_nanoseconds = kPeersTurn.raw};
 }
 
 void IvshmemLinks::flush(std::uint32_t index) {

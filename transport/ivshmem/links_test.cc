@@ -75,6 +75,9 @@ TEST_CASE("links: what is worthless when late wakes no neighbour that rests, and
   REQUIRE(two.self.try_sleep(Sleep::kResting));
   for (int times = 0; times < 5; ++times) CHECK(one.links.send_at_once({2}, beat) == SendResult::kQueued);
   CHECK(one.take_rings() == 0);
+  CHECK(one.links.progress({2})->answered == one.links.progress({2})->sent);  // nothing is awaited of it meanwhile
+  two.self.wake();
+  CHECK(one.links.progress({2})->answered < one.links.progress({2})->sent);
   CHECK(two.look() == std::vector<std::size_t>{100});
   REQUIRE(two.self.try_sleep(Sleep::kResting));
   CHECK(one.links.send_at_once({2}, beat) == SendResult::kQueued);
