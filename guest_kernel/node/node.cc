@@ -31,7 +31,7 @@ constexpr std::size_t kKeyBytes = 32;
 /// An emulated processor shares a core with others and may be away for a while, and each time it wakes costs a millisecond
 /// of one. So it rests once nothing has been said that is new for a while, and for longer after a change of links or views,
 /// when repetitions must not be late: deadlines come seldom, and neighbours wake it only for what is urgent. Its heartbeats
-/// say so, lest its silence counts.
+/// say so, lest its silence count.
 struct Timing {
   Duration heartbeat, early_silence, silence_floor, resting_interval;
 };
