@@ -30,8 +30,7 @@ void Engine::carve(Carver& carver) {
   carver.carve(outboxes[0], std::size_t{reserved.outbox_events});
   carver.carve(outboxes[1], std::size_t{reserved.outbox_events});
   carver.carve(output_ring, kOutputsMax);
-  carver.carve(low_face, kFaceCellCount);
-  carver.carve(high_face, kFaceCellCount);
+  carver.carve(face_counts, 2 * kFaceCellCount);
 }
 
 void Engine::reset(TorusId torus) {
@@ -49,8 +48,7 @@ void Engine::reset(TorusId torus) {
   lattice.reset();
   processes.reset();
   outbox_counts = {};
-  std::memset(low_face, 0, kFaceCellCount * sizeof(low_face[0]));
-  std::memset(high_face, 0, kFaceCellCount * sizeof(high_face[0]));
+  std::memset(face_counts, 0, 2 * kFaceCellCount * sizeof(face_counts[0]));
   pending_count = 0;
   corrective_count = 0;
   in_epoch = false;

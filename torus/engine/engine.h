@@ -10,9 +10,11 @@
 #include <atomic>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "torus/engine/arena.h"
+#include "torus/engine/key_sort.h"
 #include "torus/engine/lattice.h"
 #include "torus/engine/packed_event.h"
 #include "torus/engine/pending_set.h"
@@ -23,7 +25,6 @@ namespace rse {
 
 inline constexpr std::uint32_t kCorrectiveEventsMax =
     kFaceCellCount;  // in one epoch: one for each cell of a face
-inline constexpr std::uint32_t kHighFaceFirstCell = kCellCount - kFaceCellCount;
 inline constexpr unsigned kPidTorusShift = 62;
 inline constexpr std::uint64_t kPidCountMax = (std::uint64_t{1} << kPidTorusShift) - 1;
 
@@ -31,6 +32,10 @@ struct TimedEvent {
   std::uint64_t time;
   PackedEvent event;
 };
+
+/// Cells of a run of events. A loop puts cells of the faces into one without a branch, by counting up only past those: one
+/// in sixteen is such, and no processor foresees which.
+using RunCells = std::array<std::uint32_t, PendingSet::kEventsInRunMax>;
 
 /// A bit for each cell.
 using CellSet = std::array<std::uint64_t, kCellCount / 64>;
@@ -62,7 +67,8 @@ struct Engine {
   void relay_tick(std::uint64_t now, std::uint32_t count);
   void relay_sorted(std::uint64_t now, std::uint32_t count);
   void relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
-  std::uint32_t relay_steady(std::uint64_t now);
+  bool all_positive(std::uint64_t now, std::uint32_t count) const;
+  std::uint32_t relay_steady(std::uint64_t now, std::uint32_t count);
   template <class VisitRuns>
   std::uint32_t find_shared(VisitRuns visit_runs);
   template <class VisitRuns>
@@ -75,11 +81,14 @@ struct Engine {
   void relay_checked(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
   std::uint32_t run_batch(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   void run_processes(std::uint64_t now, PackedEvent event);
-  static bool is_face(std::uint32_t cell) {
-    return (cell + kFaceCellCount) % kCellCount < 2 * kFaceCellCount;
-  }
+  /// Below 2 * kFaceCellCount for cells with x = 31, then those with x = 0.
+  static std::uint32_t face_place(std::uint32_t cell) { return (cell + kFaceCellCount) % kCellCount; }
+  /// Where cells have one edge, few are met from several others.
+  Ties relay_ties() const { return lattice.degree_max() == 1 ? Ties::kByPayload : Ties::kBySource; }
+  static bool is_face(std::uint32_t cell) { return face_place(cell) < 2 * kFaceCellCount; }
   /// Counts events of a cell with x = 0 or 31.
   void count_face(std::uint32_t cell, std::uint32_t events = 1);
+  void count_faces(std::span<const std::uint32_t> cells);
 
   bool is_local(std::uint32_t cell) const { return cell - first_cell < kCellCount; }
   void mark_changed(std::uint32_t cell_index) { changed[cell_index >> kRegionCellBits] = 1; }
@@ -103,8 +112,7 @@ struct Engine {
   PackedEvent* correctives = nullptr;  // of this epoch's first tick
   std::array<Event*, kTorusCount> outboxes{};  // null for the torus itself
   Output* output_ring = nullptr;               // output n lies at n % kOutputsMax
-  std::uint32_t* low_face = nullptr;
-  std::uint32_t* high_face = nullptr;
+  std::uint32_t* face_counts = nullptr;        // by face_place()
 
   std::array<std::uint32_t, kTorusCount> outbox_counts{};
   std::uint32_t pending_count = 0;  // correctives included
@@ -116,6 +124,8 @@ struct Engine {
   std::uint32_t* looks = nullptr;  // where watch() wants the next epoch's counts
   std::uint64_t events_before_epoch = 0;
   std::uint32_t sorted_ticks_left = 0;  // relay_tick() sorts them without looking whether it has to
+  std::uint64_t positive_tick = PendingSet::kNever;  // relay_steady() has put events with positive payloads there,
+  std::uint32_t positive_count = 0;                  // so many
   std::uint64_t tick_sum = 0;  // of the digest terms of the tick being processed
   std::uint64_t digest = 0;
   std::uint64_t next_pid_count = 1;
@@ -134,11 +144,24 @@ constexpr std::uint32_t saturating_add(std::uint32_t count, std::uint64_t more) 
   return sum > 0xFFFFFFFFu ? 0xFFFFFFFFu : static_cast<std::uint32_t>(sum);
 }
 
-/// digest_term() of an event as it lies in the pending set of the torus whose cells begin at `first`.
-constexpr std::uint64_t packed_digest_term(PackedEvent event, std::uint64_t now, std::uint32_t first) {
-  return digest_term({Tick{now}, CellId{first + packed_destination(event)},
-                      CellId{packed_source(event)}, packed_payload(event)});
-}
+/// The digest terms of a tick's events, which lie in the pending set of the torus whose cells begin at `first`.
+class TickDigestTerms {
+ public:
+  constexpr TickDigestTerms(std::uint64_t now, std::uint32_t first)
+      : time_key_(digest_time_key(Tick{now})), first_(first) {}
+  /// The same for all events from one cell to another.
+  constexpr std::uint64_t place_key(PackedEvent event) const {
+    return digest_place_key(CellId{first_ + packed_destination(event)}, CellId{packed_source(event)});
+  }
+  constexpr std::uint64_t of(PackedEvent event, std::uint64_t place_key) const {
+    return digest_term(time_key_, static_cast<std::uint32_t>(packed_payload(event)), place_key);
+  }
+  constexpr std::uint64_t of(PackedEvent event) const { return of(event, place_key(event)); }
+
+ private:
+  std::uint64_t time_key_;
+  std::uint32_t first_;
+};
 
 /// `payload` decides which way a delay goes; it stays in 1..2^32-1: a step past either end would give 0.
 constexpr std::uint32_t adapted_delay(std::uint32_t delay, std::int32_t payload) {

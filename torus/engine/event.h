@@ -29,11 +29,19 @@ constexpr std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
 
 inline constexpr std::uint64_t kCorrectiveMark = 0x8EBC6AF09C88C6E3;
 
+/// The two halves of a digest term: what the events of a tick, and what those from one cell to another have in common.
+constexpr std::uint64_t digest_time_key(Tick time) { return time.raw ^ 0xA0761D6478BD642F; }
+constexpr std::uint64_t digest_place_key(CellId dst, CellId src) {
+  return ((std::uint64_t{dst.raw} << 32) | src.raw) ^ 0xE7037ED1A0B428DB;
+}
+constexpr std::uint64_t digest_term(std::uint64_t time_key, std::uint32_t payload, std::uint64_t place_key) {
+  return fold(time_key ^ (payload * 0x9E3779B97F4A7C15), place_key);
+}
+
 /// The contribution of one event to its tick's sum; a corrective event adds `^ kCorrectiveMark`.
 constexpr std::uint64_t digest_term(const Event& event) {
-  const std::uint64_t payload = static_cast<std::uint32_t>(event.payload);
-  return fold(event.time.raw ^ (payload * 0x9E3779B97F4A7C15) ^ 0xA0761D6478BD642F,
-              ((std::uint64_t{event.dst.raw} << 32) | event.src.raw) ^ 0xE7037ED1A0B428DB);
+  return digest_term(digest_time_key(event.time), static_cast<std::uint32_t>(event.payload),
+                     digest_place_key(event.dst, event.src));
 }
 
 /// The digest H after a tick in which at least one event was processed; `sum` is that of their terms.

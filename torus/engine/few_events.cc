@@ -65,10 +65,11 @@ void FewEvents::run() {
     const std::uint64_t now = slot(begin_).time;
     if (now >= epoch_end) break;
     engine.progress.store(now > epoch_start ? now - epoch_start : 0, std::memory_order_relaxed);
+    const TickDigestTerms terms(now, first);
     std::uint64_t sum = 0;
     do {  // what the events of this tick send is due later, so all of them are here already
       const PackedEvent event = slot(begin_++).event;
-      sum += packed_digest_term(event, now, first);
+      sum += terms.of(event);
       ++events;
       const std::uint32_t index = packed_destination(event);
       const Cell cell = cells[index];

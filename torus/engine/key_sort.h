@@ -1,6 +1,6 @@
 // Sorts the events of one tick into canonical order, in one piece or, when there are many, region
 // by region, so that each piece is still in the first-level cache when it is processed. Size: any
-// count. Threads: none. Memory: two buffers of the caller's, each as large as the input. Errors:
+// count. Threads: none. Memory: two buffers of the caller's, each as large as the input, and 17 kB of stack. Errors:
 // none. Invariant: ascending, whatever the input; time is bounded by n log n for any input.
 #pragma once
 
@@ -27,23 +27,52 @@ inline void insertion_sort(PackedEvent* events, std::uint32_t count) {
   }
 }
 
-/// Sorts `count` events; the result is in `events` or in `scratch`, whichever is returned.
-PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count);
+/// What tells most events of one cell apart.
+enum class Ties : std::uint8_t { kBySource, kByPayload };
+
+/// Which bits are not the same in all events of a set.
+class VaryingBits {
+ public:
+  VaryingBits() = default;
+  VaryingBits(const PackedEvent* events, std::uint32_t count) {
+#pragma GCC unroll 4
+    for (std::uint32_t i = 0; i < count; ++i) add(events[i]);
+  }
+  void add(PackedEvent event) {
+    any_ |= event;
+    all_ &= event;
+  }
+  std::uint64_t bits() const { return any_ & ~all_; }
+
+ private:
+  std::uint64_t any_ = 0;
+  std::uint64_t all_ = ~std::uint64_t{0};
+};
+
+/// Sorts `count` events, which differ in the bits `varying`; the result is in `events` or in `scratch`, whichever is
+/// returned.
+PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count, std::uint64_t varying, Ties ties);
 
 /// Calls `process(sorted, count)` with the events that `visit_runs` gives, in ascending order over
 /// all calls. `visit_runs(visit)` calls `visit(events, count)` for each run of the input; `taken()`
 /// says that it may be reused, and comes before the first `process`.
 template <class VisitRuns, class Taken, class Process>
-void sort_tick(std::uint32_t count, PackedEvent* buffer, PackedEvent* scratch, VisitRuns visit_runs,
+void sort_tick(std::uint32_t count, Ties ties, PackedEvent* buffer, PackedEvent* scratch, VisitRuns visit_runs,
                Taken taken, Process process) {
   if (count < kSpreadCountMin) {
     PackedEvent* out = buffer;
+    VaryingBits varying;
     visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
-      for (std::uint32_t i = 0; i < in_run; ++i) out[i] = events[i];
+#pragma GCC unroll 4
+      for (std::uint32_t i = 0; i < in_run; ++i) {
+        const PackedEvent event = events[i];
+        out[i] = event;
+        varying.add(event);
+      }
       out += in_run;
     });
     taken();
-    process(static_cast<const PackedEvent*>(sort_events(buffer, scratch, count)), count);
+    process(static_cast<const PackedEvent*>(sort_events(buffer, scratch, count, varying.bits(), ties)), count);
     return;
   }
   constexpr unsigned kShift = kPackedDestinationShift + kRegionCellBits;
@@ -60,9 +89,9 @@ void sort_tick(std::uint32_t count, PackedEvent* buffer, PackedEvent* scratch, V
   for (std::uint32_t region = 0; region < kSpreadRegions; ++region) {
     const std::uint32_t in_region = starts[region + 1] - starts[region];
     if (in_region == 0) continue;
-    process(
-        static_cast<const PackedEvent*>(sort_events(buffer + starts[region], scratch, in_region)),
-        in_region);
+    PackedEvent* const events = buffer + starts[region];
+    const std::uint64_t varying = VaryingBits(events, in_region).bits();
+    process(static_cast<const PackedEvent*>(sort_events(events, scratch, in_region, varying, ties)), in_region);
   }
 }
 

@@ -44,14 +44,17 @@ TEST_CASE("sort: every size and shape of a tick comes out ascending") {
     std::vector<PackedEvent> expected = events;
     std::sort(expected.begin(), expected.end());
     std::vector<PackedEvent> buffer(count + 1);
-    std::vector<PackedEvent> sorted;
-    sort_tick(
-        count, buffer.data(), scratch.data(), [&](auto visit) { visit(events.data(), count); },
-        [&] { events.assign(events.size(), 0); },
-        [&](const PackedEvent* piece, std::uint32_t in_piece) {
-          sorted.insert(sorted.end(), piece, piece + in_piece);
-        });
-    CHECK(sorted == expected);
+    for (const Ties ties : {Ties::kBySource, Ties::kByPayload}) {
+      std::vector<PackedEvent> input = events;
+      std::vector<PackedEvent> sorted;
+      sort_tick(
+          count, ties, buffer.data(), scratch.data(), [&](auto visit) { visit(input.data(), count); },
+          [&] { input.assign(input.size(), 0); },
+          [&](const PackedEvent* piece, std::uint32_t in_piece) {
+            sorted.insert(sorted.end(), piece, piece + in_piece);
+          });
+      CHECK(sorted == expected);
+    }
   }
 }
 

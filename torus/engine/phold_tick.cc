@@ -37,13 +37,16 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
   const std::uint32_t first = first_cell;
   const std::uint32_t own = id.raw;
   PendingSet::Appender out(pending);
+  const TickDigestTerms terms(now, first);
   std::uint64_t sum = 0;
   std::uint32_t rest_count = 0;
   std::uint32_t taken = 0;
   std::uint32_t made = 0;
   pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
-    std::array<std::uint32_t, PendingSet::kEventsInRunMax> handles;
+    RunCells handles;
     fetch_processes(processes, events, in_run, handles.data());
+    RunCells faces;
+    std::uint32_t face_count = 0;
     for (std::uint32_t i = 0; i < in_run; ++i) {
       const PackedEvent event = events[i];
       const std::uint32_t index = packed_destination(event);
@@ -52,10 +55,11 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
         rest[rest_count++] = event;
         continue;
       }
-      sum += packed_digest_term(event, now, first);
+      sum += terms.of(event);
       ++taken;
       marks[index >> kRegionCellBits] = 1;
-      if (is_face(index)) count_face(index);
+      faces[face_count] = index;
+      face_count += is_face(index);
       do {
         Process& process = processes.at(handle);
         handle = process.next;
@@ -75,6 +79,7 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
         out.insert(now + send->delay, pack(target, first + index, 0));
       } while (handle != 0);
     }
+    count_faces({faces.data(), face_count});
   });
   tick_sum += sum;
   pending_count += made - taken;
@@ -89,7 +94,8 @@ void Engine::order_outbox(std::uint8_t peer, std::uint32_t first) {
   for (std::uint32_t i = 0; i < count; ++i) {
     tick_events[i] = std::uint64_t{index_of(events[i].src)} << kPackedDestinationShift | i;
   }
-  const PackedEvent* const sorted = sort_events(tick_events, tick_scratch, count);
+  const std::uint64_t varying = VaryingBits(tick_events, count).bits();
+  const PackedEvent* const sorted = sort_events(tick_events, tick_scratch, count, varying, Ties::kBySource);
   constexpr std::uint64_t kPlaceMask = (std::uint64_t{1} << kPackedDestinationShift) - 1;
   for (std::uint32_t i = 0; i < count; ++i) events[count + i] = events[sorted[i] & kPlaceMask];
   std::copy_n(events + count, count, events);
@@ -101,7 +107,7 @@ void Engine::phold_tick(std::uint64_t now, std::uint32_t count) {
   const std::uint32_t rest = run_phold(now);
   if (rest != 0) {
     sort_tick(
-        rest, tick_events, tick_scratch, [&](auto visit) { visit(tick_scratch, rest); }, [] {},
+        rest, relay_ties(), tick_events, tick_scratch, [&](auto visit) { visit(tick_scratch, rest); }, [] {},
         [&](const PackedEvent* events, std::uint32_t in_piece) { relay_in_order(now, events, in_piece); });
   }
   for (std::uint8_t peer = 0; peer < kTorusCount; ++peer) {

@@ -23,17 +23,35 @@ bool contains(const CellSet& set, std::uint32_t cell) { return (set[cell / 64] >
 
 }  // namespace
 
+// What relay_steady() has put into this tick need not be looked at again, unless others have added to it.
+bool Engine::all_positive(std::uint64_t now, std::uint32_t count) const {
+  if (now == positive_tick && count == positive_count) return true;
+  std::uint32_t all = ~std::uint32_t{0};  // its highest bit: whether all payloads are positive
+  pending.visit_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+    if (all < kPayloadBias) return;
+    for (std::uint32_t i = 0; i < in_run; ++i) {
+      const auto biased = static_cast<std::uint32_t>(events[i]);
+      all &= biased & (biased - 1);
+    }
+  });
+  return all >= kPayloadBias;
+}
+
 // For a tick whose payloads are all positive: processes the events in cells whose only edge leads to this torus and has
 // the delay 1, which it keeps; their events all go to the next tick. Puts the others into tick_scratch; their number.
-std::uint32_t Engine::relay_steady(std::uint64_t now) {
+std::uint32_t Engine::relay_steady(std::uint64_t now, std::uint32_t count) {
   const Cell* const cells = lattice.cells();
   std::uint8_t* const marks = changed.data();
   PackedEvent* const rest = tick_scratch;
   const std::uint32_t first = first_cell;
   PendingSet::TickAppender out(pending, now + 1);
+  const TickDigestTerms terms(now, first);
   std::uint64_t sum = 0;
   std::uint32_t rest_count = 0;
+  std::uint32_t positive = ~std::uint32_t{0};  // its highest bit: whether no payload has grown beyond the largest
   pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
+    RunCells faces;
+    std::uint32_t face_count = 0;
     for (std::uint32_t i = 0; i < in_run; ++i) {
       const PackedEvent event = events[i];
       const std::uint32_t index = packed_destination(event);
@@ -42,14 +60,19 @@ std::uint32_t Engine::relay_steady(std::uint64_t now) {
         rest[rest_count++] = event;
         continue;
       }
-      sum += packed_digest_term(event, now, first);
+      sum += terms.of(event);
       marks[index >> kRegionCellBits] = 1;
       marks[target >> kRegionCellBits] = 1;
-      if (is_face(index)) count_face(index);
+      faces[face_count] = index;
+      face_count += is_face(index);
+      positive &= static_cast<std::uint32_t>(event) + 1;
       out.append(next_event(static_cast<std::uint32_t>(target), first + index, event));
     }
+    count_faces({faces.data(), face_count});
   });
   tick_sum += sum;
+  positive_tick = positive >= kPayloadBias ? now + 1 : PendingSet::kNever;
+  positive_count = count - rest_count;
   return rest_count;
 }
 
@@ -85,9 +108,12 @@ std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
   PackedEvent* const rest = tick_scratch;
   const std::uint32_t first = first_cell;
   PendingSet::Appender out(pending);
+  const TickDigestTerms terms(now, first);
   std::uint64_t sum = 0;
   std::uint32_t rest_count = 0;
   visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
+    RunCells faces;
+    std::uint32_t face_count = 0;
     for (std::uint32_t i = 0; i < in_run; ++i) {
       const PackedEvent event = events[i];
       const std::uint32_t index = packed_destination(event);
@@ -97,42 +123,57 @@ std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
         rest[rest_count++] = event;
         continue;
       }
-      sum += packed_digest_term(event, now, first);
+      sum += terms.of(event);
       const std::uint32_t delay = adapted_delay(cell.word.delay, packed_payload(event));
       cells[index].word.delay = delay;
       marks[index >> kRegionCellBits] = 1;
       marks[target >> kRegionCellBits] = 1;
-      if (is_face(index)) count_face(index);
+      faces[face_count] = index;
+      face_count += is_face(index);
       out.insert(now + delay, next_event(target, first + index, event));
     }
+    count_faces({faces.data(), face_count});
   });
   tick_sum += sum;
   return rest_count;
 }
 
-// The events of a tick, or a part of it, in canonical order.
+// The events of a tick, or a part of it, in canonical order. What those from one cell to another have in common is looked
+// up once.
 void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
   Cell* const cells = lattice.cells();
   std::uint8_t* const marks = changed.data();
   const std::uint32_t first = first_cell;
+  const PackedEvent* const end = events + count;
   PendingSet::Appender out(pending);
+  const TickDigestTerms terms(now, first);
   std::uint64_t sum = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    const PackedEvent event = events[i];
-    sum += packed_digest_term(event, now, first);
+  while (events != end) {
+    PackedEvent event = *events;
     const std::uint32_t index = packed_destination(event);
     const Cell cell = cells[index];
     const std::uint32_t target = cell.word.target - first;
     if (target >= kCellCount || cell.word.delay == 0) [[unlikely]] {
+      sum += terms.of(event);
       relay(now, index, event);
+      ++events;
       continue;
     }
-    const std::uint32_t delay = adapted_delay(cell.word.delay, packed_payload(event));
-    cells[index].word.delay = delay;
+    const PackedEvent* const run = events;
+    const std::uint64_t places = event >> kPackedSourceShift;
+    const std::uint64_t place_key = terms.place_key(event);
+    std::uint32_t delay = cell.word.delay;
     marks[index >> kRegionCellBits] = 1;
     marks[target >> kRegionCellBits] = 1;
-    if (is_face(index)) count_face(index);
-    out.insert(now + delay, next_event(target, first + index, event));
+    do {
+      sum += terms.of(event, place_key);
+      delay = adapted_delay(delay, packed_payload(event));
+      out.insert(now + delay, next_event(target, first + index, event));
+      if (++events == end) break;
+      event = *events;
+    } while (event >> kPackedSourceShift == places);
+    cells[index].word.delay = delay;
+    if (is_face(index)) count_face(index, static_cast<std::uint32_t>(events - run));
   }
   tick_sum += sum;
 }
@@ -164,7 +205,11 @@ void Engine::relay(std::uint64_t now, std::uint32_t index, PackedEvent event) {
 void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
   counters.events += count;
   std::uint32_t rest = 0;  // how many events are left in tick_scratch
-  const auto visit_rest = [&](auto visit) { visit(tick_scratch, rest); };
+  const auto visit_rest = [&](auto visit) {
+    for (std::uint32_t at = 0; at < rest; at += PendingSet::kEventsInRunMax) {
+      visit(tick_scratch + at, std::min(rest - at, PendingSet::kEventsInRunMax));
+    }
+  };
   if (count <= kSortedCountMax) {
     pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
       for (std::uint32_t i = 0; i < in_run; ++i) tick_scratch[rest++] = events[i];
@@ -172,16 +217,8 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
     insertion_sort(tick_scratch, count);
     return relay_in_order(now, tick_scratch, count);
   }
-  std::uint32_t positive = ~std::uint32_t{0};  // its highest bit: whether all payloads are
-  pending.visit_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
-    if (positive < kPayloadBias) return;
-    for (std::uint32_t i = 0; i < in_run; ++i) {
-      const auto biased = static_cast<std::uint32_t>(events[i]);
-      positive &= biased & (biased - 1);
-    }
-  });
-  if (positive >= kPayloadBias) {
-    rest = relay_steady(now);
+  if (all_positive(now, count)) {
+    rest = relay_steady(now, count);
     if (rest > kSortedCountMax) {
       find_shared(visit_rest);
       rest = relay_alone(now, visit_rest);
@@ -203,7 +240,7 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
   }
   if (rest == 0) return;
   sort_tick(
-      rest, tick_events, tick_scratch, visit_rest, [] {},
+      rest, relay_ties(), tick_events, tick_scratch, visit_rest, [] {},
       [&](const PackedEvent* events, std::uint32_t in_piece) {
         relay_in_order(now, events, in_piece);
       });
@@ -211,7 +248,7 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
 
 void Engine::relay_sorted(std::uint64_t now, std::uint32_t count) {
   sort_tick(
-      count, tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
+      count, relay_ties(), tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
       [&] { pending.drop_tick(now); },
       [&](const PackedEvent* events, std::uint32_t in_piece) {
         relay_in_order(now, events, in_piece);

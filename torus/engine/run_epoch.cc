@@ -35,12 +35,14 @@ void Engine::run_watched() {
 }
 
 void Engine::run_to_end() {
+  positive_tick = PendingSet::kNever;  // others may have changed the pending events since
   for (;;) {
     const std::uint64_t next = pending.next_before(epoch_end);
     const bool corrective_first = corrective_count != 0 && next >= epoch_start;
     const std::uint64_t now = corrective_first ? epoch_start : next;
     if (now == PendingSet::kNever) break;
     if (!corrective_first && pending_count <= FewEvents::kCountToEnter && FewEvents::fits(*this)) {
+      positive_tick = PendingSet::kNever;
       FewEvents(*this).run();
       continue;
     }
@@ -65,7 +67,7 @@ void Engine::process_tick(std::uint64_t now) {
     return phold_tick(now, count);
   }
   sort_tick(
-      count, tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
+      count, Ties::kBySource, tick_events, tick_scratch, [&](auto visit) { pending.visit_tick(now, visit); },
       [&] { pending.drop_tick(now); },
       [&](const PackedEvent* events, std::uint32_t in_piece) {
         process_events(now, events, in_piece);
@@ -93,8 +95,12 @@ void Engine::process_correctives() {
 }
 
 void Engine::count_face(std::uint32_t cell, std::uint32_t events) {
-  std::uint32_t& face = cell < kFaceCellCount ? low_face[cell] : high_face[cell - kHighFaceFirstCell];
+  std::uint32_t& face = face_counts[face_place(cell)];
   face = saturating_add(face, events);
+}
+
+void Engine::count_faces(std::span<const std::uint32_t> cells) {
+  for (const std::uint32_t cell : cells) count_face(cell);
 }
 
 // With every check, an event at a time.

@@ -59,8 +59,7 @@ void Torus::begin_epoch(Tick start, Tick end) {
   engine.epoch_end = end.raw;
   engine.events_before_epoch = engine.counters.events;
   engine.outbox_counts = {};
-  std::fill_n(engine.low_face, kFaceCellCount, 0u);
-  std::fill_n(engine.high_face, kFaceCellCount, 0u);
+  std::fill_n(engine.face_counts, 2 * kFaceCellCount, 0u);
   engine.progress.store(0, std::memory_order_relaxed);
   engine.snapshot.discard();
 }
@@ -99,11 +98,11 @@ std::span<const Event> Torus::outbox(TorusId peer) const {
 }
 
 std::span<const std::uint32_t, kFaceCellCount> Torus::low_face_counts() const {
-  return std::span<const std::uint32_t, kFaceCellCount>(impl_->low_face, kFaceCellCount);
+  return std::span<const std::uint32_t, kFaceCellCount>(impl_->face_counts + kFaceCellCount, kFaceCellCount);
 }
 
 std::span<const std::uint32_t, kFaceCellCount> Torus::high_face_counts() const {
-  return std::span<const std::uint32_t, kFaceCellCount>(impl_->high_face, kFaceCellCount);
+  return std::span<const std::uint32_t, kFaceCellCount>(impl_->face_counts, kFaceCellCount);
 }
 
 std::uint64_t Torus::epoch_events() const {
