@@ -7,22 +7,25 @@ namespace rse {
 namespace {
 
 constexpr std::size_t kBlockBytes = 64;
+constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
+constexpr std::size_t kLanes = kBlockBytes / kWordBytes;
 
 /// Eight lanes of 64 bits, each with the sum of its words and the sum of that sum's values.
 struct Sums {
-  alignas(kBlockBytes) std::uint64_t plain[8] = {};
-  alignas(kBlockBytes) std::uint64_t running[8] = {};
+  alignas(kBlockBytes) std::uint64_t plain[kLanes];
+  alignas(kBlockBytes) std::uint64_t running[kLanes];
 
-  std::uint64_t fold(std::uint64_t seed) const {
+  std::uint64_t fold() const {
     // Eight independent products of 128 bits, so that the processor works on several at once.
     std::uint64_t sum = 0;
-    std::uint64_t key = seed | 1;
-    for (int i = 0; i < 8; ++i) {
+    std::uint64_t key = 0;
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kLanes; ++i) {
       key += 0x9E3779B97F4A7C15;
-      const auto product = static_cast<unsigned __int128>(plain[i] ^ key) * (running[i] ^ ~key);
+      const auto product = static_cast<unsigned __int128>(plain[i] + key) * (running[i] ^ ~key);
       sum += static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
     }
-    return mix(seed, sum);
+    return sum;
   }
 };
 
@@ -48,10 +51,9 @@ struct Lanes {
 };
 
 #ifdef RSE_GUEST_KERNEL
-/// Copies and sums the whole blocks of `size` bytes. In an emulated machine a vector is words in memory and each of its additions a
-/// call, so: words in registers, as many lanes at a time as these are enough for, and one pass.
-void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, SumOf) {
-  constexpr std::size_t kWordBytes = sizeof(std::uint64_t);
+/// Copies `size` bytes, a block at least, and sums the whole blocks and the last block of them. In an emulated machine a vector is
+/// words in memory and each of its additions a call, so: words in registers, as many lanes at a time as these are enough for.
+void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, SumOf what) {
   const auto take_word = [&](Lanes<std::uint64_t>& lane, std::size_t at) {
     std::uint64_t word;
     std::memcpy(&word, from + at, kWordBytes);
@@ -59,9 +61,10 @@ void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, Su
     std::memcpy(to + at, &word, kWordBytes);
     lane.add(word);
   };
+  const std::size_t whole = size / kBlockBytes * kBlockBytes;
   for (const std::size_t first : {std::size_t{0}, std::size_t{4}}) {
     Lanes<std::uint64_t> a, b, c, d;
-    for (std::size_t at = first * kWordBytes; at < size; at += kBlockBytes) {
+    for (std::size_t at = first * kWordBytes; at < whole; at += kBlockBytes) {
       take_word(a, at);
       take_word(b, at + kWordBytes);
       take_word(c, at + 2 * kWordBytes);
@@ -72,6 +75,15 @@ void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, Su
     c.store(sums, first + 2);
     d.store(sums, first + 3);
   }
+  if (whole == size) return;
+  std::memcpy(to + whole, from + whole, size - whole);
+  const std::byte* const last = (what == SumOf::kSource ? from : to) + size - kBlockBytes;
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    std::uint64_t word;
+    std::memcpy(&word, last + i * kWordBytes, kWordBytes);
+    sums.plain[i] += word;
+    sums.running[i] += sums.plain[i];
+  }
 }
 #else
 using Two = std::uint64_t __attribute__((vector_size(16)));
@@ -79,12 +91,14 @@ using Four = std::uint64_t __attribute__((vector_size(32)));
 
 void add_blocks(Sums& sums, const std::byte* bytes, std::size_t size) {
   Lanes<Two> a, b, c, d;
-  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
-    a.add(bytes + at);
-    b.add(bytes + at + 16);
-    c.add(bytes + at + 32);
-    d.add(bytes + at + 48);
-  }
+  const auto add_block = [&](const std::byte* block) {
+    a.add(block);
+    b.add(block + 16);
+    c.add(block + 32);
+    d.add(block + 48);
+  };
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) add_block(bytes + at);
+  if (size % kBlockBytes != 0) add_block(bytes + size - kBlockBytes);
   a.store(sums, 0);
   b.store(sums, 2);
   c.store(sums, 4);
@@ -98,39 +112,68 @@ __attribute__((target("avx2"))) void add_blocks_wide(Sums& sums, const std::byte
     a.add(bytes + at);
     b.add(bytes + at + 32);
   }
+  if (size % kBlockBytes != 0) {
+    a.add(bytes + size - kBlockBytes);
+    b.add(bytes + size - kBlockBytes + 32);
+  }
   a.store(sums, 0);
   b.store(sums, 4);
 }
 
-const auto add = __builtin_cpu_supports("avx2") ? add_blocks_wide : add_blocks;
+/// Copies and sums at once what another processor has just written: all of its cache lines are asked for before, so that they
+/// are on their way together, and the sums are made while they come.
+__attribute__((target("avx2"))) void copy_and_add_wide(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  for (std::size_t at = 0; at < size; at += kBlockBytes) __builtin_prefetch(from + at);
+  Lanes<Four> a, b;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
+    Four x, y;
+    std::memcpy(&x, from + at, sizeof x);
+    std::memcpy(&y, from + at + 32, sizeof y);
+    std::memcpy(to + at, &x, sizeof x);
+    std::memcpy(to + at + 32, &y, sizeof y);
+    a.add(x);
+    b.add(y);
+  }
+  const std::size_t rest = size % kBlockBytes;
+  if (rest != 0) {
+    std::memcpy(to + size - rest, from + size - rest, rest);
+    a.add(to + size - kBlockBytes);
+    b.add(to + size - kBlockBytes + 32);
+  }
+  a.store(sums, 0);
+  b.store(sums, 4);
+}
 
-/// Copies the whole blocks of `size` bytes, then sums them: memcpy() has more cache lines on their way at a time than any loop that
-/// also adds.
+const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+const auto add = has_avx2 ? add_blocks_wide : add_blocks;
+
+/// Copies `size` bytes, a block at least, and sums the whole blocks and the last block of them.
 void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, SumOf what) {
+  if (what == SumOf::kCopy && has_avx2) return copy_and_add_wide(sums, to, from, size);
   std::memcpy(to, from, size);
   add(sums, what == SumOf::kSource ? from : to, size);
 }
 #endif
+
+/// Less than a block, as if zeros followed.
+void take_few(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  alignas(kBlockBytes) std::uint64_t block[kLanes] = {};
+  std::memcpy(block, from, size);
+  std::memcpy(to, block, size);
+  for (std::size_t i = 0; i < kLanes; ++i) sums.plain[i] = sums.running[i] = block[i];
+}
 
 }  // namespace
 
 std::uint64_t checked_copy(std::byte* to, const std::byte* from, std::size_t size, std::uint64_t seed,
                            SumOf what) {
   Sums sums;
-  const std::size_t whole = size / kBlockBytes * kBlockBytes;
-  take(sums, to, from, whole, what);
-  if (whole < size) {
-    std::byte rest[kBlockBytes] = {};
-    std::memcpy(rest, from + whole, size - whole);
-    std::memcpy(to + whole, rest, size - whole);
-    for (int i = 0; i < 8; ++i) {
-      std::uint64_t value = 0;
-      std::memcpy(&value, rest + 8 * i, sizeof value);
-      sums.plain[i] += value;
-      sums.running[i] += sums.plain[i];
-    }
+  if (size < kBlockBytes) {
+    take_few(sums, to, from, size);
+  } else {
+    take(sums, to, from, size, what);
   }
-  return sums.fold(mix(seed, size));
+  return mix(mix(seed, size), sums.fold());
 }
 
 }  // namespace rse

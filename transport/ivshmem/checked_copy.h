@@ -1,5 +1,7 @@
 // Copies bytes and sums them: of source and copy the one that no other process can write meanwhile. Between two cores the copy is bound
 // by the cache lines on their way; the sum finds them in the first-level cache.
+// Summed are the blocks of 64 bytes and, where these do not end with it, the range's last 64 bytes; less than that is summed as if
+// zeros followed, and the size is mixed in.
 // The sum is two 64-bit sums in each of eight lanes, one plain and one of its running values (after Fletcher, 1982), folded by
 // 128-bit products. It finds torn and damaged frames: what differs has the same sum with about 2^-64. It is no defence
 // against somebody who wants to forge one; whoever maps the memory could do so anyway.

@@ -19,7 +19,7 @@ inline constexpr std::size_t kLineBytes = 128;
 inline constexpr std::size_t kFrameAlignment = 64;
 
 inline constexpr std::uint64_t kRegionMagic = 0x676e697220455352;  // "RSE ring"
-inline constexpr std::uint32_t kRegionVersion = 1;
+inline constexpr std::uint32_t kRegionVersion = 2;
 inline constexpr std::uint32_t kRingBytesMin = 4096;
 inline constexpr std::uint32_t kRingBytesMax = 64u << 20;
 

@@ -12,7 +12,7 @@ constexpr unsigned kSessionCountBits = 24;  // of a session's number; the bits a
 }  // namespace
 
 Participant::Participant(const RingRegion& region, const Options& options)
-    : region_(region), options_(options), slot_(options.slot) {
+    : region_(region), options_(options), slot_(options.slot), presence_(&region_.presence(0)) {
   RSE_ASSERT(slot_ < kParticipantsMax, "no such slot");
   for (std::uint32_t peer = 0; peer < kParticipantsMax; ++peer) {
     if (peer == slot_) continue;
@@ -67,26 +67,34 @@ Participant::Event Participant::poll() {
 
 /// Peers (bit = slot) that take part or whose word has changed; we ourselves only if ours has. Who spins asks nothing else of most.
 std::uint32_t Participant::worth_a_look() const {
-  std::uint32_t bits = 0;
+  std::uint64_t changed = 0;
+#pragma GCC unroll 8
+  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) changed |= presence_of(index) ^ seen_[index];
+  if (changed == 0) [[likely]] return present_;
+  std::uint32_t bits = present_;
   for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
-    const std::uint64_t word = load_acquire(region_.presence(index));
-    const bool takes_part = (word & 1) != 0 && index != slot_;
-    bits |= static_cast<std::uint32_t>(takes_part || word != seen_[index]) << index;
+    bits |= static_cast<std::uint32_t>(presence_of(index) != seen_[index]) << index;
   }
   return bits;
 }
 
+void Participant::see(std::uint32_t index, std::uint64_t word) {
+  seen_[index] = word;
+  const std::uint32_t bit = 1u << index;
+  present_ = (word & 1) != 0 ? present_ | bit : present_ & ~bit;
+}
+
 Participant::Event Participant::poll_peer(std::uint32_t index) {
   Peer& peer = peers_[index];
-  const std::uint64_t presence = load_acquire(region_.presence(index));
+  const std::uint64_t presence = presence_of(index);
   if (presence != seen_[index]) {
     if (peer.reader.joined()) return end(index, Kind::kClosed);
     close(index);
     if ((seen_[index] & 1) != 0) {
-      seen_[index] = 0;
+      see(index, 0);
       return {Kind::kLeft, index, {}};
     }
-    seen_[index] = presence;
+    see(index, presence);
     if ((presence & 1) != 0) return {Kind::kAppeared, index, {}};
     return {};
   }
@@ -170,9 +178,9 @@ std::uint32_t Participant::take_bells() {
   // What we have written must be visible before we read that nobody sleeps; try_sleep() does it the other way round.
   full_fence();
   std::uint32_t bells = 0;
-  for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
+  for (std::uint32_t left = (written_ | unhurried_ | taken_) & ~(1u << slot_); left != 0; left &= left - 1) {
+    const auto index = static_cast<std::uint32_t>(__builtin_ctz(left));
     const std::uint32_t bit = 1u << index;
-    if (((written_ | unhurried_ | taken_) & bit) == 0 || index == slot_) continue;
     const bool urgent = (written_ & bit) != 0 || ((taken_ & bit) != 0 && peers_[index].reader.should_tell_producer());
     if (!urgent && ((unhurried_ & bit) == 0 || rests(index))) continue;
     std::uint32_t& sleeping = region_.slot(index).sleeping;
@@ -193,7 +201,7 @@ bool Participant::try_sleep(Sleep sleep) {
 }
 
 bool Participant::has_news() {
-  if (load_acquire(region_.presence(slot_)) != seen_[slot_]) return true;
+  if (presence_of(slot_) != seen_[slot_]) return true;
   for (std::uint32_t index = 0; index < kParticipantsMax; ++index) {
     if (index != slot_ && has_news_of(index)) return true;
   }
@@ -202,7 +210,7 @@ bool Participant::has_news() {
 
 bool Participant::has_news_of(std::uint32_t index) {
   Peer& peer = peers_[index];
-  const std::uint64_t presence = load_acquire(region_.presence(index));
+  const std::uint64_t presence = presence_of(index);
   // A word that says nothing new to us (somebody who left and whom we never met) is no news.
   if (presence != seen_[index]) return true;
   if ((presence & 1) == 0) return false;

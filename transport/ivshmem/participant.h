@@ -99,7 +99,9 @@ class Participant {
     RingReader reader;
     RingWriter writer;
   };
+  std::uint64_t presence_of(std::uint32_t index) const { return load_acquire(presence_[index]); }
   std::uint32_t worth_a_look() const;
+  void see(std::uint32_t index, std::uint64_t word);
   Event poll_peer(std::uint32_t index);
   Event poll_offer(std::uint32_t index);
   Event poll_ring(std::uint32_t index);
@@ -110,7 +112,9 @@ class Participant {
   RingRegion region_;
   Options options_;
   std::uint32_t slot_;
-  std::array<std::uint64_t, kParticipantsMax> seen_{};  // words of presence as last seen; ours as we wrote it
+  const std::uint64_t* presence_;                       // the words of all participants, in the memory
+  std::array<std::uint64_t, kParticipantsMax> seen_{};  // these words as last seen; ours as we wrote it
+  std::uint32_t present_ = 0;        // bit: that peer takes part, by seen_
   std::uint64_t session_count_ = 0;  // of this life
   std::uint32_t next_ = 0;           // peer to look at first
   std::uint32_t written_ = 0;        // bit: something new for that peer since the last take_bells()
