@@ -62,14 +62,6 @@ class Runner {
   std::uint64_t end_ = 0;
 };
 
-std::uint64_t warm_up_ticks(Model model, std::uint32_t pending) {
-  return std::max<std::uint64_t>(2 * mean_delay(model), kHeapEventsPerRun / 4 * mean_delay(model) / pending);
-}
-
-std::uint64_t slice_ticks(Model model, std::uint32_t pending) {
-  return std::max<std::uint64_t>(1, kHeapEventsPerRun / 32 * mean_delay(model) / pending);
-}
-
 Rates measure_heap(HeapEngine& heap, std::uint64_t end, std::uint64_t slice) {
   Rates rates;
   for (double& rate : rates.per_second) {

@@ -30,6 +30,14 @@ std::uint64_t mean_delay(Model model) {
   return model == Model::kDelayOne ? 1 : model == Model::kPhold ? kPholdDelayMax / 2 : kMixedDelayMax / 2;
 }
 
+std::uint64_t warm_up_ticks(Model model, std::uint32_t pending) {
+  return std::max<std::uint64_t>(2 * mean_delay(model), 500'000 * mean_delay(model) / pending);
+}
+
+std::uint64_t slice_ticks(Model model, std::uint32_t pending) {
+  return std::max<std::uint64_t>(1, 62'500 * mean_delay(model) / pending);
+}
+
 Workload make_workload(Model model, std::uint32_t pending) {
   Random random(pending + static_cast<std::uint32_t>(model));
   Workload workload{model, {}, {}, {}};

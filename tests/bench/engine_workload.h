@@ -26,6 +26,10 @@ const char* to_string(Model model);
 std::optional<Model> find_model(std::string_view name);
 /// Ticks that pass on average between an event and the one that it makes.
 std::uint64_t mean_delay(Model model);
+/// Ticks before the first measured run: half a million events, or two a pending event.
+std::uint64_t warm_up_ticks(Model model, std::uint32_t pending);
+/// Ticks of an epoch of a measured run: about 62,500 events.
+std::uint64_t slice_ticks(Model model, std::uint32_t pending);
 
 /// What both engines start from.
 struct Workload {
