@@ -44,7 +44,8 @@ TEST_CASE("records: what was sealed opens in order, in place too, whatever its s
       Bytes record = text;
       record.resize(size + kRecordTagBytes);
       sealer.seal(std::span(record).first(size), record.data());
-      CHECK((size == 0 || !std::equal(text.begin(), text.end(), record.begin())));
+      // One byte is encrypted as itself once in 256 runs.
+      CHECK((size < 8 || !std::equal(text.begin(), text.end(), record.begin())));
       REQUIRE(opener.open(record, record.data()));
       CHECK(std::equal(text.begin(), text.end(), record.begin()));
     }
