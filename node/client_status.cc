@@ -10,6 +10,7 @@ namespace rse {
 namespace {
 
 constexpr int kWideColumns = 100;
+constexpr std::size_t kReasonsMax = 4;
 constexpr double kAlmost = 0.99;  // all is replayed, but not yet compared and published
 
 const char* health_word(v1::StatusReply::Health health) {
@@ -27,11 +28,7 @@ std::string painted(const std::string& text, const char* code, bool color) {
   return color ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
 }
 
-std::string age_text(std::uint64_t nanoseconds) {
-  const double seconds = static_cast<double>(nanoseconds) / 1e9;
-  if (seconds < 1) return fmt::format("{:.0f} ms ago", seconds * 1e3);
-  return fmt::format("{:.1f} s ago", seconds);
-}
+std::string age_text(std::uint64_t nanoseconds) { return seconds_text(nanoseconds) + " ago"; }
 
 const v1::LinkStatus* link_to(const v1::StatusReply& status, std::uint64_t node) {
   for (const v1::LinkStatus& link : status.links())
@@ -159,6 +156,25 @@ void render_tori(const v1::StatusReply& status, const v1::StatusReply* before, d
 
 }  // namespace
 
+std::string seconds_text(std::uint64_t nanoseconds) {
+  const double seconds = static_cast<double>(nanoseconds) / 1e9;
+  if (seconds < 1) return fmt::format("{:.0f} ms", seconds * 1e3);
+  return fmt::format("{:.1f} s", seconds);
+}
+
+std::vector<std::string> why_not_joined(const v1::StatusReply& status) {
+  const auto up = [](const v1::LinkStatus& link) { return link.connected(); };
+  if (status.health() != v1::StatusReply::JOINING || std::any_of(status.links().begin(), status.links().end(), up)) return {};
+  std::vector<std::string> reasons;
+  for (int i = status.incidents_size(); i-- > 0 && reasons.size() < kReasonsMax;) {
+    const v1::IncidentRecord& incident = status.incidents(i);
+    if (incident.kind() == v1::IncidentRecord::LINK_FAILURE && incident.by() == 0) reasons.push_back(incident.text());
+  }
+  if (reasons.empty())
+    reasons.emplace_back("no member has been heard on the local network yet; start one there, or give the address of one (--peer)");
+  return reasons;
+}
+
 std::string link_text(const v1::LinkStatus& link) {
   const bool says_it = link.address().starts_with(link.transport() + ":");
   std::string text = says_it ? link.address() : link.transport() + " " + link.address();
@@ -206,7 +222,9 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
   std::string out = painted(verdict, healthy ? "32;1" : "31;1", style.color) + "\n";
   out += fmt::format("cluster {:016x}  view {}  run {}  seen by {}", status.view().cluster(), status.view().number(),
                      status.view().run(), status.self().name());
-  out += (status.self().encrypted() ? "" : "  " + painted("not encrypted (--insecure)", "31;1", style.color)) + "\n\n";
+  out += (status.self().encrypted() ? "" : "  " + painted("not encrypted (--insecure)", "31;1", style.color)) + "\n";
+  for (const std::string& why : why_not_joined(status)) out += "  " + why + "\n";
+  out += "\n";
   render_nodes(status, style.color, out);
   if (style.columns >= kWideColumns) render_links(status, out);
   out += "\n";

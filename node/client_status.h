@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "proto/rse/v1/control.pb.h"
 
@@ -19,6 +20,10 @@ std::string render_status(const v1::StatusReply& status, const v1::StatusReply* 
                           const StatusStyle& style);
 /// The name of a node as the status knows it, else 16 hex digits.
 std::string node_name(const v1::StatusReply& status, std::uint64_t node);
+/// For how long: "12 ms", "98.4 s".
+std::string seconds_text(std::uint64_t nanoseconds);
+/// Of a node that is no member yet and has no link: what became of its newest attempts, a sentence each. Else none.
+std::vector<std::string> why_not_joined(const v1::StatusReply& status);
 /// "tcp 10.0.0.7:7400, AES-256-GCM".
 std::string link_text(const v1::LinkStatus& link);
 /// How far the rebuilding of a torus is, 0 to 1: half for the regions, half for the epochs. 1 only when it runs, whose state was

@@ -94,8 +94,8 @@ bool ControlClient::receive(v1::ControlReply& reply, ControlFailure& failure) {
   std::uint32_t size = 0;
   if (!read_all(reinterpret_cast<char*>(&size), sizeof size, deadline, failure)) return false;
   if (size > kControlClientBytesMax) {
-    failure = {kExitFailed, "the daemon at " + where_ + " sent a message of " + std::to_string(size) +
-                                " bytes; is that rse-node?"};
+    failure = {kExitFailed, "what answers at " + where_ + " does not speak as the control address of an rse-node does; give the one that its first "
+                            "lines name, not an address for nodes"};
     return false;
   }
   std::string body(size, '\0');

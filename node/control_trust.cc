@@ -62,6 +62,7 @@ constexpr const char* kNotDecided =
 
 /// The node that a person means: the id or the name of a member, or of one that was met.
 NodeId find_node(const NodeShell& shell, const std::string& text) {
+  if (text.empty()) return {};
   const auto is_it = [&](NodeId node, const std::string& name) {
     return text == name || text == fmt::format("{:016x}", node.raw);
   };
@@ -74,14 +75,29 @@ NodeId find_node(const NodeShell& shell, const std::string& text) {
   return {};
 }
 
+/// "c (7edcde948c86d223)", also of a node that is gone, or its id alone where no name is known.
+std::string title_of(const NodeShell& shell, NodeId node) {
+  const std::string id = fmt::format("{:016x}", node.raw);
+  std::string name = shell.name_of(node);
+  for (const PeerStatus& peer : shell.status().peers)
+    if (name == id && peer.node == node && !peer.name.empty()) name = peer.name;
+  return name == id ? "node " + id : name + " (" + id + ")";
+}
+
 std::string known_nodes(const NodeShell& shell) {
   std::string all;
-  for (const Admitted& admitted : shell.view().trust.admitted) {
-    const std::string id = fmt::format("{:016x}", admitted.node.raw);
-    const std::string name = shell.name_of(admitted.node);
-    all += (all.empty() ? "" : ", ") + (name == id ? id : name + " (" + id + ")");
-  }
+  for (const Admitted& admitted : shell.view().trust.admitted)
+    all += (all.empty() ? "" : ", ") + title_of(shell, admitted.node);
   return all;
+}
+
+/// Why there is nothing to forget.
+std::string unknown_node(const NodeShell& shell, const std::string& text, NodeId node) {
+  if (node.raw != 0)
+    return fmt::format("{} is not admitted here: it has been forgotten already, or was never let in; these are: {}",
+                       title_of(shell, node), known_nodes(shell));
+  return fmt::format("no node \"{}\" is admitted here, so there is nothing to forget; these are: {}",
+                     text, known_nodes(shell));
 }
 
 }  // namespace
@@ -179,10 +195,7 @@ void ControlServer::forget(const std::shared_ptr<Session>& session, std::uint64_
   const NodeId node = find_node(shell_, request.node());
   const PublicKey* key = shell_.view().trust.key_of(node);
   if (key == nullptr)
-    return session->refuse(
-        reply, v1::ControlError::REFUSED,
-        fmt::format("no node \"{}\" is admitted here, so there is nothing to forget; these are: {}",
-                    request.node(), known_nodes(shell_)));
+    return session->refuse(reply, v1::ControlError::REFUSED, unknown_node(shell_, request.node(), node));
   if (node == shell_.self().node)
     return session->refuse(reply, v1::ControlError::REFUSED,
                            "a node does not forget itself; ask another one (--control)");
@@ -191,10 +204,9 @@ void ControlServer::forget(const std::shared_ptr<Session>& session, std::uint64_
   change.now = unix_seconds();
   change.forget = {node, *key};
   change.seed = random_secret().bytes;
-  const std::string name = shell_.name_of(node);
+  const std::string name = title_of(shell_, node);
   reply.mutable_done()->set_text(
-      fmt::format("{} ({:016x}) is forgotten: its key never counts again, and all tickets are void",
-                  name, node.raw));
+      fmt::format("{} is forgotten: its key never counts again, and all tickets are void", name));
   decide(session, std::move(reply), change,
          fmt::format("{} was not forgotten: the others do not hold all that it holds, too few "
                      "voters would be left, or no view "

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <asio/io_context.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <set>
 
 #include "node/client_cluster_access.h"
 #include "node/client_status.h"
@@ -29,11 +31,20 @@ constexpr std::chrono::seconds kTryLimit{4};
 struct DoctorFlags {
   std::vector<std::string> control;
   std::string host;
+  bool has_host = false;  // "" is a host that was forgotten, and not the whole cluster
   std::string ticket;
+};
+
+/// What is wanted of whoever answers.
+struct Wanted {
+  std::optional<Ticket> ticket{};  // to be taken
+  std::uint64_t cluster = 0;       // to be of it; 0: any
 };
 
 struct Attempt {
   bool answers = false;  // an RSE node is there, whether it would let us in or not
+  bool well = false;     // and it is what is wanted
+  bool takes_ticket = false;
   double milliseconds = 0;
   std::string text;
 };
@@ -58,13 +69,14 @@ Attempt try_address(const std::string& address, Links links, const std::optional
   const auto started = std::chrono::steady_clock::now();
   const auto end = [&](bool answers, std::string text) {
     if (!attempt.text.empty()) return;
-    attempt.answers = answers;
+    attempt.answers = attempt.well = answers;
     attempt.text = std::move(text);
     attempt.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - started).count();
     loop.stop();
   };
   TransportCallbacks callbacks;
   callbacks.on_up = [&](const Hello& peer) {
+    attempt.takes_ticket = links == Links::kEncrypted && attempt.text.empty();
     end(true, fmt::format("node {} of cluster {} answers{}", peer.self.name, hex_id(peer.cluster.raw),
                           links == Links::kOpen ? ", not encrypted (--insecure)" : " and takes the ticket"));
   };
@@ -78,7 +90,7 @@ Attempt try_address(const std::string& address, Links links, const std::optional
   }
   std::string error;
   const auto transport = make_transport(loop, scheme_of(address), std::move(book), std::move(callbacks), error);
-  if (!transport) return {false, 0, error};
+  if (!transport) return {.text = error};
   Hello hello;
   hello.self = {.node = {random_id()}, .incarnation = 1, .name = "rse-doctor", .addresses = {}};
   transport->set_hello(hello);
@@ -91,14 +103,19 @@ Attempt try_address(const std::string& address, Links links, const std::optional
   return attempt;
 }
 
-/// True: it answers, if only to say that it is of an open cluster.
-bool show_attempt(const std::string& address, const std::optional<Ticket>& ticket) {
-  Attempt attempt = try_address(address, Links::kEncrypted, ticket);
+/// True: it answers, if only to say that it is of an open cluster, and is what is wanted.
+bool show_attempt(const std::string& address, const Wanted& wanted) {
+  Attempt attempt = try_address(address, Links::kEncrypted, wanted.ticket);
   const bool perhaps_open = !attempt.answers && attempt.text.find("--insecure") != std::string::npos;
   if (Attempt open; perhaps_open && (open = try_address(address, Links::kOpen, {})).answers) attempt = std::move(open);
+  if (wanted.ticket) attempt.well = attempt.takes_ticket;
+  if (attempt.answers && wanted.cluster != 0 && attempt.text.find(hex16(wanted.cluster)) == std::string::npos) {
+    attempt.well = false;
+    attempt.text += fmt::format("; that is not a node of {}: another machine has the address now", hex16(wanted.cluster));
+  }
   fmt::print("  {:<28} {:<4} {}\n", address, attempt.answers ? fmt::format("{:.1f} ms", attempt.milliseconds) : "no", attempt.text);
   std::fflush(stdout);
-  return attempt.answers;
+  return attempt.well;
 }
 
 /// What was typed, over every transport that it may mean.
@@ -106,7 +123,7 @@ std::vector<std::string> ways_to(const std::string& host) {
   if (!scheme_of(host).empty() && !host.starts_with("udp:")) return {host};
   const bool udp_only = host.starts_with("udp:"), tcp_only = host.starts_with("tcp:");
   const auto parsed = parse_host_port(udp_only || tcp_only ? host.substr(4) : host);
-  if (!parsed || parsed->host.empty()) return {};
+  if (!parsed || parsed->host.empty() || parsed->port == 0) return {};
   const std::string address = parsed->host.find(':') == std::string::npos ? fmt::format("{}:{}", parsed->host, parsed->port)
                                                                           : fmt::format("[{}]:{}", parsed->host, parsed->port);
   std::vector<std::string> ways;
@@ -118,11 +135,11 @@ std::vector<std::string> ways_to(const std::string& host) {
 int examine_host(const DoctorFlags& flags, const std::optional<Ticket>& ticket) {
   const std::vector<std::string> ways = ways_to(flags.host);
   if (ways.empty()) {
-    fmt::print(stderr, "rse: {} is no HOST[:PORT]; write for example 10.0.0.7:7400 or ivshmem:rse\n", flags.host);
+    fmt::print(stderr, "rse: \"{}\" is no HOST[:PORT] (ports are 1 to 65535); write for example 10.0.0.7:7400 or ivshmem:rse\n", flags.host);
     return kExitUsage;
   }
   bool any = false;
-  for (const std::string& way : ways) any |= show_attempt(way, ticket);
+  for (const std::string& way : ways) any |= show_attempt(way, {.ticket = ticket});
   return any ? kExitDone : kExitFailed;
 }
 
@@ -131,9 +148,44 @@ int examine_ticket(const Ticket& ticket) {
   const std::uint64_t now = unix_seconds();
   fmt::print("ticket of cluster {}, {} {} by this machine's clock\n", hex_id(ticket.cluster.raw), now > ticket.expires ? "expired at" : "good until",
              time_text(ticket.expires));
+  if (ticket.addresses.empty())
+    fmt::print("it names no node: who joins with it finds one by its beacons; to try one from here: rse doctor HOST --ticket ...\n");
   bool any = false;
-  for (const std::string& address : ticket.addresses) any |= show_attempt(address, ticket);
+  for (const std::string& address : ticket.addresses) any |= show_attempt(address, {.ticket = ticket});
   return any ? kExitDone : kExitFailed;
+}
+
+/// False: it has no link or no address of it answers.
+bool examine_member(const v1::StatusReply& status, const v1::ViewMember& member) {
+  std::string link = "NOT LINKED with this node";
+  for (const v1::PeerStatus& peer : status.peers())
+    if (peer.node() == member.node() && peer.via() != 0) link = "reached by way of " + node_name(status, peer.via());
+  bool linked = false;
+  for (const v1::LinkStatus& known : status.links())
+    if (known.peer() == member.node() && known.connected() && !std::exchange(linked, true)) link = "linked by " + link_text(known);
+  fmt::print("{}: {}\n", member.name(), link);
+  bool any = false;
+  for (const std::string& address : member.addresses()) any |= show_attempt(address, {.cluster = status.self().cluster()});
+  return linked && any;
+}
+
+/// Nodes that were let in and are not in the view, as they are down or cut off. What they could be reached by went with them.
+void name_missing(const v1::StatusReply& status) {
+  const auto& members = status.view().members();
+  std::set<std::uint64_t> let_in(status.view().admitted().begin(), status.view().admitted().end());
+  // An open cluster keeps no list, and each visit of this very program is a peer of it.
+  if (!status.self().encrypted())
+    for (const v1::PeerStatus& peer : status.peers())
+      if (peer.voter()) let_in.insert(peer.node());
+  for (const std::uint64_t node : let_in) {
+    const bool here = std::any_of(members.begin(), members.end(), [&](const v1::ViewMember& member) { return member.node() == node; });
+    if (here || node == status.self().node()) continue;
+    std::string since;
+    for (const v1::PeerStatus& peer : status.peers())
+      if (peer.node() == node) since = fmt::format(", last heard {} ago", seconds_text(peer.silence_nanoseconds()));
+    fmt::print("{}: GONE{}; start rse-node on that machine again (its log says why it ended){}\n", node_name(status, node), since,
+               status.self().encrypted() ? ", or, if it never comes back: rse forget " + node_name(status, node) : "");
+  }
 }
 
 /// All members, as the daemon of this machine knows them.
@@ -142,23 +194,14 @@ int examine_cluster(const DoctorFlags& flags) {
   const auto client = connect_to_any(flags.control, failure);
   const auto status = client ? ask_status(*client, failure) : std::nullopt;
   if (!status) return report(failure);
-  fmt::print("{} (cluster {}, {})\n", status->verdict(), hex16(status->self().cluster()),
-             status->self().encrypted() ? "encrypted" : "not encrypted: --insecure");
+  const std::string cluster = status->self().cluster() == 0 ? "no cluster yet" : "cluster " + hex16(status->self().cluster());
+  fmt::print("{} ({}, {})\n", status->verdict(), cluster, status->self().encrypted() ? "encrypted" : "not encrypted: --insecure");
+  for (const std::string& why : why_not_joined(*status)) fmt::print("  {}\n", why);
   bool well = true;
-  for (const v1::ViewMember& member : status->view().members()) {
-    if (member.node() == status->self().node()) continue;
-    std::string link = "NOT LINKED with this node";
-    for (const v1::PeerStatus& peer : status->peers())
-      if (peer.node() == member.node() && peer.via() != 0) link = "reached by way of " + node_name(*status, peer.via());
-    bool linked = false;
-    for (const v1::LinkStatus& known : status->links())
-      if (known.peer() == member.node() && known.connected() && !std::exchange(linked, true)) link = "linked by " + link_text(known);
-    fmt::print("{}: {}\n", member.name(), link);
-    bool any = false;
-    for (const std::string& address : member.addresses()) any |= show_attempt(address, std::nullopt);
-    well = well && linked && any;
-  }
-  return well ? kExitDone : kExitFailed;
+  for (const v1::ViewMember& member : status->view().members())
+    if (member.node() != status->self().node()) well = examine_member(*status, member) && well;
+  name_missing(*status);
+  return well ? exit_code_of(*status) : kExitFailed;
 }
 
 int examine(const DoctorFlags& flags) {
@@ -173,7 +216,7 @@ int examine(const DoctorFlags& flags) {
       return kExitUsage;
     }
   }
-  if (!flags.host.empty()) return examine_host(flags, ticket);
+  if (flags.has_host) return examine_host(flags, ticket);
   return ticket ? examine_ticket(*ticket) : examine_cluster(flags);
 }
 
@@ -183,10 +226,13 @@ void add_doctor_command(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<DoctorFlags>();
   CLI::App* command = app.add_subcommand(
       "doctor", "tries each address and transport from here: of HOST, of a ticket, or of all members of this machine's cluster");
-  command->add_option("host", flags->host, "HOST[:PORT], udp:HOST[:PORT] or ivshmem:NAME");
+  const CLI::Option* host = command->add_option("host", flags->host, "HOST[:PORT], udp:HOST[:PORT] or ivshmem:NAME");
   command->add_option("--ticket", flags->ticket, "whether it would be taken; no use of it is spent (or RSE_TICKET in the environment)");
   command->add_option("--control", flags->control, "control address of a daemon");
-  command->callback([flags, &exit_code] { exit_code = examine(*flags); });
+  command->callback([flags, host, &exit_code] {
+    flags->has_host = host->count() > 0;
+    exit_code = examine(*flags);
+  });
 }
 
 }  // namespace rse

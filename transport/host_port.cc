@@ -2,8 +2,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 
 namespace rse {
+namespace {
+
+/// What can be an IPv6 address, with or without "%INTERFACE"; a URL, for one, cannot.
+bool looks_like_ipv6(std::string_view host) {
+  return host.substr(0, host.find('%')).find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+}
+
+}  // namespace
 
 std::optional<HostPort> parse_host_port(const std::string& text) {
   HostPort address;
@@ -27,6 +36,7 @@ std::optional<HostPort> parse_host_port(const std::string& text) {
     if (text.empty()) return std::nullopt;
     address.host = text;
   }
+  if (address.host.find(':') != std::string::npos && !looks_like_ipv6(address.host)) return std::nullopt;
   if (!port.empty()) {
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), address.port);
     if (error != std::errc() || end != port.data() + port.size()) return std::nullopt;

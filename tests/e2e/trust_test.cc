@@ -9,6 +9,7 @@
 #include <iterator>
 #include <regex>
 
+#include "node/client_machine.h"
 #include "tests/e2e/process.h"
 #include "tests/e2e/stories.h"
 
@@ -34,8 +35,10 @@ Finished rse(const LocalCluster& cluster, std::size_t node, std::vector<std::str
   return run_program(words, kLimit);
 }
 
-std::string new_ticket(const LocalCluster& cluster, std::size_t node, const std::string& ttl = "10m") {
-  const Finished made = rse(cluster, node, {"ticket", "create", "--ttl", ttl});
+std::string new_ticket(const LocalCluster& cluster, std::size_t node, const std::string& ttl = "10m", const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words{"ticket", "create", "--ttl", ttl};
+  words.insert(words.end(), more.begin(), more.end());
+  const Finished made = rse(cluster, node, words);
   std::smatch found;
   const bool has = std::regex_search(made.output, found, std::regex("rse1_[A-Za-z0-9_-]+"));
   CHECK_MESSAGE(has, made.output);
@@ -199,6 +202,8 @@ TEST_CASE("a forgotten node ends and says why, its data directory and its ticket
   const std::string ticket = new_ticket(cluster, 0);
   CHECK_MESSAGE(says(rse(cluster, 0, {"forget", "a"}), "a node does not forget itself"), log_tails(cluster));
   CHECK_MESSAGE(says(rse(cluster, 0, {"forget", "nobody"}), "no node \"nobody\" is admitted here"), log_tails(cluster));
+  const Finished nameless = rse(cluster, 0, {"forget", ""});
+  CHECK_MESSAGE(says(nameless, "no node \"\" is admitted here"), nameless.output);
   REQUIRE(cluster.wait_for(healthy_on_three, kStoryLimit));
   const Finished forgotten = rse(cluster, 0, {"forget", "c"});
   REQUIRE_MESSAGE(forgotten.exit_code == 0, (forgotten.output + log_tails(cluster)));
@@ -207,6 +212,9 @@ TEST_CASE("a forgotten node ends and says why, its data directory and its ticket
   CHECK_FALSE(cluster.running(2));
   CHECK(text_of(cluster.log(2)).find("its key has been revoked") != std::string::npos);
   REQUIRE_MESSAGE(wait_rebuilt(cluster), log_tails(cluster));
+  const Finished twice = rse(cluster, 0, {"forget", "c"});
+  CHECK(twice.exit_code == 1);
+  CHECK_MESSAGE((says(twice, "admitted here") && says(twice, "b (")), twice.output);
 
   const std::string data = cluster.directory() + "/c";
   const Finished back = run_program({node_binary(), "--data-dir", data, "--listen", free_address()}, kLimit);
@@ -274,7 +282,15 @@ TEST_CASE("doctor says of each way whether it works and why not, and spends noth
   const Finished nobody = doctor({"127.0.0.1:" + std::to_string(free_port())});
   CHECK(nobody.exit_code == 1);
   CHECK_MESSAGE(says(nobody, "nothing listens there"), nobody.output);
-  CHECK(doctor({"a:b:c:"}).exit_code != 0);
+  for (const std::string wrong : {"", "x:y:z:", "127.0.0.1:0", "127.0.0.1:99999", "http://127.0.0.1:7400", "quic:host"}) {
+    CAPTURE(wrong);
+    const Finished usage = doctor({wrong});
+    CHECK(usage.exit_code == 2);
+    CHECK_MESSAGE(says(usage, "is no HOST[:PORT]"), usage.output);
+  }
+  const Finished unknown = doctor({"nowhere.invalid"});
+  CHECK(unknown.exit_code == 1);
+  CHECK_MESSAGE(says(unknown, "the name nowhere.invalid does not resolve"), unknown.output);
   LocalCluster open({.nodes = {{.name = "open"}}, .flags = {"--insecure", "--listen", "udp:127.0.0.1:" + std::to_string(free_port())}});
   REQUIRE_MESSAGE(open.start() == "", log_tails(open));
   const auto status = open.status();
@@ -292,8 +308,62 @@ TEST_CASE("doctor says of each way whether it works and why not, and spends noth
   CHECK_MESSAGE(!says(good, ticket.substr(5, 60)), good.output);
   const Finished list = rse(cluster, 0, {"ticket", "list"});
   CHECK_MESSAGE(says(list, "1/1    good"), list.output);
-  CHECK(doctor({"--control", cluster.control(0)}).exit_code == 0);  // alone: there is nobody to reach
+  const Finished wandering = doctor({"--ticket", new_ticket(cluster, 0, "10m", {"--without-addresses"})});
+  CHECK(wandering.exit_code == 1);
+  CHECK_MESSAGE(says(wandering, "it names no node"), wandering.output);
+  CHECK(doctor({"--control", cluster.control(0)}).exit_code == 10);  // alone: nobody to reach, nothing wrong, and unprotected
   CHECK(doctor({"--control", cluster.directory() + "/nobody.sock"}).exit_code == 3);
+}
+
+TEST_CASE("doctor answers no where a ticket is not taken, a member is down or cannot join, and names which and why") {
+  LocalCluster cluster({.nodes = {{.name = "a"}, {.name = "b"}, {.name = "c"}}}), other({.nodes = {{.name = "other"}}});
+  const std::string failure = start_busy(cluster);
+  REQUIRE_MESSAGE(failure.empty(), failure);
+  REQUIRE_MESSAGE(other.start() == "", log_tails(other));
+  const auto doctor = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {rse_binary(), "doctor"});
+    return run_program(words, kLimit);
+  };
+  const std::string ticket = new_ticket(cluster, 0);
+  const Finished foreign = doctor({other.address(0), "--ticket", ticket});
+  CHECK(foreign.exit_code == 1);
+  CHECK_MESSAGE(says(foreign, "the ticket is of "), foreign.output);
+  std::smatch id;
+  const std::string list = rse(cluster, 0, {"ticket", "list"}).output;
+  REQUIRE(std::regex_search(list, id, std::regex("([0-9a-f]{16})  1/1    good")));
+  CHECK(rse(cluster, 0, {"ticket", "revoke", id[1].str()}).exit_code == 0);
+  const Finished revoked = doctor({cluster.address(0), "--ticket", ticket});
+  CHECK(revoked.exit_code == 1);
+  CHECK_MESSAGE(says(revoked, "it has been revoked"), revoked.output);
+
+  CHECK(doctor({"--control", cluster.control(0)}).exit_code == 0);
+  CHECK(cluster.terminate(2) == 0);
+  REQUIRE(cluster.wait_for([](const v1::StatusReply& status) { return status.view().members_size() == 2; }, kStoryLimit));
+  const Finished missing = doctor({"--control", cluster.control(0)});
+  CHECK_MESSAGE(says(missing, "c: GONE, last heard "), missing.output);
+  CHECK_MESSAGE(says(missing, "rse forget c"), missing.output);
+  CHECK_MESSAGE(missing.exit_code == 10, missing.output);
+
+  const Finished wrong_port = doctor({"--control", other.address(0)});
+  CHECK(wrong_port.exit_code == 1);
+  CHECK_MESSAGE(says(wrong_port, "does not speak as the control address of an rse-node does"), wrong_port.output);
+  const TemporaryFolder folder;
+  const std::string lost = folder.path("lost"), control = folder.path("lost.sock"), nobody = free_address();
+  Machine joiner;
+  REQUIRE(joiner.start({.words = {node_binary(), "--name", "lost", "--data-dir", lost, "--control", control, "--no-beacon", "--listen",
+                                  free_address(), "--peer", nobody, "--ticket", new_ticket(cluster, 0)},
+                        .log = lost + ".log"})
+              .empty());
+  Finished status;
+  for (const auto end = std::chrono::steady_clock::now() + kLimit; std::chrono::steady_clock::now() < end; wait_a_little()) {
+    status = run_program({rse_binary(), "status", "--control", control}, kLimit);
+    if (says(status, "nothing listens there")) break;
+  }
+  CHECK_MESSAGE(says(status, "cannot reach " + nobody + ": nothing listens there; start rse-node"), status.output);
+  const Finished examined = doctor({"--control", control});
+  CHECK_MESSAGE(examined.exit_code == 10, examined.output);
+  CHECK_MESSAGE(says(examined, "cannot reach " + nobody), examined.output);
+  CHECK_MESSAGE(says(examined, "no cluster yet"), examined.output);
 }
 
 TEST_CASE("open and encrypted clusters never mix: whoever knocks hears that it has to be the same on both sides") {

@@ -288,5 +288,16 @@ TEST_CASE("ticket: its text comes back; a letter changed or cut off is noticed")
     CHECK_FALSE(read_ticket(text.substr(0, at), why));
   }
   CHECK_FALSE(read_ticket("", why));
-  CHECK_FALSE(read_ticket(text + " ", why));
+  CHECK_FALSE(read_ticket(text + "=", why));
+}
+
+TEST_CASE("ticket: one that a terminal or a letter has broken into lines, or that has blanks around it, is whole") {
+  Cluster cluster;
+  const std::string text = ticket_text(cluster.ticket);
+  std::string why;
+  std::string broken = " \t" + text.substr(0, 3) + "\r\n" + text.substr(3, 40) + "\n  " + text.substr(43) + " \n";
+  const auto read = read_ticket(broken, why);
+  REQUIRE(read);
+  CHECK(read->id == cluster.ticket.id);
+  CHECK_FALSE(read_ticket(" \n", why));
 }

@@ -52,7 +52,9 @@ std::string ticket_text(const Ticket& ticket) {
   return kPrefix + text;
 }
 
-std::optional<Ticket> read_ticket(const std::string& text, std::string& why) {
+std::optional<Ticket> read_ticket(const std::string& given, std::string& why) {
+  std::string text = given;
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });  // of a terminal or a letter that wrapped it
   constexpr std::size_t kPrefixSize = sizeof kPrefix - 1;
   if (!text.starts_with(kPrefix) || text.size() > kTicketTextMax) {
     why = std::string("this is no ticket: a ticket begins with \"") + kPrefix + "\"; copy what `rse ticket create` printed";

@@ -21,10 +21,13 @@ TEST_CASE("address: host and port come apart in every notation") {
   check("[::1]:7402", "::1", 7402);
   check("[::1]", "::1", kTcpDefaultPort);
   check("fe80::1", "fe80::1", kTcpDefaultPort);
+  check("[fe80::1%eth0]:7403", "fe80::1%eth0", 7403);
+  check("::ffff:10.0.0.7", "::ffff:10.0.0.7", kTcpDefaultPort);
 }
 
 TEST_CASE("address: what is no address is refused") {
-  for (const char* text : {"", "host:", "host:x", "host:70000", "host:-1", "[::1", "[::1]x", "[::1]:", "host:1x"}) {
+  for (const char* text : {"", "host:", "host:x", "host:70000", "host:-1", "[::1", "[::1]x", "[::1]:", "host:1x",
+                           "http://10.0.0.7:7400", "http://10.0.0.7", "[http://10.0.0.7:7400]:7400", "x:y:z", "quic:host:7400"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_host_port(text));
   }
