@@ -71,7 +71,7 @@ void Discovery::say(const Member& self) {
 
 /// What costs time is let in by the same gate as strangers' handshakes.
 void Discovery::on_datagram(const asio::ip::address& from, std::span<const std::byte> datagram) {
-  if (!book_ || !gate_.admit(from.to_string(), now_)) return;
+  if (!book_ || !gate_.admit(host_of(from), now_)) return;
   BeaconJudge::Verdict verdict = judge_.judge(datagram, *book_, self_, unix_seconds());
   if (!verdict.why_not.empty()) return hooks_.failed(verdict.why_not);
   if (!verdict.beacon) return;

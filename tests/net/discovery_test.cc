@@ -39,6 +39,42 @@ TEST_CASE("discovery: a node with a ticket that names nobody finds its cluster, 
   a.machine.resume();
   CHECK_MESSAGE(c.says(kJoined), read_file(c.log));
   CHECK_FALSE(stranger.said("link_up"));
+  CHECK_FALSE(b.said("address=beacon"));  // without IPv6, of which nobody hears
+}
+
+TEST_CASE("discovery: on a network with IPv6 alone, and on one with both, a node finds its cluster by the same beacons") {
+  if (!networks_allowed()) return;
+  for (const TestNetwork::Family family : {TestNetwork::Family::kIpv6, TestNetwork::Family::kBoth}) {
+    CAPTURE(static_cast<int>(family));
+    TestNetwork network(3, 1, family);
+    REQUIRE_MESSAGE(network.failure().empty(), network.failure());
+    TemporaryFolder folder;
+    Node a(network, folder, 0, "a"), b(network, folder, 1, "b"), stranger(network, folder, 2, "stranger");
+    const auto listen = [](std::size_t host) { return fmt::format("[{}]:7400", TestNetwork::address_v6(host)); };
+    a.start({"--found", "--listen", listen(0)});
+    stranger.start({"--found", "--listen", listen(2)});
+    const std::string ticket = a.ticket({"--without-addresses"});
+    b.start({"--listen", listen(1), "--listen", "udp:" + listen(1)}, ticket);
+    CHECK_MESSAGE(b.says(kJoined), read_file(b.log));
+    CHECK(b.said(" member_found "));
+    CHECK_FALSE(b.said("address=beacon"));
+    CHECK_FALSE(stranger.said("link_up"));
+  }
+}
+
+TEST_CASE("discovery: a network that loses one family's beacons, as those that filter multicast do, has the other's") {
+  if (!networks_allowed()) return;
+  for (const bool v6 : {false, true}) {
+    CAPTURE(v6);
+    TestNetwork network(2, 1, TestNetwork::Family::kBoth);
+    REQUIRE_MESSAGE(network.failure().empty(), network.failure());
+    network.set_multicast({.v4 = !v6, .v6 = v6});
+    TemporaryFolder folder;
+    Node a(network, folder, 0, "a"), b(network, folder, 1, "b");
+    a.start({"--found", "--listen", a.listen()});
+    b.start({"--listen", b.listen()}, a.ticket({"--without-addresses"}));
+    CHECK_MESSAGE(b.says(kJoined), read_file(b.log));
+  }
 }
 
 TEST_CASE("discovery: a ticket whose addresses do not work any more is as good as one that names nobody") {

@@ -28,8 +28,14 @@ constexpr int kMtu = 1500;
 constexpr const char* kInterface = "rse0";
 constexpr std::uint32_t kNetwork = 0x0A530000;  // 10.83.0.0/24
 constexpr std::uint32_t kMulticast = 0xE;       // the first four bits: for every host
-constexpr std::size_t kProtocolOffset = 9;      // of an IPv4 header
-constexpr std::size_t kDestinationOffset = 16;  // of an IPv4 header
+constexpr std::size_t kHeaderSize = 20;         // of IPv4
+constexpr std::size_t kProtocolOffset = 9;
+constexpr std::size_t kDestinationOffset = 16;
+constexpr const char* kNetworkV6 = "fd83::";    // fd83::/64
+constexpr std::size_t kHeaderV6Size = 40;
+constexpr std::size_t kProtocolV6Offset = 6;    // nobody here sends extension headers with UDP or TCP
+constexpr std::size_t kDestinationV6Offset = 24;
+constexpr std::byte kMulticastV6{0xFF};         // the first byte
 constexpr int kCarrierPriority = 10;  // real-time; the loop of a daemon has 1
 
 std::string because(const char* what) { return std::string(what) + ": " + std::strerror(errno); }
@@ -63,6 +69,24 @@ bool set_address(int control, unsigned long what, std::uint32_t address) {
   return ::ioctl(control, what, &request) == 0;
 }
 
+/// As in linux/ipv6.h, which does not go with netinet/in.h.
+struct AddressRequestV6 {
+  in6_addr address;
+  std::uint32_t prefix_size;
+  int interface_index;
+};
+
+bool set_address_v6(const std::string& text) {
+  const int control = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  AddressRequestV6 request{{}, 64, static_cast<int>(::if_nametoindex(kInterface))};
+  const bool done = ::inet_pton(AF_INET6, text.c_str(), &request.address) == 1 && ::ioctl(control, SIOCSIFADDR, &request) == 0;
+  ::close(control);
+  return done;
+}
+
+/// Of the calling thread's network namespace.
+void turn_v6_off() { std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << "1"; }
+
 /// A user namespace in which this process is root; its real user owns what it makes.
 bool become_root_of_own() {
   const auto user = ::geteuid();
@@ -84,7 +108,8 @@ std::string TestNetwork::unavailable() {
   return tried.failure();
 }
 
-TestNetwork::TestNetwork(std::size_t host_count, std::uint64_t seed) : hosts_(host_count), relay_(host_count, seed) {
+TestNetwork::TestNetwork(std::size_t host_count, std::uint64_t seed, Family family)
+    : family_(family), hosts_(host_count), relay_(host_count, seed) {
   for (std::size_t host = 0; host < host_count && failure_.empty(); ++host)
     on_own_thread([&] { failure_ = make_host(host); });
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -110,6 +135,8 @@ std::string TestNetwork::address(std::size_t host) {
   return text.data();
 }
 
+std::string TestNetwork::address_v6(std::size_t host) { return kNetworkV6 + std::to_string(host + 1); }
+
 std::string TestNetwork::make_host(std::size_t index) {
   Host& host = hosts_[index];
   if (::unshare(CLONE_NEWNET) != 0) return because("network namespaces are not allowed here");
@@ -123,10 +150,14 @@ std::string TestNetwork::make_host(std::size_t index) {
   const int control = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   ifreq mtu = request_for(kInterface);
   mtu.ifr_mtu = kMtu;
-  const bool configured = ::ioctl(control, SIOCSIFMTU, &mtu) == 0 &&
-                          set_address(control, SIOCSIFADDR, kNetwork + 1 + static_cast<std::uint32_t>(index)) &&
-                          set_address(control, SIOCSIFNETMASK, 0xFFFFFF00) && set_flags(control, kInterface, true) &&
-                          set_flags(control, "lo", true);
+  if (!has_v6()) turn_v6_off();
+  bool configured = ::ioctl(control, SIOCSIFMTU, &mtu) == 0;
+  if (has_v4()) {
+    configured = configured && set_address(control, SIOCSIFADDR, kNetwork + 1 + static_cast<std::uint32_t>(index)) &&
+                 set_address(control, SIOCSIFNETMASK, 0xFFFFFF00);
+  }
+  configured = configured && set_flags(control, kInterface, true) && set_flags(control, "lo", true);
+  if (has_v6()) configured = configured && set_address_v6(address_v6(index));
   const std::string failure = configured ? std::string() : because("cannot configure a TUN device");
   ::close(control);
   return failure;
@@ -209,19 +240,39 @@ void TestNetwork::take_in(std::size_t host, Instant now) {
   for (;;) {
     const ssize_t size = ::read(hosts_[host].tun, packet.data(), packet.size());
     if (size <= 0) return;
-    if (size < 20 || (static_cast<unsigned>(packet[0]) >> 4) != 4) continue;  // IPv6 looks for its routers
-    const bool udp = static_cast<int>(packet[kProtocolOffset]) == IPPROTO_UDP;
-    if (udp && !udp_passes_) continue;
-    std::uint32_t destination = 0;
-    std::memcpy(&destination, packet.data() + kDestinationOffset, sizeof destination);
     const std::span<const std::byte> whole = std::span(packet).first(static_cast<std::size_t>(size));
-    if (ntohl(destination) >> 28 == kMulticast) {
-      if (!udp) continue;  // nobody here asks who is in a group
-      for (std::size_t to = 0; to < hosts_.size(); ++to) relay_.accept(now, host, to, whole);
-      continue;
-    }
-    relay_.accept(now, host, ntohl(destination) - kNetwork - 1, whole);
+    const unsigned version = static_cast<unsigned>(packet[0]) >> 4;
+    if (version == 4 && whole.size() >= kHeaderSize && has_v4()) take_in_v4(host, now, whole);
+    if (version == 6 && whole.size() >= kHeaderV6Size && has_v6()) take_in_v6(host, now, whole);
   }
+}
+
+void TestNetwork::take_in_v4(std::size_t host, Instant now, std::span<const std::byte> packet) {
+  const bool udp = static_cast<int>(packet[kProtocolOffset]) == IPPROTO_UDP;
+  if (udp && !udp_passes_) return;
+  std::uint32_t destination = 0;
+  std::memcpy(&destination, packet.data() + kDestinationOffset, sizeof destination);
+  if (ntohl(destination) >> 28 != kMulticast) return relay_.accept(now, host, ntohl(destination) - kNetwork - 1, packet);
+  if (udp && multicast_v4_) accept_for_all(host, now, packet);  // nobody here asks who is in a group
+}
+
+void TestNetwork::take_in_v6(std::size_t host, Instant now, std::span<const std::byte> packet) {
+  const bool udp = static_cast<int>(packet[kProtocolV6Offset]) == IPPROTO_UDP;
+  if (udp && !udp_passes_) return;
+  if (packet[kDestinationV6Offset] == kMulticastV6) {
+    if (udp && multicast_v6_) accept_for_all(host, now, packet);  // nor does anybody have to look for routers or neighbours
+    return;
+  }
+  in6_addr network{}, destination{};
+  ::inet_pton(AF_INET6, kNetworkV6, &network);
+  std::memcpy(&destination, packet.data() + kDestinationV6Offset, sizeof destination);
+  const std::size_t number = destination.s6_addr[15];
+  destination.s6_addr[15] = 0;
+  if (std::memcmp(&destination, &network, sizeof network) == 0 && number > 0) relay_.accept(now, host, number - 1, packet);
+}
+
+void TestNetwork::accept_for_all(std::size_t host, Instant now, std::span<const std::byte> packet) {
+  for (std::size_t to = 0; to < hosts_.size(); ++to) relay_.accept(now, host, to, packet);
 }
 
 void TestNetwork::carry() {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,7 +23,9 @@ class TestNetwork {
   /// user namespace, which is for processes with one thread.
   static std::string unavailable();
 
-  TestNetwork(std::size_t host_count, std::uint64_t seed);
+  /// What its hosts have and it carries.
+  enum class Family : std::uint8_t { kIpv4, kIpv6, kBoth };
+  TestNetwork(std::size_t host_count, std::uint64_t seed, Family family = Family::kIpv4);
   ~TestNetwork();
   TestNetwork(const TestNetwork&) = delete;
   TestNetwork& operator=(const TestNetwork&) = delete;
@@ -31,6 +34,7 @@ class TestNetwork {
 
   std::size_t size() const { return hosts_.size(); }
   static std::string address(std::size_t host);
+  static std::string address_v6(std::size_t host);
   /// Puts the calling process, a child between fork and exec, on that host: its network, and a /dev/shm of its own.
   bool enter(std::size_t host) const;
 
@@ -43,6 +47,11 @@ class TestNetwork {
   Instant join_up(std::size_t host);
   /// All UDP, between all hosts, is lost from now on, or passes again: as behind a firewall.
   void set_udp(bool passes) { udp_passes_ = passes; }
+  /// Which of the multicasts pass, as a switch filters them.
+  struct Multicast {
+    bool v4 = true, v6 = true;
+  };
+  void set_multicast(Multicast passes) { multicast_v4_ = passes.v4, multicast_v6_ = passes.v6; }
   /// The host's interface goes down or up: its own kernel knows, others see silence.
   bool set_interface(std::size_t host, bool up) const;
   PacketRelay::Counts counts() const;
@@ -56,14 +65,20 @@ class TestNetwork {
   Instant change(std::size_t from, std::size_t to, bool cut);
   void carry();
   void take_in(std::size_t host, Instant now);
+  void take_in_v4(std::size_t host, Instant now, std::span<const std::byte> packet);
+  void take_in_v6(std::size_t host, Instant now, std::span<const std::byte> packet);
+  void accept_for_all(std::size_t host, Instant now, std::span<const std::byte> packet);
+  bool has_v4() const { return family_ != Family::kIpv6; }
+  bool has_v6() const { return family_ != Family::kIpv4; }
 
+  Family family_;
   std::vector<Host> hosts_;
   std::string failure_;
   mutable std::mutex mutex_;
   PacketRelay relay_;
   int wake_ = -1;
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> udp_passes_{true};
+  std::atomic<bool> udp_passes_{true}, multicast_v4_{true}, multicast_v6_{true};
   std::thread carrier_;
 };
 

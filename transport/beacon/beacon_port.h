@@ -1,6 +1,6 @@
 // Sends and receives beacons on the interfaces that a node listens on, and on no others: a node on loopback is silent on the
-// network. IPv4 only. Interfaces that come later are found by the next send() or refresh().
-// Threads: the event loop's. Memory: small. Errors: an interface that cannot is passed over; without any, nothing is heard.
+// network. Over IPv4 and IPv6, each where an interface has it. Interfaces that come later are found by the next send() or refresh().
+// Threads: the event loop's. Memory: small. Errors: an interface or a family that cannot is passed over; without any, nothing is heard.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -9,6 +9,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,7 +21,8 @@ namespace rse {
 
 struct BeaconInterface {
   int index = 0;
-  asio::ip::address_v4 address;
+  std::optional<asio::ip::address_v4> v4{};
+  std::optional<asio::ip::address_v6> link_local{};  // with the interface as its scope
 };
 /// Those of this machine that a node which listens on these addresses ("HOST:PORT", "udp:HOST:PORT") is reached by.
 std::vector<BeaconInterface> beacon_interfaces(const std::vector<std::string>& listen);
@@ -35,12 +37,18 @@ class BeaconPort : public std::enable_shared_from_this<BeaconPort> {
   void stop_listening();
 
  private:
-  void wait();
+  using Socket = asio::ip::udp::socket;
+  void send_v4(const BeaconInterface& interface, std::span<const std::byte> datagram);
+  void send_v6(const BeaconInterface& interface, std::span<const std::byte> datagram);
+  void open_v4();
+  void open_v6();
+  void wait(Socket& socket);
+  void receive(Socket& socket);
 
   asio::io_context& loop_;
   std::vector<std::string> listen_;
   Arrived arrived_;
-  asio::ip::udp::socket socket_;
+  Socket v4_, v6_;
   std::array<std::byte, kBeaconBytesMax + 1> buffer_{};
 };
 
