@@ -26,6 +26,14 @@ std::uint64_t resident_bytes() {
 
 std::uint64_t process_cpu_nanoseconds() { return static_cast<std::uint64_t>(clock_nanoseconds(CLOCK_PROCESS_CPUTIME_ID)); }
 
+/// For people, who want to know where a member is now.
+void show_known_addresses(const NodeShell& shell, v1::ViewMember& out) {
+  const Member* member = shell.view().find(NodeId{out.node()});
+  if (member == nullptr) return;
+  out.clear_addresses();
+  for (const std::string& address : shell.addresses_of(*member)) out.add_addresses(address);
+}
+
 }  // namespace
 
 void ControlServer::status(v1::StatusReply& reply) {
@@ -33,6 +41,7 @@ void ControlServer::status(v1::StatusReply& reply) {
   reply.set_health(to_proto(status.health));
   reply.set_verdict(status.verdict);
   fill(status.view, *reply.mutable_view());
+  for (v1::ViewMember& member : *reply.mutable_view()->mutable_members()) show_known_addresses(shell_, member);
   for (std::uint8_t torus = 0; torus < kTorusCount; ++torus)
     fill(TorusId{torus}, status.tori[torus], *reply.add_tori());
   for (const PeerStatus& peer : status.peers) fill(peer, *reply.add_peers());
@@ -47,7 +56,7 @@ void ControlServer::status(v1::StatusReply& reply) {
   self.set_node(shell_.self().node.raw);
   self.set_incarnation(shell_.self().incarnation);
   self.set_name(shell_.self().name);
-  for (const std::string& address : shell_.self().addresses) self.add_addresses(address);
+  for (const std::string& address : shell_.addresses_of(shell_.self())) self.add_addresses(address);
   self.set_cluster(shell_.cluster().raw);
   self.set_encrypted(shell_.encrypted());
   self.set_data_directory(shell_.data_directory());

@@ -32,12 +32,12 @@ std::uint64_t random_ticket_id() {
 /// Where a newcomer may try: this node, then the others. Shared memory is of this machine only, and
 /// comes last.
 std::vector<std::string> addresses_to_try(const NodeShell& shell) {
-  std::vector<std::string> addresses = shell.self().addresses;
+  std::vector<std::string> addresses = shell.addresses_of(shell.self());
   for (const Member& member : shell.view().members) {
     if (member.node == shell.self().node) continue;
-    const std::size_t some = std::min(member.addresses.size(), kAddressesOfOthers);
-    addresses.insert(addresses.end(), member.addresses.begin(),
-                     member.addresses.begin() + static_cast<std::ptrdiff_t>(some));
+    const std::vector<std::string> known = shell.addresses_of(member);
+    const std::size_t some = std::min(known.size(), kAddressesOfOthers);
+    addresses.insert(addresses.end(), known.begin(), known.begin() + static_cast<std::ptrdiff_t>(some));
   }
   std::stable_partition(addresses.begin(), addresses.end(), [](const std::string& address) {
     return !address.starts_with("ivshmem:");

@@ -54,6 +54,7 @@ NodeShell::NodeShell(asio::io_context& loop, Options options, std::unique_ptr<Da
       lattices_(options_.braid.self.node),
       machines_(options_.cut_epochs),
       life_sign_(loop, [this](NodeId peer, std::uint64_t incarnation) { on_death(peer, incarnation); }),
+      addresses_(options_.braid.self),
       timer_(loop),
       house_timer_(loop),
       cluster_(options_.cluster),
@@ -131,6 +132,7 @@ void NodeShell::on_message(NodeId from, std::span<const std::byte> bytes) {
   if (stopped_) return;
   if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
   if (is_incident_report(bytes)) return on_report(from, decode_incident_report(bytes));
+  if (is_address_update(bytes)) return on_address_update(from, decode_address_update(bytes));
   Result<Envelope> envelope = decode_envelope(bytes);
   if (!envelope) return refuse(from, envelope.error());
   braid_->on_message(monotonic_now(), from, *envelope);
@@ -322,7 +324,9 @@ void NodeShell::keep_house() {
   if (stopped_) return;
   link_history_.note(transport_->stats());
   reports_heard_.clear();
+  updates_heard_.clear();
   discover();
+  tell_addresses();
   update_dials();
   flush_record();
   expire_requests();

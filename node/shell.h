@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "node/address_book.h"
 #include "node/control_record.h"
 #include "node/discovery.h"
 #include "node/disk_writer.h"
@@ -35,6 +36,7 @@
 namespace rse {
 
 inline constexpr std::size_t kIncidentsMax = 256;
+inline constexpr std::size_t kUpdatesOfPeerMax = kAdmittedMax;  // likewise: one of each node that there may be
 inline constexpr std::size_t kReportsOfPeerMax = 64;  // between two looks of the housekeeping; a failover takes some ten
 inline constexpr std::size_t kPendingRequestsMax = 4096;
 
@@ -105,6 +107,8 @@ class NodeShell {
   /// When the newest cut became durable; nullopt: none since this process began.
   std::optional<Instant> cut_durable_at() const { return cut_durable_at_; }
   std::string name_of(NodeId node) const;
+  /// How a member is reached, as far as is known now; of this node, how others reach it.
+  std::vector<std::string> addresses_of(const Member& member) const { return addresses_.addresses_of(member); }
 
   using InjectCallback = std::function<void(const InjectAnswer&)>;
   /// False: too many requests wait. The callback may never come; the asker has its own time limit.
@@ -154,6 +158,9 @@ class NodeShell {
   void on_message(NodeId from, std::span<const std::byte> bytes);
   void on_sight(NodeId from, Result<LatticeSight> sight);
   void on_report(NodeId from, Result<IncidentReport> report);
+  void on_address_update(NodeId from, Result<AddressUpdate> update);
+  void on_public_address(const std::string& before, const std::string& after);
+  void tell_addresses();
   void refuse(NodeId from, Error cause);
   void on_done(const Workers::Done& done);
   void on_disk_failed(const StorageError& error);
@@ -193,6 +200,7 @@ class NodeShell {
   std::unique_ptr<DiskWriter> disk_;
   LifeSign life_sign_;
   LinkHistory link_history_;
+  AddressBook addresses_;
   std::optional<Discovery> discovery_;  // none: not wanted, or the cluster is open
   std::map<std::uint64_t, std::uint64_t> incarnations_;  // of peers, as they last connected
   asio::steady_timer timer_;
@@ -211,7 +219,7 @@ class NodeShell {
   std::array<std::vector<Waiting<std::function<void(const TorusMachine*)>>>, kTorusCount> reads_;
   std::array<std::vector<Waiting<std::function<void(const StateDigest*)>>>, kTorusCount> state_reads_;
   FirstEpochs first_epochs_;
-  std::map<std::uint64_t, std::size_t> reports_heard_;  // of each peer, since the last look
+  std::map<std::uint64_t, std::size_t> reports_heard_, updates_heard_;  // of each peer, since the last look
   std::array<std::pair<RunId, Tick>, kTorusCount> outputs_released_{};
   std::deque<Incident> incidents_;
   std::uint64_t incident_count_ = 0;

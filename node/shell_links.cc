@@ -1,8 +1,11 @@
 // Links of the node: what their transport reports, whom it dials, and as whom and with whose trust it introduces itself.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "node/shell.h"
+#include "transport/codec/codec.h"
 
 namespace rse {
 
@@ -13,12 +16,14 @@ TransportCallbacks NodeShell::callbacks() {
     if (stopped_) return;
     log_.write(spdlog::level::info, "link_down",
                {{"peer", name_of(peer)}, {"process_gone", proof_of_death ? "yes" : "unknown"}});
+    addresses_.forget_told(peer);
     braid_->on_link_down(monotonic_now(), peer, proof_of_death);
     pump();
   };
   callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) { on_message(from, bytes); };
   callbacks.on_room = [this](NodeId) { pump(); };
   callbacks.on_failure = [this](const std::string& address, const std::string& why) { on_failure(address, why); };
+  callbacks.on_public_address = [this](const std::string& before, const std::string& after) { on_public_address(before, after); };
   return callbacks;
 }
 
@@ -49,6 +54,7 @@ void NodeShell::on_up(const Hello& hello) {
   ever_linked_ = true;
   log_.write(spdlog::level::info, "link_up", {{"peer", hello.self.name}});
   incarnations_[hello.self.node.raw] = hello.self.incarnation;
+  addresses_.forget_told(hello.self.node);
   const bool watched = life_sign_.watch(hello.self.node, hello.self.incarnation);
   braid_->on_link_up(monotonic_now(), hello.self, hello.key, hello.ticket);
   if (watched) braid_->on_watched(monotonic_now(), hello.self.node, hello.self.incarnation);
@@ -94,6 +100,7 @@ void NodeShell::notice_view() {
   if (view().number == view_seen_) return;
   view_seen_ = view().number;
   if (!encrypted()) return;
+  addresses_.on_view(view());
   transport_->set_trust(make_book());
   answer_trust_changes();
 }
@@ -103,7 +110,39 @@ void NodeShell::discover() {
   if (!discovery_) return;
   const std::vector<LinkStats> links = transport_->stats();
   const bool linked = std::any_of(links.begin(), links.end(), [](const LinkStats& link) { return link.connected; });
-  discovery_->tick(monotonic_now(), make_book(), self(), linked);
+  Member now = self();
+  now.addresses = addresses_.addresses_of(now);
+  discovery_->tick(monotonic_now(), make_book(), now, linked);
+}
+
+/// Views go on to have the address of this life's beginning: a change of it is no matter of membership. An open cluster has no NAT
+/// to go through, and no keys to sign with.
+void NodeShell::on_public_address(const std::string& before, const std::string& after) {
+  if (stopped_ || !encrypted() || !addresses_.change_own(before, after)) return;
+  log_.write(spdlog::level::info, "public_address_changed", {{"before", before}, {"address", after}});
+  note({.kind = kIncidentLinkFailure,
+        .at = monotonic_now(),
+        .node = self().node,
+        .text = "the public address of this node was " + before + " and is " + after + ": the others are told"});
+  tell_addresses();
+}
+
+void NodeShell::on_address_update(NodeId from, Result<AddressUpdate> update) {
+  if (!update) return refuse(from, update.error());
+  if (!encrypted() || ++updates_heard_[from.raw] > kUpdatesOfPeerMax || !addresses_.take(from, *update, view())) return;
+  log_.write(spdlog::level::info, "peer_addresses", {{"peer", name_of(update->node)}, {"addresses", fmt::format("{}", fmt::join(update->addresses, ", "))}});
+  tell_addresses();
+  update_dials();
+}
+
+/// To members only: who is not one yet hears nothing of the others.
+void NodeShell::tell_addresses() {
+  if (!encrypted() || cluster_.raw == 0) return;
+  for (const Member& member : view().members) {
+    if (member.node == self().node || !transport_->has_room(member.node)) continue;
+    for (const AddressUpdate& update : addresses_.news_for(member.node, cluster_, *options_.key))
+      if (transport_->send(member.node, encode_address_update(update)) == SendResult::kQueued) addresses_.told(member.node, update);
+  }
 }
 
 void NodeShell::update_dials() {
@@ -111,9 +150,10 @@ void NodeShell::update_dials() {
   if (discovery_) wanted.merge(discovery_->addresses());
   for (const Member& member : braid_->peers_to_dial()) {
     if (member.node == options_.braid.self.node) continue;
-    wanted.insert(member.addresses.begin(), member.addresses.end());
+    for (std::string& address : addresses_.addresses_of(member)) wanted.insert(std::move(address));
   }
   for (const std::string& address : options_.braid.self.addresses) wanted.erase(address);
+  for (const std::string& address : addresses_.own()) wanted.erase(address);
   for (const std::string& address : wanted)
     if (!dialled_.contains(address)) transport_->dial(address);
   for (const std::string& address : dialled_)

@@ -90,6 +90,8 @@ struct TransportCallbacks {
   std::function<void(NodeId peer)> on_room;
   /// A dial or a handshake failed; `why` names thing, cause and next step. Repeats are folded by the receiver.
   std::function<void(const std::string& address, const std::string& why)> on_failure;
+  /// This machine's NAT shows it to others at another address than before; both as others dial them. May be left empty.
+  std::function<void(const std::string& before, const std::string& after)> on_public_address;
 };
 
 class Transport {

@@ -321,6 +321,7 @@ class Node final {
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
       if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
       if (is_incident_report(bytes)) return;  // nobody looks at this node
+      if (is_address_update(bytes)) return;   // whoever moves dials this node, which does not
       Result<Envelope> envelope = decode_envelope(bytes);
       if (!envelope) return refuse(from, envelope.error());
       if (std::holds_alternative<Heartbeat>(envelope->message) && envelope->destination == hello_.self.node) {

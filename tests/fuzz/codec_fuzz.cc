@@ -1,4 +1,4 @@
-// Any bytes as a message, as a hello, as a sight of a lattice, as a report of an incident, and as what is said to settle on a link. What decodes has to
+// Any bytes as a message, as a hello, as a sight of a lattice, as a report of an incident, as an update of addresses, and as what is said to settle on a link. What decodes has to
 // survive being encoded and decoded again.
 #include <cstdint>
 
@@ -30,6 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = decode_incident_report(encode_incident_report(*report));
     RSE_ASSERT(again && again->kind == report->kind && again->torus == report->torus && again->text == report->text,
                "a report changed");
+  }
+  if (const auto update = decode_address_update(bytes)) {
+    const auto again = decode_address_update(encode_address_update(*update));
+    RSE_ASSERT(again && again->node == update->node && again->version == update->version && again->addresses == update->addresses &&
+                   again->signature == update->signature,
+               "an update of addresses changed");
   }
   if (const auto claim = decode_link_claim(bytes)) {
     Bytes encoded;

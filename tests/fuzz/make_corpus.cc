@@ -51,6 +51,7 @@ void messages(const Corpus& corpus) {
   encode_hello(hello, bytes);
   corpus.put("codec_fuzz", "hello", bytes);
   corpus.put("codec_fuzz", "report", encode_incident_report({2, milliseconds(3), NodeId{7}, TorusId{1}, Epoch{9}, "b has died"}));
+  corpus.put("codec_fuzz", "addresses", encode_address_update({{7}, {3, 2}, {"udp:198.51.100.9:4000", "10.0.0.7:7400"}, {}}));
   corpus.put("codec_fuzz", "sight_question", encode_lattice_sight({{1}, 0, {}}));
 }
 

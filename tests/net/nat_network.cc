@@ -90,6 +90,13 @@ std::string NatNetwork::public_address(Host host) {
   return {};
 }
 
+std::string NatNetwork::moved_address(Host host) { return host == kInside0 ? "203.0.113.21" : "203.0.113.22"; }
+
+void NatNetwork::move_nat(Host host) {
+  run(host == kInside0 ? kOfNat0 : kOfNat1, "ip address del " + public_address(host) + "/24 dev wan && ip address add " +
+                                                moved_address(host) + "/24 dev wan");
+}
+
 bool NatNetwork::enter_thread(Host host) const { return ::setns(spaces_[host], CLONE_NEWNET) == 0; }
 
 bool NatNetwork::enter(Host host) const {

@@ -25,6 +25,10 @@ class NatNetwork {
   static std::string address(Host host);
   /// Of the NAT before a host inside.
   static std::string public_address(Host host);
+  /// The provider gives the NAT before a host inside another address, public_address(host) with 20 instead of 10: what was open through
+  /// the old one is closed.
+  void move_nat(Host host);
+  static std::string moved_address(Host host);
   /// Puts the calling thread there; it stays.
   bool enter_thread(Host host) const;
   /// Puts the calling process, a child between fork and exec, there, with a /dev/shm of its own.

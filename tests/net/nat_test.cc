@@ -91,5 +91,26 @@ TEST_CASE("nat: two nodes behind NATs, told of each other by a third, open a lin
   CHECK_MESSAGE(b.shows("udp:203.0.113.11:7400, "), b.rse({"status"}).output << read_file(a.log));
 }
 
+TEST_CASE("nat: a node whose public address changes tells it to the others, one behind a NAT too, by way of the third; no new start") {
+  if (!possible()) return;
+  World world;
+  LanNode a = world.node(Host::kInside0, "a"), b = world.node(Host::kInside1, "b"), c = world.node(Host::kServer, "c");
+  c.start({"--found", "--listen", "udp:" + NatNetwork::address(Host::kServer) + ":7400"});
+  const std::string ticket = c.ticket({"--uses", "2"});
+  const auto start = [&](LanNode& node, Host host) {
+    node.start({"--listen", "udp:" + NatNetwork::address(host) + ":7400", "--stun", NatNetwork::address(Host::kServer)}, ticket);
+    CHECK_MESSAGE(node.says(kJoined), read_file(node.log));
+  };
+  start(a, Host::kInside0);
+  start(b, Host::kInside1);
+  CHECK_MESSAGE(b.shows("udp:203.0.113.11:7400, "), b.rse({"status"}).output << read_file(b.log));
+  world.network.move_nat(Host::kInside0);
+  REQUIRE_MESSAGE(world.network.failure().empty(), world.network.failure());
+  CHECK_MESSAGE(a.says("public_address_changed"), read_file(a.log));
+  CHECK_MESSAGE(b.says(" peer_addresses peer=a"), read_file(b.log));
+  CHECK_MESSAGE(b.shows("udp:" + NatNetwork::moved_address(Host::kInside0) + ":7400, "), b.rse({"status"}).output << read_file(b.log));
+  CHECK(a.shows("listens on udp:" + NatNetwork::moved_address(Host::kInside0)));
+}
+
 }  // namespace
 }  // namespace rse

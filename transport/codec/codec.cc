@@ -102,6 +102,16 @@ Result<IncidentReport> decode_incident_report(std::span<const std::byte> bytes) 
   return decode<IncidentReport>(bytes, kReportFrameBytesMax);
 }
 
+Bytes encode_address_update(const AddressUpdate& update) {
+  Bytes out;
+  append(update, out);
+  return out;
+}
+bool is_address_update(std::span<const std::byte> bytes) { return begins_with(bytes, kAddressMagic); }
+Result<AddressUpdate> decode_address_update(std::span<const std::byte> bytes) {
+  return decode<AddressUpdate>(bytes, kUpdateFrameBytesMax);
+}
+
 void encode_link_claim(const LinkClaim& claim, Bytes& out) { append(claim, out); }
 Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes) { return decode<LinkClaim>(bytes, kHelloBytesMax); }
 

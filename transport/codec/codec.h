@@ -14,6 +14,7 @@
 #include "torus/braid/messages.h"
 #include "torus/watch/incident_report.h"
 #include "torus/watch/lattice_sight.h"
+#include "transport/address_update.h"
 #include "transport/handshake.h"
 #include "transport/transport.h"
 
@@ -48,6 +49,11 @@ Bytes encode_incident_report(IncidentReport report);
 /// Whether it may be one, and is no envelope.
 bool is_incident_report(std::span<const std::byte> bytes);
 Result<IncidentReport> decode_incident_report(std::span<const std::byte> bytes);
+
+Bytes encode_address_update(const AddressUpdate& update);
+/// Whether it may be one, and is no envelope.
+bool is_address_update(std::span<const std::byte> bytes);
+Result<AddressUpdate> decode_address_update(std::span<const std::byte> bytes);
 
 void encode_link_claim(const LinkClaim& claim, Bytes& out);
 Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes);

@@ -363,6 +363,40 @@ TEST_CASE("codec: a sight of a lattice comes back as libprotobuf has it; other s
   for (std::size_t kind = 0; kind < kKindCount; ++kind) CHECK_FALSE(is_lattice_sight(encode_envelope(random_envelope(kind, 1))));
 }
 
+TEST_CASE("codec: an update of addresses comes back as libprotobuf has it; one without node, number or signature, or with too many is refused") {
+  AddressUpdate update{.node = {7}, .version = {3, 2}, .addresses = {"udp:198.51.100.9:4000", "[2001:db8::7]:7400"}};
+  update.signature[0] = 1, update.signature[63] = 2;
+  const Bytes bytes = encode_address_update(update);
+  CHECK(is_address_update(bytes));
+  CHECK_FALSE(is_incident_report(bytes));
+  CHECK_FALSE(decode_envelope(bytes));
+  const auto decoded = decode_address_update(bytes);
+  REQUIRE(decoded);
+  CHECK(decoded->node == update.node);
+  CHECK(decoded->version == update.version);
+  CHECK(decoded->addresses == update.addresses);
+  CHECK(decoded->signature == update.signature);
+  v1::AddressUpdate wire;
+  REQUIRE(wire.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  wire.DiscardUnknownFields();
+  CHECK(bytes_of(wire) == bytes);
+  const auto refused = [&](const auto& change, Error cause) {
+    v1::AddressUpdate changed = wire;
+    change(changed);
+    const auto result = decode_address_update(bytes_of(changed));
+    return !result && result.error() == cause;
+  };
+  CHECK(refused([](auto& to) { to.set_node(0); }, Error::kMalformed));
+  CHECK(refused([](auto& to) { to.set_number(0); }, Error::kMalformed));
+  CHECK(refused([](auto& to) { to.set_magic(1); }, Error::kMalformed));
+  CHECK(refused([](auto& to) { to.clear_signature(); }, Error::kMalformed));
+  CHECK(refused([](auto& to) { to.set_signature("short"); }, Error::kMalformed));
+  CHECK(refused([](auto& to) { to.add_addresses(std::string(kAddressBytesMax + 1, 'x')); }, Error::kTooLarge));
+  CHECK(refused([](auto& to) { for (int i = 0; i < 7; ++i) to.add_addresses("a:1"); }, Error::kTooLarge));
+  AddressUpdate most{.node = {7}, .version = {~0ull, ~0ull}, .addresses = std::vector<std::string>(kAddressesMax, std::string(kAddressBytesMax, 'x'))};
+  CHECK(decode_address_update(encode_address_update(most)));
+}
+
 TEST_CASE("codec: a report of an incident comes back as libprotobuf has it; a kind, torus, age or text that nobody says is refused") {
   const IncidentReport whole{2, milliseconds(3), NodeId{7}, TorusId{0}, Epoch{9}, "b has died"};
   const IncidentReport least{kIncidentFirstEpoch, {}, {}, {}, {}, ""};

@@ -10,6 +10,7 @@
 #include "torus/engine/program.h"
 #include "torus/watch/incident_report.h"
 #include "torus/watch/lattice_sight.h"
+#include "transport/address_update.h"
 #include "transport/codec/frame_magic.h"
 #include "transport/handshake.h"
 
@@ -369,6 +370,16 @@ void fields(V& v, Of<V, IncidentReport>& m) {
   v.text(7, m.text, kReportTextBytesMax);
   v.check(is_incident_kind(m.kind), Error::kMalformed);
   if (v.finishing()) v.check(is_sentence(m.text), Error::kMalformed);
+}
+template <class V>
+void fields(V& v, Of<V, AddressUpdate>& m) {
+  v.constant32(1, kAddressMagic);
+  v.fixed64(2, m.node);
+  v.varint(3, m.version.incarnation);
+  v.varint(4, m.version.number);
+  v.texts(5, m.addresses, kAddressesMax, kAddressBytesMax);
+  v.array(6, m.signature);
+  v.check(m.node.raw != 0 && m.version.number != 0, Error::kMalformed);
 }
 
 }  // namespace rse

@@ -64,6 +64,10 @@ struct MuxTransport::Core : std::enable_shared_from_this<Core> {
       const auto keep = shared_from_this();
       if (!stopped) callbacks.on_failure(address, why);
     };
+    own.on_public_address = [this](const std::string& before, const std::string& after) {
+      const auto keep = shared_from_this();
+      if (!stopped && callbacks.on_public_address) callbacks.on_public_address(before, after);
+    };
     return own;
   }
 

@@ -34,6 +34,7 @@ std::string text_of(const udp::endpoint& endpoint) { return to_text(asio::ip::tc
 UdpHost::UdpHost(asio::io_context& loop, const UdpOptions& options, TransportCallbacks callbacks)
     : loop_(loop),
       timer_(loop),
+      on_public_address_(callbacks.on_public_address),
       core_(*this,
             {.handshake_limit = {static_cast<std::uint64_t>(std::chrono::nanoseconds(options.handshake_limit).count())},
              .trust = options.trust},
@@ -132,9 +133,8 @@ void UdpHost::keep_public_address() {
     flush();
   };
   hooks.changed = [this](const udp::endpoint& before, const udp::endpoint& after) {
-    core_.report_failure(kPrefix + text_of(after),
-                         "the public address of this node was " + text_of(before) + " and is " + text_of(after) +
-                             ": nodes that have no link with it look for it at the old one; start it again");
+    const auto keep = shared_from_this();
+    if (on_public_address_) on_public_address_(kPrefix + text_of(before), kPrefix + text_of(after));
   };
   stun_ = std::make_shared<StunKeeper>(loop_, std::move(hooks));
   stun_->start();

@@ -6,6 +6,7 @@
 #include <asio/ip/udp.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -55,6 +56,7 @@ class UdpHost final : public UdpSystem, public std::enable_shared_from_this<UdpH
   std::map<std::uint64_t, std::shared_ptr<asio::ip::udp::resolver>> resolvers_;  // by attempt
   std::optional<UdpEndpoint> stun_server_;  // none: its answers are not wanted
   std::shared_ptr<StunKeeper> stun_;
+  std::function<void(const std::string& before, const std::string& after)> on_public_address_;
   UdpCore core_;
 };
 
