@@ -180,6 +180,23 @@ TEST_CASE("mux: the link in use comes first in the numbers") {
   CHECK(fixture.mux->stats().front().transport == "ivshmem");
 }
 
+TEST_CASE("mux: a new public address is heard of from whichever transport has noticed it, by whoever wants to know") {
+  Lines heard;
+  TransportCallbacks callbacks;
+  callbacks.on_public_address = [&](const std::string& before, const std::string& after) { heard.push_back(before + " " + after); };
+  for (const bool wanted : {true, false}) {
+    MuxTransport mux(wanted ? callbacks : TransportCallbacks{});
+    Puppet* puppet = nullptr;
+    REQUIRE(mux.add("udp", [&](TransportCallbacks own, std::string&) {
+                 auto made = std::make_unique<Puppet>(std::move(own));
+                 puppet = made.get();
+                 return made;
+               }).empty());
+    puppet->callbacks.on_public_address("udp:192.0.2.1:1", "udp:192.0.2.1:2");
+  }
+  CHECK(heard == Lines{"udp:192.0.2.1:1 udp:192.0.2.1:2"});
+}
+
 TEST_CASE("mux: it may be destroyed inside a callback") {
   Fixture fixture;
   TransportCallbacks callbacks;
