@@ -14,6 +14,7 @@
 #include "node/client_status.h"
 #include "node/client_words.h"
 #include "node/rse_commands.h"
+#include "transport/beacon/beacon_port.h"
 #include "transport/clock.h"
 #include "transport/handshake.h"
 #include "transport/ivshmem/ivshmem_address.h"
@@ -27,6 +28,7 @@ namespace rse {
 namespace {
 
 constexpr std::chrono::seconds kTryLimit{4};
+constexpr std::chrono::milliseconds kListenLimit{2500};  // a member beacons each second
 
 struct DoctorFlags {
   std::vector<std::string> control;
@@ -143,16 +145,51 @@ int examine_host(const DoctorFlags& flags, const std::optional<Ticket>& ticket) 
   return any ? kExitDone : kExitFailed;
 }
 
+/// What members of the ticket's cluster say of themselves on this machine's networks, each at least twice meanwhile. What is not to be
+/// believed is said.
+std::set<std::string> look_around(const Ticket& ticket) {
+  asio::io_context loop;
+  TrustBook book(NodeKey::generate());
+  book.ticket = ticket;
+  BeaconJudge judge;
+  std::set<std::string> found, said;
+  const auto arrived = [&](const asio::ip::address&, std::span<const std::byte> datagram) {
+    const BeaconJudge::Verdict verdict = judge.judge(datagram, book, {}, unix_seconds());
+    if (!verdict.why_not.empty() && said.insert(verdict.why_not).second) fmt::print("  {}\n", verdict.why_not);
+    if (verdict.beacon) found.insert(verdict.beacon->addresses.begin(), verdict.beacon->addresses.end());
+  };
+  const auto port = std::make_shared<BeaconPort>(loop, std::vector<std::string>{"0.0.0.0:0"}, arrived);
+  port->refresh();
+  loop.run_for(kListenLimit);
+  port->stop_listening();
+  loop.restart();
+  loop.poll();  // its last handler goes before what it refers to
+  return found;
+}
+
+/// As a newcomer does to which no address of its ticket answers.
+bool try_around(const Ticket& ticket) {
+  const std::set<std::string> found = look_around(ticket);
+  if (found.empty()) {
+    fmt::print("no member that can be dialled was heard on this machine's networks within {} ms: if none is named above, none is there, it runs with --no-beacon, or multicast is filtered; "
+               "to try one from here: rse doctor HOST --ticket ...\n",
+               kListenLimit.count());
+    return false;
+  }
+  fmt::print("heard on this machine's networks:\n");
+  bool any = false;
+  for (const std::string& address : found) any |= show_attempt(address, {.ticket = ticket});
+  return any;
+}
+
 /// The addresses of a ticket.
 int examine_ticket(const Ticket& ticket) {
   const std::uint64_t now = unix_seconds();
   fmt::print("ticket of cluster {}, {} {} by this machine's clock\n", hex_id(ticket.cluster.raw), now > ticket.expires ? "expired at" : "good until",
              time_text(ticket.expires));
-  if (ticket.addresses.empty())
-    fmt::print("it names no node: who joins with it finds one by its beacons; to try one from here: rse doctor HOST --ticket ...\n");
   bool any = false;
   for (const std::string& address : ticket.addresses) any |= show_attempt(address, {.ticket = ticket});
-  return any ? kExitDone : kExitFailed;
+  return any || try_around(ticket) ? kExitDone : kExitFailed;
 }
 
 /// False: it has no link or no address of it answers.

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "tests/net/lan_node.h"
 #include "tests/net/test_network.h"
 
@@ -60,6 +62,28 @@ TEST_CASE("discovery: on a network with IPv6 alone, and on one with both, a node
     CHECK_FALSE(b.said("address=beacon"));
     CHECK_FALSE(stranger.said("link_up"));
   }
+}
+
+TEST_CASE("discovery: doctor finds who would take a ticket that names nobody, as a newcomer would, and says so where nobody is") {
+  if (!networks_allowed()) return;
+  TestNetwork network(2, 1, TestNetwork::Family::kBoth);
+  REQUIRE_MESSAGE(network.failure().empty(), network.failure());
+  TemporaryFolder folder;
+  Node a(network, folder, 0, "a");
+  a.start({"--found", "--listen", a.listen()});
+  const std::string ticket = a.ticket({"--without-addresses"});
+  const std::string log = folder.path("doctor.log");
+  const auto doctor = [&] {
+    Machine program;
+    REQUIRE(program.start({.words = {find_binary("rse"), "doctor", "--ticket", ticket}, .log = log, .enter = [&] { return network.enter(1); }}).empty());
+    return program.wait_for_end(kLanLimit);
+  };
+  CHECK(doctor() == 0);
+  CHECK_MESSAGE(read_file(log).find("answers and takes the ticket") != std::string::npos, read_file(log));
+  network.set_multicast({.v4 = false, .v6 = false});
+  std::filesystem::remove(log);
+  CHECK(doctor() == 1);
+  CHECK_MESSAGE(read_file(log).find("no member that can be dialled was heard on this machine's networks") != std::string::npos, read_file(log));
 }
 
 TEST_CASE("discovery: a network that loses one family's beacons, as those that filter multicast do, has the other's") {
