@@ -109,6 +109,34 @@ TEST_CASE("simulation: an observer misses no epoch, passes requests on, counts f
   }
 }
 
+TEST_CASE("simulation: an observer that was taken for dead joins again and has missed nothing, whatever cuts came meanwhile") {
+  for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
+    CAPTURE(seed);
+    Simulation sim({.seed = seed, .nodes = 4, .observers = 1, .durable = seed % 2 == 0, .cut_epochs_max = 8});
+    const std::size_t observer = 3;
+    sim.start(0);
+    REQUIRE(sim.run_until([&] { return sim.node(0).is_member(); }, kPatience));
+    sim.start(observer);
+    bring_up(sim, seed);
+    REQUIRE(sim.run_until([&] { return sim.node(observer).is_member() && sim.healthy(); }, kPatience));
+    Random random(seed);
+    for (std::uint64_t steps = random.below(3000); steps > 0; --steps) sim.step();
+    const Epoch before = sim.recorded(observer, {0});
+    sim.pause(observer);
+    REQUIRE_MESSAGE(sim.run_until([&] { return sim.newest_view()->find(sim.id(observer)) == nullptr; }, kPatience), sim.story());
+    REQUIRE_MESSAGE(reaches(sim, 20), sim.story());
+    const std::uint64_t target = sim.epoch().raw;
+    REQUIRE(target < before.raw + 256);  // it is not away for longer than the others remember
+    sim.resume(observer);
+    const auto caught_up = [&] {
+      return sim.recorded(observer, {0}).raw >= target && sim.recorded(observer, {1}).raw >= target && sim.recorded(observer, {2}).raw >= target;
+    };
+    REQUIRE_MESSAGE(sim.run_until(caught_up, kPatience), sim.story());
+    CHECK(sim.record_gaps(observer) == 0);
+    REQUIRE_MESSAGE(sim.verify() == "", sim.verify() << "\n" << sim.story());
+  }
+}
+
 TEST_CASE("simulation: a cut cable between any two nodes stops nothing") {
   for (std::uint64_t seed = first_seed(); seed <= 30; ++seed) {
     CAPTURE(seed);

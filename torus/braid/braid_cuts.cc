@@ -8,6 +8,7 @@ namespace {
 
 constexpr Duration kShardRepeat = milliseconds(1000);
 constexpr std::uint64_t kObserverEpochsMax = 256;
+constexpr Duration kObserverAwayMax = milliseconds(5000);
 constexpr Duration kRebuildPatience = milliseconds(500);
 
 }  // namespace
@@ -303,13 +304,14 @@ void BraidNode::Impl::on_shard_ack(NodeId from, const ShardAck& ack) {
 }
 
 /// The oldest epoch that an observer may still ask for; `oldest` when it is older, or when nobody observes. They take part in no
-/// acknowledgement, and hear of epochs some milliseconds later: one that is away for longer misses some.
+/// acknowledgement, and hear of epochs some milliseconds later: one that is away for longer misses some. One that a view has just
+/// left out, as its link was taken for dead, joins again and goes on.
 Epoch BraidNode::Impl::wanted_by_observers(TorusId torus, Epoch oldest) const {
   Epoch wanted = oldest;
-  for (const Member& member : view.members) {
-    const auto found = peers.find(member.node);
-    if (member.role != Role::kObserver || found == peers.end() || !found->second.heartbeat) continue;
-    if (found->second.heartbeat->run == view.run) wanted = std::min(wanted, found->second.heartbeat->wanted[torus.raw]);
+  for (const auto& [node, state] : peers) {
+    if (state.member.role != Role::kObserver || !state.heartbeat || state.heartbeat->run != view.run) continue;
+    if (!view.find(node) && elapsed(state.heard, now) > kObserverAwayMax) continue;
+    wanted = std::min(wanted, state.heartbeat->wanted[torus.raw]);
   }
   return std::max(wanted, Epoch{oldest.raw < kObserverEpochsMax ? 0 : oldest.raw - kObserverEpochsMax});
 }
