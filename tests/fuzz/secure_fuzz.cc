@@ -67,9 +67,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2: as_records(bytes); break;
     case 3: {
       std::string why;
-      const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
       const auto ticket = read_ticket(text, why);
-      RSE_ASSERT(!ticket || ticket_text(*ticket) == text, "a ticket has one text");
+      std::erase_if(text, [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; });
+      RSE_ASSERT(!ticket || ticket_text(*ticket) == text, "a ticket has one text, but for blanks");
       RSE_ASSERT(ticket || !why.empty(), "a refusal has a reason");
       break;
     }

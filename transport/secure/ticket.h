@@ -27,7 +27,7 @@ struct Ticket {
 };
 
 std::string ticket_text(const Ticket& ticket);
-/// nullopt: `why` says what is wrong with the text, without repeating it.
+/// Blanks and ends of lines in it do not count. nullopt: `why` says what is wrong with the text, without repeating it.
 std::optional<Ticket> read_ticket(const std::string& text, std::string& why);
 
 /// What the cluster keeps of a secret.
