@@ -261,7 +261,7 @@ Row measure_tori(Model model, std::uint32_t count, const std::optional<Rates>& o
   return row;
 }
 
-Row measure_checkpoints(Model model, std::uint32_t pending) {
+Row measure_checkpoints(Model model, std::uint32_t pending, std::uint32_t epochs) {
   Runner runner(make_workload(model, pending), pending);
   runner.run_ticks(warm_up_ticks(model, pending));
   std::vector<Bytes> parts(kCellRegionCount + 1);
@@ -276,13 +276,14 @@ Row measure_checkpoints(Model model, std::uint32_t pending) {
     }
     runner.torus().clear_changed();
   };
-  Row row{.series = "checkpoints", .model = to_string(model), .pending = pending, .base = Rates{}};
-  const auto rate_of = [&](auto after_epoch) {
+  Row row{.series = "checkpoints", .model = std::string(to_string(model)) + ", epochs: " + std::to_string(epochs),
+          .pending = pending, .base = Rates{}};
+  const auto rate_of = [&](auto after_epochs) {
     const std::uint64_t before = runner.torus().counters().events;
     const double seconds = seconds_of([&] {
       do {
-        runner.run_ticks(kEpochTicks);
-        after_epoch();
+        for (std::uint32_t epoch = 0; epoch < epochs; ++epoch) runner.run_ticks(kEpochTicks);
+        after_epochs();
       } while (runner.torus().counters().events - before < 2 * kEventsPerRun);
     });
     return static_cast<double>(runner.torus().counters().events - before) / seconds;

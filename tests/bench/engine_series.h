@@ -33,7 +33,7 @@ Row measure_far(std::uint32_t delay_max);
 Row measure_lattice();
 /// Independent tori, each on a thread of its own, by wall clock; compared with one.
 Row measure_tori(Model model, std::uint32_t count, const std::optional<Rates>& one);
-/// With a checkpoint of all changed regions after each epoch of 1,000 ticks, compared with epochs alone.
-Row measure_checkpoints(Model model, std::uint32_t pending);
+/// With a checkpoint of all changed regions after each `epochs` epochs of 1,000 ticks, compared with epochs alone.
+Row measure_checkpoints(Model model, std::uint32_t pending, std::uint32_t epochs);
 
 }  // namespace rse
