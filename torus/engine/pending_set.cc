@@ -145,8 +145,10 @@ std::uint64_t PendingSet::next_before(std::uint64_t end) {
 std::uint64_t PendingSet::earliest() const { return std::min(near_from_cursor(), far_earliest()); }
 
 std::uint32_t PendingSet::count_at(std::uint64_t time) const {
-  std::uint32_t count = 0;
-  visit_tick(time, [&](const PackedEvent*, std::uint32_t in_run) { count += in_run; });
+  const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+  const std::uint32_t last = (near_at_[slot] - 1) & ~kChunkMask;
+  std::uint32_t count = near_at_[slot] - last - 1;
+  for (std::uint32_t chunk = near_first_[slot]; chunk != last; chunk = next_chunk(chunk)) count += kEventsInRunMax;
   return count;
 }
 
