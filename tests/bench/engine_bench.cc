@@ -16,7 +16,7 @@
 namespace rse {
 namespace {
 
-constexpr std::uint32_t kCutEpochs = 16;  // of the guests of deploy/three_vm; daemons let 256 pass
+constexpr std::uint32_t kCutEpochs = 16;  // as kGuestCutEpochs of deploy/virtual_machines.h; daemons let 256 pass
 
 struct Options {
   bool json = false;

@@ -32,12 +32,6 @@ double wall_seconds_of(auto work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-Capacity capacity_for(std::uint32_t pending) {
-  Capacity capacity;
-  capacity.events = std::max(capacity.events, pending);
-  return capacity;
-}
-
 /// A torus and how far it has run.
 class Runner {
  public:

@@ -62,6 +62,12 @@ Workload make_workload(Model model, std::uint32_t pending) {
   return workload;
 }
 
+Capacity capacity_for(std::uint32_t pending) {
+  Capacity capacity;
+  capacity.events = std::max(capacity.events, pending);
+  return capacity;
+}
+
 void fill(Torus& torus, const Workload& workload, std::uint32_t remote_percent) {
   torus.reset({0});
   bool ok = true;

@@ -40,6 +40,8 @@ struct Workload {
 };
 
 Workload make_workload(Model model, std::uint32_t pending);
+/// The default capacity, or as much more as `pending` events need.
+Capacity capacity_for(std::uint32_t pending);
 /// Into `torus`, which is reset to the id 0. `remote_percent`: of PHOLD's events, to other tori.
 void fill(Torus& torus, const Workload& workload, std::uint32_t remote_percent = 0);
 

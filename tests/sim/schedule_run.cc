@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "torus/braid/observer_epochs.h"
+
 namespace rse::sim {
 namespace {
 
-constexpr std::uint64_t kObserverEpochs = 256;  // what an observer that is away may still ask for (braid.md)
 constexpr Duration kPatience = milliseconds(15'000);  // simulated; healthy again by then, or say why not
 constexpr std::uint64_t kEpochsMin = 50;              // of each torus
 constexpr std::uint64_t kEpochsAfterHealth = 3;
@@ -149,7 +150,7 @@ bool ScheduleRun::recover() {
   };
   if (!sim_.run_until(far_enough, kPatience)) return fails("the tori stand still");
   const std::size_t retained = sim_.retained_bytes_max();
-  const std::uint64_t epochs = 3 * schedule_.cluster.cut_epochs_max + 32 + (schedule_.cluster.observers != 0 ? kObserverEpochs : 0);
+  const std::uint64_t epochs = 3 * schedule_.cluster.cut_epochs_max + 32 + (schedule_.cluster.observers != 0 ? kObserverEpochsMax : 0);
   const std::size_t bound = kTorusCount * epochs * kPacketBytesMax;
   if (retained > bound) return fails(std::to_string(retained) + " bytes of packets are retained, more than " + std::to_string(bound));
   return true;

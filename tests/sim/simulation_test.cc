@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "tests/sim/simulation.h"
+#include "torus/braid/observer_epochs.h"
 
 using namespace rse;
 using namespace rse::sim;
@@ -126,7 +127,7 @@ TEST_CASE("simulation: an observer that was taken for dead joins again and has m
     REQUIRE_MESSAGE(sim.run_until([&] { return sim.newest_view()->find(sim.id(observer)) == nullptr; }, kPatience), sim.story());
     REQUIRE_MESSAGE(reaches(sim, 20), sim.story());
     const std::uint64_t target = sim.epoch().raw;
-    REQUIRE(target < before.raw + 256);  // it is not away for longer than the others remember
+    REQUIRE(target < before.raw + kObserverEpochsMax);  // it is not away for longer than the others remember
     sim.resume(observer);
     const auto caught_up = [&] {
       return sim.recorded(observer, {0}).raw >= target && sim.recorded(observer, {1}).raw >= target && sim.recorded(observer, {2}).raw >= target;

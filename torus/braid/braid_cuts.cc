@@ -1,14 +1,14 @@
 // Cuts: taken at the same epoch by all tori, kept in two shards by the hosts of the other two.
 #include "torus/braid/braid_state.h"
 
+#include "torus/braid/observer_epochs.h"
 #include "torus/braid/planted_fault.h"
 
 namespace rse {
 namespace {
 
 constexpr Duration kShardRepeat = milliseconds(1000);
-constexpr std::uint64_t kObserverEpochsMax = 256;
-constexpr Duration kObserverAwayMax = milliseconds(5000);
+constexpr Duration kObserverAwayMax = milliseconds(5000);  // left out of the view
 constexpr Duration kRebuildPatience = milliseconds(500);
 
 }  // namespace

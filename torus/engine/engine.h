@@ -83,13 +83,13 @@ struct Engine {
   void run_processes(std::uint64_t now, PackedEvent event);
   /// Below 2 * kFaceCellCount for cells with x = 31, then those with x = 0.
   static std::uint32_t face_place(std::uint32_t cell) { return (cell + kFaceCellCount) % kCellCount; }
-  /// Where cells have one edge, few are met from several others.
-  Ties relay_ties() const { return lattice.degree_max() == 1 ? Ties::kByPayload : Ties::kBySource; }
   static bool is_face(std::uint32_t cell) { return face_place(cell) < 2 * kFaceCellCount; }
   /// Counts events of a cell with x = 0 or 31.
   void count_face(std::uint32_t cell, std::uint32_t events = 1);
   void count_faces(std::span<const std::uint32_t> cells);
 
+  /// Where cells have one edge, few are met from several others.
+  Ties relay_ties() const { return lattice.degree_max() == 1 ? Ties::kByPayload : Ties::kBySource; }
   bool is_local(std::uint32_t cell) const { return cell - first_cell < kCellCount; }
   void mark_changed(std::uint32_t cell_index) { changed[cell_index >> kRegionCellBits] = 1; }
 

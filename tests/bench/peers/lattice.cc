@@ -20,12 +20,6 @@ namespace {
 
 constexpr int kMeasuredRuns = 3;
 
-Capacity capacity_for(std::size_t pending) {
-  Capacity capacity;
-  capacity.events = std::max(capacity.events, static_cast<std::uint32_t>(pending));
-  return capacity;
-}
-
 /// Runs `torus` up to `end` in the slices of the engine's benchmark.
 void run_until(Torus& torus, std::uint64_t& now, std::uint64_t end, std::uint64_t slice) {
   while (now < end) {
