@@ -44,6 +44,7 @@ struct NodeConfig {
   std::uint32_t silence_floor_milliseconds = 0;
   std::uint32_t silence_ceiling_milliseconds = 0;
   std::uint32_t idle_epoch_milliseconds = 0;
+  std::uint32_t spin_microseconds = 0;
   std::uint32_t cut_epochs = 0;    // between two cuts at most
   std::uint32_t torus_events = 0;  // capacities of a torus, see torus/engine/torus.h
   std::uint32_t torus_edges = 0;

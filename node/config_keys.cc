@@ -10,6 +10,7 @@ namespace rse {
 
 namespace {
 constexpr std::uint32_t kMillisecondsMax = 600'000;
+constexpr std::uint32_t kSpinMicrosecondsMax = 10'000;
 
 const std::vector<ConfigKey>& keys() {
   static const std::vector<ConfigKey> table{
@@ -79,6 +80,13 @@ const std::vector<ConfigKey>& keys() {
        {},
        0,
        kMillisecondsMax},
+      {"spin-us",
+       &NodeConfig::spin_microseconds,
+       "20",
+       "how long at most to look for the next message before sleeping, where that has paid off lately",
+       {},
+       0,
+       kSpinMicrosecondsMax},
       {"cut-epochs",
        &NodeConfig::cut_epochs,
        "256",

@@ -83,6 +83,7 @@ NodeFlags from_config(const NodeConfig& config) {
   flags.braid.silence_floor = milliseconds(config.silence_floor_milliseconds);
   flags.braid.silence_ceiling = milliseconds(config.silence_ceiling_milliseconds);
   flags.braid.idle_epoch = milliseconds(config.idle_epoch_milliseconds);
+  flags.spin = {config.spin_microseconds * 1'000ull};
   flags.cut_epochs = config.cut_epochs;
   flags.braid.capacity = {config.torus_events, config.torus_edges, config.torus_processes, config.torus_outbox_events};
   for (const std::string& warning : config.warnings)

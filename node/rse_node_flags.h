@@ -23,6 +23,7 @@ struct NodeFlags {
   std::vector<std::string> advertise;  // HOST:PORT, ivshmem:PATH, how others reach this node
   std::vector<std::string> peers;      // HOST:PORT, ivshmem:NAME
   std::string data_directory;          // empty: none
+  Duration spin{};                     // how long a transport looks before it sleeps
   std::uint64_t cut_epochs = 0;        // between two cuts at most
   std::string control;                 // path or HOST:PORT
   std::string http;                    // ADDRESS:PORT; empty: no page

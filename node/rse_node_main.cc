@@ -238,6 +238,7 @@ class Daemon {
     IvshmemOptions shared;
     tcp.trust = udp.trust = shared.trust = std::move(book);
     udp.stun = stun_server_;
+    tcp.spin = udp.spin = shared.spin = flags_.spin;
     for (const std::string& address : flags_.listen) {
       if (is_ivshmem_address(address)) shared.listen = address;
       else if (scheme_of(address) == kUdpScheme) udp.listen.push_back(address);

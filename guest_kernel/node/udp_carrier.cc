@@ -41,33 +41,36 @@ std::optional<UdpEndpoint> parse_endpoint(const std::string& address) {
   return endpoint_of(*host, parsed->port);
 }
 
-/// What goes is kept until flush(): the core fills it after it has asked for the room.
+/// What goes is kept until flush().
 class GuestPort final : public UdpPort {
  public:
   explicit GuestPort(Network& network) : network_(network) {}
-  std::byte* queue(const UdpEndpoint& to, std::size_t size) override {
+  std::byte* room(const UdpEndpoint& to, std::size_t size_max) override {
     if (count_ == queued_.size()) queued_.emplace_back();
-    Queued& datagram = queued_[count_++];
+    Queued& datagram = queued_[count_];
     datagram.to = to;
-    datagram.bytes.resize(size);
-    if (count_ < kQueuedMax) return datagram.bytes.data();
-    // The one whose bytes are still to come stays.
-    std::swap(queued_.front(), queued_[count_ - 1]);
-    send_all(1);
-    return queued_.front().bytes.data();
+    if (datagram.room.size() < size_max) datagram.room.resize(size_max);
+    return datagram.room.data();
+  }
+  void queue(std::size_t size) override {
+    queued_[count_].size = size;
+    if (++count_ == kQueuedMax) flush();
   }
   UdpEndpoint fit(const UdpEndpoint& to) const override { return to; }
-  void flush() { send_all(0); }
+  void flush() {
+    for (std::size_t i = 0; i < count_; ++i) {
+      const Queued& datagram = queued_[i];
+      network_.send(address_of(datagram.to), datagram.to.port, std::span(datagram.room).first(datagram.size));
+    }
+    count_ = 0;
+  }
 
  private:
   static constexpr std::size_t kQueuedMax = 64;
-  void send_all(std::size_t kept) {
-    for (std::size_t i = kept; i < count_; ++i) network_.send(address_of(queued_[i].to), queued_[i].to.port, queued_[i].bytes);
-    count_ = kept;
-  }
   struct Queued {
     UdpEndpoint to;
-    Bytes bytes;
+    Bytes room;
+    std::size_t size = 0;
   };
   Network& network_;
   std::vector<Queued> queued_;  // their memory is used again
@@ -81,7 +84,7 @@ class UdpCarrier final : public Carrier, private UdpSystem {
 
   bool listen(std::uint16_t port) {
     return network_.listen(port, [this](Ipv4 from, std::uint16_t from_port, std::span<const std::byte> datagram) {
-      if (core_) core_->on_datagram(*port_, endpoint_of(from, from_port), datagram);
+      if (core_) core_->on_datagram(*port_, endpoint_of(from, from_port), now(), datagram);
       arrived_ = true;
     }) != 0;
   }

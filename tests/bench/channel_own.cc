@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::size_t kMemoryBytes = 64u << 20;
 constexpr std::uint16_t kPortBase = 23'000;
+constexpr Duration kSpin = milliseconds(10);
 
 /// The core of the ivshmem transport alone, as the guest kernel uses it when it spins.
 class RingChannel final : public Channel {
@@ -98,13 +99,13 @@ class TransportChannel final : public Channel {
   const OnMessage* on_message_ = nullptr;
 };
 
-std::unique_ptr<Channel> make_ivshmem(Side side, unsigned run, const std::string& options) {
-  const std::string address = "ivshmem:" + shared_name(run) + options;
+std::unique_ptr<Channel> make_ivshmem(Side side, unsigned run, Duration spin) {
+  const std::string address = "ivshmem:" + shared_name(run);
   return std::make_unique<TransportChannel>(
       side,
       [&](asio::io_context& loop, TransportCallbacks callbacks) {
         std::string error;
-        auto transport = make_ivshmem_transport(loop, {.listen = address}, std::move(callbacks), error);
+        auto transport = make_ivshmem_transport(loop, {.listen = address, .spin = spin}, std::move(callbacks), error);
         if (!transport) give_up(error);
         return transport;
       },
@@ -124,13 +125,14 @@ std::shared_ptr<const TrustBook> book_for(Encryption encryption) {
 
 /// TcpOptions or UdpOptions. The server listens and the client dials.
 template <class Options, class MakeTransport>
-std::unique_ptr<Channel> make_network(Side side, const std::string& address, Encryption encryption, MakeTransport make_transport) {
+std::unique_ptr<Channel> make_network(Side side, const std::string& address, Encryption encryption, Duration spin, MakeTransport make_transport) {
   return std::make_unique<TransportChannel>(
       side,
       [&](asio::io_context& loop, TransportCallbacks callbacks) -> std::unique_ptr<Transport> {
         std::string error;
         Options options;
         options.trust = book_for(encryption);
+        options.spin = spin;
         if (side == Side::kServer) options.listen.push_back(address);
         auto transport = make_transport(loop, options, std::move(callbacks), error);
         if (!transport) give_up(error);
@@ -139,12 +141,12 @@ std::unique_ptr<Channel> make_network(Side side, const std::string& address, Enc
       side == Side::kClient ? address : "");
 }
 
-std::unique_ptr<Channel> make_tcp(Side side, unsigned run, Encryption encryption) {
-  return make_network<TcpOptions>(side, "127.0.0.1:" + std::to_string(kPortBase + run), encryption, make_tcp_transport);
+std::unique_ptr<Channel> make_tcp(Side side, unsigned run, Encryption encryption, Duration spin) {
+  return make_network<TcpOptions>(side, "127.0.0.1:" + std::to_string(kPortBase + run), encryption, spin, make_tcp_transport);
 }
 
-std::unique_ptr<Channel> make_udp(Side side, unsigned run, Encryption encryption) {
-  return make_network<UdpOptions>(side, "udp:127.0.0.1:" + std::to_string(kPortBase + run), encryption, make_udp_transport);
+std::unique_ptr<Channel> make_udp(Side side, unsigned run, Encryption encryption, Duration spin) {
+  return make_network<UdpOptions>(side, "udp:127.0.0.1:" + std::to_string(kPortBase + run), encryption, spin, make_udp_transport);
 }
 
 }  // namespace
@@ -154,13 +156,21 @@ std::vector<Candidate> own_candidates() {
       {"ring alone, spinning", "raw ring, spinning", 0,
        [](Side side, std::size_t, unsigned run) -> std::unique_ptr<Channel> { return std::make_unique<RingChannel>(side, run); }},
       {"ivshmem, spinning", "raw ring, spinning", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, "?spin-us=10000"); }},
+       [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, kSpin); }},
       {"ivshmem, sleeping", "raw ring, futex", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, ""); }},
-      {"udp", "raw UDP, blocking", 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone); }},
-      {"udp, encrypted", "udp", 1000, [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kOurs); }},
-      {"tcp", "raw TCP, blocking", 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone); }},
-      {"tcp, encrypted", "tcp", 1000, [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kOurs); }},
+       [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, {}); }},
+      {"udp, spinning", "raw UDP, spinning", 1000,
+       [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone, kSpin); }},
+      {"udp, sleeping", "raw UDP, blocking", 1000,
+       [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone, {}); }},
+      {"udp, encrypted", "udp, sleeping", 1000,
+       [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kOurs, {}); }},
+      {"tcp, spinning", "raw TCP, spinning", 1000,
+       [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone, kSpin); }},
+      {"tcp, sleeping", "raw TCP, blocking", 1000,
+       [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone, {}); }},
+      {"tcp, encrypted", "tcp, sleeping", 1000,
+       [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kOurs, {}); }},
   };
 }
 

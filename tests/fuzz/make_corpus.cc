@@ -111,7 +111,8 @@ void links(const Corpus& corpus) {
   Bytes change;
   encode_trust_change({.kind = TrustChange::Kind{1}, .now = 5, .ticket = {}, .forget = {}}, change);
   corpus.put("secure_fuzz", "change", 4, change);
-  Bytes frames;
+  Bytes packet(100);
+  PacketWriter frames(packet);
   AckFrame ack;
   ack.stream_limit = 1u << 20;
   ack.interval_count = 1;
@@ -119,8 +120,10 @@ void links(const Corpus& corpus) {
   put_ack(frames, ack);
   put_ping(frames);
   put_stream_header(frames, 0, 5);
-  frames.insert(frames.end(), {std::byte{1}, std::byte{0}, std::byte{0}, std::byte{0}, std::byte{8}});
-  corpus.put("udp_fuzz", "packet", static_cast<std::uint8_t>(frames.size()), frames);
+  frames.put(std::uint32_t{1});  // the size of a message, and its byte
+  frames.put(std::uint8_t{8});
+  packet.resize(frames.size());
+  corpus.put("udp_fuzz", "packet", static_cast<std::uint8_t>(packet.size()), packet);
   const Bytes some(48, std::byte{9});
   for (const auto type : {OuterType::kInit, OuterType::kRetry, OuterType::kAccept, OuterType::kFinish}) {
     const bool asks = type == OuterType::kInit, retries = type == OuterType::kRetry, ends = type == OuterType::kFinish;

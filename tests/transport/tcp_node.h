@@ -36,6 +36,7 @@ struct TcpNode {
     std::string listen = "127.0.0.1:0";
     std::chrono::milliseconds handshake_limit{2000};
     bool encrypted = true;
+    Duration spin{};
     std::optional<TrustBook> book{};  // absent: that of a member of the one cluster of all tests
   };
   TcpNode(asio::io_context& loop, const Options& options) : loop(loop) {
@@ -53,6 +54,7 @@ struct TcpNode {
     TcpOptions tcp;
     if (options.listens) tcp.listen.push_back(options.listen);
     tcp.handshake_limit = options.handshake_limit;
+    tcp.spin = options.spin;
     if (options.encrypted) tcp.trust = std::make_shared<TrustBook>(options.book ? *options.book : member_book());
     transport = make_tcp_transport(loop, tcp, std::move(callbacks), error);
     if (!transport) return;

@@ -30,9 +30,12 @@ bool settled(const TcpNode& a, const TcpNode& b) {
 
 }  // namespace
 
-TEST_CASE("tcp: messages of every size arrive whole and in order, both ways") {
+TEST_CASE("tcp: messages of every size arrive whole and in order, both ways, whether the ends look for them or sleep") {
+  Duration spin{};
+  SUBCASE("sleeping") {}
+  SUBCASE("looking") { spin = milliseconds(1); }
   asio::io_context loop;
-  TcpNode a(loop, {.id = 1}), b(loop, {.id = 2});
+  TcpNode a(loop, {.id = 1, .spin = spin}), b(loop, {.id = 2, .spin = spin});
   a.transport->dial(b.address());
   REQUIRE(run_until(loop, [&] { return settled(a, b); }));
   std::size_t sent = 0;

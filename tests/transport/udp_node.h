@@ -22,6 +22,7 @@ struct UdpNode {
     std::string listen = "udp:127.0.0.1:0";
     std::chrono::milliseconds handshake_limit{2000};
     bool encrypted = true;
+    Duration spin{};
     std::optional<TrustBook> book{};  // absent: that of a member of the one cluster of all tests
   };
   UdpNode(asio::io_context& loop, const Options& options) {
@@ -37,6 +38,7 @@ struct UdpNode {
     UdpOptions udp;
     if (options.listens) udp.listen.push_back(options.listen);
     udp.handshake_limit = options.handshake_limit;
+    udp.spin = options.spin;
     if (options.encrypted) udp.trust = std::make_shared<TrustBook>(options.book ? *options.book : TcpNode::member_book());
     transport = make_udp_transport(loop, udp, std::move(callbacks), error);
     if (!transport) return;

@@ -14,7 +14,6 @@ namespace {
 constexpr std::string_view kScheme = "ivshmem:";
 constexpr std::string_view kFolder = "/dev/shm/";
 constexpr std::uint64_t kSizeMegabytesMax = 4096;
-constexpr std::uint64_t kSpinMicrosecondsMax = 10'000;
 constexpr std::size_t kPathBytesMax = 200;  // with what is added it fits a view's addresses
 
 std::optional<std::uint64_t> number(std::string_view text, int base, std::uint64_t maximum) {
@@ -33,16 +32,12 @@ bool set_option(IvshmemAddress& address, std::string_view name, std::string_view
     const auto size = number(value, 10, kSizeMegabytesMax);
     if (size && std::has_single_bit(*size)) address.region_bytes = *size << 20;
     else why = "size-mb is a power of two of 1 to " + std::to_string(kSizeMegabytesMax);
-  } else if (name == "spin-us") {
-    const auto spin = number(value, 10, kSpinMicrosecondsMax);
-    if (spin) address.spin = std::chrono::microseconds(*spin);
-    else why = "spin-us is 0 to " + std::to_string(kSpinMicrosecondsMax);
   } else if (name == "machine") {
     const auto machine = number(value, 16, ~std::uint64_t{0});
     if (machine) address.machine = *machine;
     else why = "machine is 16 hexadecimal digits";
   } else {
-    why = "there is no option \"" + std::string(name) + "\"; there are slot, size-mb, spin-us and machine";
+    why = "there is no option \"" + std::string(name) + "\"; there are slot, size-mb and machine";
   }
   return why.empty();
 }
@@ -53,7 +48,7 @@ bool is_ivshmem_address(const std::string& text) { return text.starts_with(kSche
 
 std::optional<IvshmemAddress> parse_ivshmem_address(const std::string& text, std::string& why) {
   const auto refuse = [&](const std::string& cause) {
-    why = text + ": " + cause + "; write for example ivshmem:rse or ivshmem:/dev/shm/rse?spin-us=50";
+    why = text + ": " + cause + "; write for example ivshmem:rse or ivshmem:/dev/shm/rse?size-mb=64";
     return std::nullopt;
   };
   if (!is_ivshmem_address(text)) return refuse("this is no address of shared memory");

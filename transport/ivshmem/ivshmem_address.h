@@ -1,8 +1,7 @@
-// "ivshmem:NAME?slot=2&size-mb=64&spin-us=50&machine=0123456789abcdef" and its parts.
+// "ivshmem:NAME?slot=2&size-mb=64&machine=0123456789abcdef" and its parts.
 // Threads: none. Memory: the strings. Errors: a sentence.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -16,7 +15,6 @@ struct IvshmemAddress {
   std::string path;                    // of the file; a NAME without slash is one in /dev/shm
   std::optional<std::uint32_t> slot;   // else the first free one
   std::size_t region_bytes = kRegionBytesDefault;  // where the file has to be made; a power of two
-  std::chrono::microseconds spin{0};   // how long to look before sleeping; 0: sleep at once
   std::uint64_t machine = 0;           // where the file is; 0: here
 };
 

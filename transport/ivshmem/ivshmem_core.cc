@@ -23,14 +23,13 @@ namespace {
 constexpr std::chrono::milliseconds kHouseInterval{20};
 /// Otherwise bells and the ends of processes say what is new. Also how long a bell that its ringer took along is missed.
 constexpr std::chrono::milliseconds kQuietHouseInterval{100};
-constexpr std::chrono::microseconds kSpinTurn{20};  // then the loop's other handlers have theirs
-constexpr int kLooksPerClock = 16;                  // the clock costs as much as a few looks
+constexpr int kLooksPerClock = 16;  // the clock costs as much as a few looks
 constexpr std::chrono::seconds kAttachPause{1};     // after a failure that is no absence
 
 }  // namespace
 
 IvshmemCore::IvshmemCore(asio::io_context& loop, const IvshmemOptions& options, TransportCallbacks callbacks)
-    : loop_(loop), callbacks_(std::move(callbacks)), handshake_limit_(options.handshake_limit), house_timer_(loop),
+    : loop_(loop), callbacks_(std::move(callbacks)), handshake_limit_(options.handshake_limit), spin_(options.spin), house_timer_(loop),
       trust_(options.trust) {}
 
 // --- Taking part. ---
@@ -112,7 +111,6 @@ void IvshmemCore::start_if_ready() {
   links_.emplace(*self_, surroundings, options, callbacks_);
   links_->set_hello(hello_);
   links_->set_address(address_text_);
-  spin_ = address_->spin;
   wait_for_bell();
   links_->ring_bells();
   turn_soon();
@@ -241,38 +239,25 @@ void IvshmemCore::run() {
   const auto keep = shared_from_this();  // a callback may destroy the transport
   running_ = true;
   self_->wake();
-  const auto turn_end = spins() ? Clock::now() + kSpinTurn : Clock::time_point();
-  Look look = Look::kNews;
-  while (look == Look::kNews) {
-    if (links_->turn() == IvshmemLinks::Turn::kMore) look = Look::kTurnOver;
+  spin_.begin_turn();
+  auto look = AdaptiveSpin::Look::kNews;
+  while (look == AdaptiveSpin::Look::kNews) {
+    if (links_->turn() == IvshmemLinks::Turn::kMore) look = AdaptiveSpin::Look::kTurnOver;
     if (stopped_) break;
-    if (links_->took_message() && spins()) last_taken_ = Clock::now();
-    if (look == Look::kNews) look = look_around(turn_end);
+    if (links_->took_message()) spin_.took_message();
+    if (look == AdaptiveSpin::Look::kNews) look = spin_.look([this] { return look_some_times(); });
   }
   running_ = false;
   if (stopped_) return;
-  if (look == Look::kTurnOver || !self_->try_sleep()) turn_soon();
+  if (look == AdaptiveSpin::Look::kTurnOver || !self_->try_sleep()) turn_soon();
 }
 
-/// Looks for a while instead of sleeping, where that has paid off lately, but not beyond this turn of the loop.
-IvshmemCore::Look IvshmemCore::look_around(Clock::time_point turn_end) {
-  if (!spins()) return Look::kQuiet;
-  const std::chrono::nanoseconds most = address_->spin;
-  const auto end = last_taken_ + spin_;
-  const bool looks = Clock::now() < end;
-  for (auto now = Clock::now(); now < end; now = Clock::now()) {
-    if (now >= turn_end) return Look::kTurnOver;
-    for (int times = 0; times < kLooksPerClock; ++times) {
-      if (self_->has_news()) {
-        spin_ = std::min(most, 2 * spin_);
-        return Look::kNews;
-      }
-      _mm_pause();
-    }
+bool IvshmemCore::look_some_times() {
+  for (int times = 0; times < kLooksPerClock; ++times) {
+    if (self_->has_news()) return true;
+    _mm_pause();
   }
-  // In vain. A sixteenth stays, so that the next busy time is noticed.
-  if (looks) spin_ = std::max(most / 16, spin_ / 2);
-  return Look::kQuiet;
+  return false;
 }
 
 // --- What the transport is asked. ---

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "transport/adaptive_spin.h"
 #include "transport/ivshmem/ivshmem_transport.h"
 #include "transport/ivshmem/links.h"
 #include "transport/ivshmem/region_file.h"
@@ -60,19 +61,14 @@ class IvshmemCore final : public std::enable_shared_from_this<IvshmemCore>, priv
 
   /// Takes what is there, sends what there is room for, then sleeps, or comes back.
   void run();
-  enum class Look : std::uint8_t {
-    kNews,
-    kTurnOver,  // nothing yet, and others of the loop want their turn
-    kQuiet,     // nothing: sleep
-  };
-  Look look_around(Clock::time_point turn_end);
-  bool spins() const { return address_->spin.count() != 0; }
+  bool look_some_times();
   void name_address(const std::string& text);
   void report_failure(const std::string& address, const std::string& why);
 
   asio::io_context& loop_;
   TransportCallbacks callbacks_;
   std::chrono::milliseconds handshake_limit_;
+  AdaptiveSpin spin_;
   std::optional<IvshmemAddress> address_;  // of the memory that we take part in, or try to
   std::string address_text_;               // as it was given
   bool absence_reported_ = false;
@@ -89,8 +85,6 @@ class IvshmemCore final : public std::enable_shared_from_this<IvshmemCore>, priv
   bool stopped_ = false;
   bool running_ = false;
   bool run_posted_ = false;
-  Clock::time_point last_taken_{};
-  std::chrono::nanoseconds spin_{0};  // how long to look after the last event, as it has paid off lately
 };
 
 }  // namespace rse

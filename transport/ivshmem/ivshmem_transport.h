@@ -20,6 +20,7 @@ namespace rse {
 struct IvshmemOptions {
   std::string listen;  // taken part in from the start; empty: in what is dialled first
   std::chrono::milliseconds handshake_limit{2000};
+  Duration spin{};  // how long to look for the next message before sleeping (adaptive_spin.h)
   std::shared_ptr<const TrustBook> trust{};  // null: of an open cluster
 };
 

@@ -6,6 +6,7 @@
 
 #include <asio/buffer.hpp>
 #include <asio/error.hpp>
+#include <asio/post.hpp>
 #include <asio/write.hpp>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "transport/clock.h"
+#include "transport/monotonic_clock.h"
 
 namespace rse {
 namespace {
@@ -33,18 +35,19 @@ constexpr int kRetransmissionMillisecondsMax = 1000;  // the least it takes
 constexpr int kTcpRtoMax = 44;                        // TCP_RTO_MAX_MS of Linux 6.15
 constexpr int kReceiveWindowBytes = 256 << 10;
 constexpr int kUnsentBytes = 128 << 10;
-constexpr std::chrono::milliseconds kSilenceThatStops{10};  // a link that works carries a heartbeat every 5 ms
+constexpr Duration kSilenceThatStops = milliseconds(10);  // a link that works carries a heartbeat every 5 ms
 
 }  // namespace
 
 void set_close_on_exec(int handle) { ::fcntl(handle, F_SETFD, FD_CLOEXEC); }
 
-Connection::Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max)
-    : socket_(std::move(socket)), timer_(socket_.get_executor()), frame_bytes_max_(frame_bytes_max) {}
+Connection::Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max, Duration spin)
+    : socket_(std::move(socket)), timer_(socket_.get_executor()), spin_(spin), frame_bytes_max_(frame_bytes_max) {}
 
 void Connection::start() {
   std::error_code ignored;
   remote_ = socket_.remote_endpoint(ignored);
+  socket_.non_blocking(true, ignored);
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
   const unsigned limit = kUnacknowledgedMillisecondsMax;
@@ -64,7 +67,7 @@ void Connection::start() {
     if (role_ == NoiseRole::kInitiator) channel_->start(handshake_);
     flush();
   }
-  read_more();
+  wait();
 }
 
 void Connection::encrypt(std::unique_ptr<SecureChannel> channel, NoiseRole role) {
@@ -110,22 +113,31 @@ void Connection::queue_copy(std::span<const std::byte> bytes) {
   chunk.insert(chunk.end(), bytes.begin(), bytes.end());
 }
 
+/// What the socket takes at once is written here; only the rest waits for it.
 void Connection::flush() {
   if (closed_ || write_under_way_) return;
-  if (queue_.empty() && handshake_.empty()) {
-    if (draining_) close();
-    return;
+  if (choose_chunks()) {
+    std::error_code error;
+    const std::size_t size = socket_.write_some(to_write_, error);
+    if (error && error != asio::error::would_block) return write_failed();
+    if (size < asio::buffer_size(to_write_)) return write_rest(size);
+    written(size);
+    if (choose_chunks()) return write_rest(0);
   }
-  // Not more than is short: what is taken leaves the queue as a whole, and until then there is no room.
+  if (draining_) close();
+}
+
+/// False: there is nothing to write. Not more than is short: what is taken leaves the queue as a whole, and until then there is no room.
+bool Connection::choose_chunks() {
+  to_write_.clear();
   std::size_t taken = 0;
   for (writing_ = 0; writing_ < std::min(queue_.size(), kChunksPerWrite) && taken < kQueueShortBytes; ++writing_) {
-    taken += queue_[writing_].bytes().size();
+    const auto bytes = queue_[writing_].bytes();
+    taken += bytes.size();
+    if (!channel_) to_write_.emplace_back(bytes.data(), bytes.size());
   }
-  if (channel_) return write({seal_queue()});
-  std::vector<asio::const_buffer> buffers;
-  buffers.reserve(writing_);
-  for (std::size_t i = 0; i < writing_; ++i) buffers.emplace_back(queue_[i].bytes().data(), queue_[i].bytes().size());
-  write(std::move(buffers));
+  if (channel_ && (taken > 0 || !handshake_.empty())) to_write_.push_back(seal_queue());
+  return !to_write_.empty();
 }
 
 /// What is left of the handshake, then records with the chunks that are to be written: one pass over them, small frames together.
@@ -145,26 +157,43 @@ asio::const_buffer Connection::seal_queue() {
   return asio::buffer(sealed_out_.data(), size);
 }
 
-void Connection::write(std::vector<asio::const_buffer> buffers) {
+void Connection::write_rest(std::size_t begin) {
   write_under_way_ = true;
-  asio::async_write(socket_, std::move(buffers),
-                    [self = shared_from_this()](const std::error_code& error, std::size_t size) {
-                      self->on_written(error, size);
+  std::vector<asio::const_buffer> rest;
+  rest.reserve(to_write_.size());
+  for (asio::const_buffer buffer : to_write_) {
+    const std::size_t skipped = std::min(begin, buffer.size());
+    begin -= skipped;
+    if (skipped < buffer.size()) rest.push_back(buffer + skipped);
+  }
+  const std::size_t before = asio::buffer_size(to_write_) - asio::buffer_size(rest);
+  asio::async_write(socket_, std::move(rest),
+                    [self = shared_from_this(), before](const std::error_code& error, std::size_t size) {
+                      self->on_rest_written(error, before + size);
                     });
 }
 
-void Connection::on_written(const std::error_code& error, std::size_t size) {
-  bytes_sent += size;
+void Connection::on_rest_written(const std::error_code& error, std::size_t size) {
   write_under_way_ = false;
   if (closed_) return;
-  if (error) {
-    // What the other end said before it closed (why it refuses, say) may still be there to read; reading ends in EOF or
-    // an error by itself. Until then nothing more is written.
-    write_under_way_ = true;
-    if (!draining_) return;
-    return close();
-  }
+  if (error) return write_failed();
   const bool was_long = !has_room();
+  written(size);
+  flush();
+  if (was_long && has_room()) on_room();
+}
+
+/// What the other end said before it closed (why it refuses, say) may still be there to read; reading ends in EOF or an error by
+/// itself. Until then nothing more is written.
+void Connection::write_failed() {
+  write_under_way_ = true;
+  if (draining_) close();
+}
+
+/// The chosen chunks leave the queue.
+void Connection::written(std::size_t size) {
+  bytes_sent += size;
+  to_write_.clear();
   for (; writing_ > 0; --writing_) {
     Chunk& chunk = queue_.front();
     queued_bytes_ -= chunk.bytes().size();
@@ -178,46 +207,66 @@ void Connection::on_written(const std::error_code& error, std::size_t size) {
     sealed_out_.resize(kSealedBytesKept);
     sealed_out_.shrink_to_fit();
   }
-  flush();
-  if (was_long && has_room()) on_room();
 }
 
-void Connection::read_more() {
-  if (channel_) {  // at most one record waits for its end: there is room for more
-    sealed_end_ -= sealed_begin_;
-    if (sealed_begin_ > 0) std::memmove(sealed_in_.data(), sealed_in_.data() + sealed_begin_, sealed_end_);
-    sealed_begin_ = 0;
-  } else {
+asio::mutable_buffer Connection::room() {
+  if (!channel_) {
     make_room(1);
+    return asio::buffer(received_.data() + end_, received_.size() - end_);
   }
-  const auto room = channel_ ? asio::buffer(sealed_in_.data() + sealed_end_, sealed_in_.size() - sealed_end_)
-                             : asio::buffer(received_.data() + end_, received_.size() - end_);
-  socket_.async_read_some(room,
-                          [self = shared_from_this()](const std::error_code& error, std::size_t size) {
-                            self->on_read(error, size);
-                          });
+  // At most one record waits for its end: there is room for more.
+  sealed_end_ -= sealed_begin_;
+  if (sealed_begin_ > 0) std::memmove(sealed_in_.data(), sealed_in_.data() + sealed_begin_, sealed_end_);
+  sealed_begin_ = 0;
+  return asio::buffer(sealed_in_.data() + sealed_end_, sealed_in_.size() - sealed_end_);
 }
 
-void Connection::on_read(const std::error_code& error, std::size_t size) {
-  bytes_received += size;
-  if (closed_) return;
-  if (error) return fail(error, "");
-  acknowledge_at_once();
-  bool open = true;
-  if (channel_) {
-    sealed_end_ += size;
-    open = (channel_->state() != SecureChannel::State::kHandshake || take_handshake()) && take_records();
-  } else {
-    end_ += size;
+void Connection::wait() {
+  socket_.async_read_some(room(), [self = shared_from_this()](const std::error_code& error, std::size_t size) {
+    if (self->take(error, size)) self->go_on();
+  });
+}
+
+/// What comes soon is taken without having been waited for.
+void Connection::go_on() {
+  spin_.begin_turn();
+  for (bool open = !closed_; open;) {
+    const asio::mutable_buffer free = room();
+    std::error_code error;
+    std::size_t size = 0;
+    const auto look = spin_.look([&] {
+      size = socket_.read_some(free, error);
+      return error != asio::error::would_block;
+    });
+    if (look == AdaptiveSpin::Look::kTurnOver) return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->go_on(); });
+    if (look == AdaptiveSpin::Look::kQuiet) return wait();
+    open = take(error, size);
   }
-  if (open && take_frames()) read_more();
+}
+
+/// What has been read. False when the connection is closed.
+bool Connection::take(const std::error_code& error, std::size_t size) {
+  if (closed_) return false;
+  if (error) {
+    fail(error, "");
+    return false;
+  }
+  bytes_received += size;
+  spin_.took_message();
+  acknowledge_at_once();
+  if (!channel_) {
+    end_ += size;
+    return take_frames();
+  }
+  sealed_end_ += size;
+  return (channel_->state() != SecureChannel::State::kHandshake || take_handshake()) && take_records() && take_frames();
 }
 
 /// After a silence the other end may have one segment under way and wait for its acknowledgement, which the kernel would put off
 /// for 40 ms to send it with an answer: one that lies here behind a segment that waits in the same way.
 void Connection::acknowledge_at_once() {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - std::exchange(last_read_, now) < kSilenceThatStops) return;
+  const Instant now = monotonic_now();
+  if (elapsed(std::exchange(last_read_, now), now) < kSilenceThatStops) return;
   const int on = 1;
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }

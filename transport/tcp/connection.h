@@ -21,6 +21,7 @@
 #include "torus/base/bytes.h"
 #include "torus/base/shared_bytes.h"
 #include "torus/braid/messages.h"
+#include "transport/adaptive_spin.h"
 #include "transport/secure/channel.h"
 #include "transport/tcp/tcp_measure.h"
 #include "transport/transport.h"
@@ -35,7 +36,8 @@ inline constexpr std::size_t kSmallMessageBytes = 4096;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max);
+  /// `spin`: how long to look for more before sleeping.
+  Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max, Duration spin);
   virtual ~Connection() = default;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -79,28 +81,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void fail(const std::error_code& error, const std::string& why);
 
  private:
-  void read_more();
-  void on_read(const std::error_code& error, std::size_t size);
+  asio::mutable_buffer room();
+  void wait();
+  void go_on();
+  bool take(const std::error_code& error, std::size_t size);
   void acknowledge_at_once();
   bool take_frames();
   bool take_handshake();
   bool take_records();
   void make_room(std::size_t size);
-  void write(std::vector<asio::const_buffer> buffers);
   asio::const_buffer seal_queue();
   void queue_copy(std::span<const std::byte> bytes);
   void flush();
-  void on_written(const std::error_code& error, std::size_t size);
+  bool choose_chunks();
+  void write_rest(std::size_t begin);
+  void on_rest_written(const std::error_code& error, std::size_t size);
+  void write_failed();
+  void written(std::size_t size);
 
   asio::ip::tcp::socket socket_;
   asio::steady_timer timer_;
   asio::ip::tcp::endpoint remote_;
+  AdaptiveSpin spin_;
   std::size_t frame_bytes_max_;
   bool closed_ = false;
   bool draining_ = false;
   std::uint64_t time_limit_number_ = 0;
 
-  std::chrono::steady_clock::time_point last_read_;
+  Instant last_read_{};
   Bytes received_;  // bytes [begin_, end_) wait to be taken
   std::size_t begin_ = 0, end_ = 0;
 
@@ -119,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
   std::deque<Chunk> queue_;  // the first `writing_` are with the socket
   std::size_t writing_ = 0;
+  std::vector<asio::const_buffer> to_write_;  // those, sealed if there is a channel; empty: nothing has been chosen
   bool write_under_way_ = false;
   std::size_t queued_bytes_ = 0;
   std::vector<Bytes> spare_;

@@ -36,7 +36,7 @@ const char* next_step(const std::string& why) {
 
 }  // namespace
 
-Session::Session(TcpCore& core, tcp::socket socket) : Connection(std::move(socket), kHelloBytesMax), core_(&core) {}
+Session::Session(TcpCore& core, tcp::socket socket, Duration spin) : Connection(std::move(socket), kHelloBytesMax, spin), core_(&core) {}
 
 // A callback may destroy the transport: the core stays until its function returns.
 void Session::on_frame(std::span<const std::byte> frame) {
@@ -60,6 +60,7 @@ TcpCore::TcpCore(asio::io_context& loop, const TcpOptions& options, TransportCal
     : loop_(loop),
       callbacks_(std::move(callbacks)),
       handshake_limit_(options.handshake_limit),
+      spin_(options.spin),
       random_(options.seed != 0 ? options.seed : system_seed()),
       trust_(options.trust),
       resolver_(loop) {}
@@ -200,7 +201,7 @@ void TcpCore::undial(const std::string& address) {
 
 std::shared_ptr<Session> TcpCore::open_session(tcp::socket socket, bool outgoing, std::string address,
                                                std::shared_ptr<Dialer> dialer) {
-  auto session = std::make_shared<Session>(*this, std::move(socket));
+  auto session = std::make_shared<Session>(*this, std::move(socket), spin_);
   session->outgoing = outgoing;
   session->address = std::move(address);
   session->dialer = std::move(dialer);

@@ -35,7 +35,7 @@ enum class SessionPhase : std::uint8_t {
 /// One connection, from the hello on.
 class Session final : public Connection {
  public:
-  Session(TcpCore& core, asio::ip::tcp::socket socket);
+  Session(TcpCore& core, asio::ip::tcp::socket socket, Duration spin);
   std::shared_ptr<Session> self() { return std::static_pointer_cast<Session>(shared_from_this()); }
 
   SessionPhase phase = SessionPhase::kHello;
@@ -141,6 +141,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   asio::io_context& loop_;
   TransportCallbacks callbacks_;
   std::chrono::milliseconds handshake_limit_;
+  const Duration spin_;
   Random random_;
   Hello hello_;
   std::shared_ptr<const TrustBook> trust_;  // null: not encrypted

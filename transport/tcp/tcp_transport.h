@@ -23,6 +23,7 @@ namespace rse {
 struct TcpOptions {
   std::vector<std::string> listen;  // "host:port"; port 0: any free one; none: only dials
   std::chrono::milliseconds handshake_limit{2000};
+  Duration spin{};  // how long a connection looks for more before it sleeps (adaptive_spin.h)
   std::shared_ptr<const TrustBook> trust{};  // null: nothing is encrypted and everyone is trusted; loopback only
   std::uint64_t seed = 0;  // of the jitter; 0: from the system
 };

@@ -36,7 +36,10 @@ bool DatagramLink::push_parts(std::span<const SharedBytes> parts) {
 bool DatagramLink::push_unreliable(std::span<const std::byte> message) {
   const std::size_t size = kMessageHeaderBytes + message.size();
   if (size > path_.packet_bytes() || unreliable_.size() + size > kUnreliableBytesMax) return false;
-  put_message(unreliable_, message);
+  const std::size_t before = unreliable_.size();
+  unreliable_.resize(before + size);
+  PacketWriter writer({unreliable_.data() + before, size});
+  put_message(writer, message);
   return true;
 }
 
@@ -176,7 +179,7 @@ bool DatagramLink::ack_is_due(Instant now) const {
   return unacknowledged_ > 0 && (ack_at_once_ || unacknowledged_ >= kAckEvery || now >= ack_since_ + kAckDelay);
 }
 
-void DatagramLink::write_ack(Instant now, Bytes& out, std::size_t room) {
+void DatagramLink::write_ack(Instant now, PacketWriter& out, std::size_t room) {
   AckFrame ack;
   ack.stream_limit = stream_in_.limit();
   const std::uint64_t delay = elapsed(received_newest_at_, now).raw / 1'000;
@@ -191,13 +194,13 @@ void DatagramLink::write_ack(Instant now, Bytes& out, std::size_t room) {
   ack_at_once_ = false;
 }
 
-std::optional<std::uint64_t> DatagramLink::poll_packet(Instant now, Bytes& out) {
-  out.clear();
+std::optional<std::uint64_t> DatagramLink::poll_packet(Instant now, PacketWriter& out) {
   if (closed_) return {};
   if (closing_) {
     closed_ = true;
     put_close(out);
-    return finish(now, out, {.at = now});
+    sent_.push_back({.at = now});
+    return finish(now, out.size());
   }
   if (loss_at_.raw != 0 && now >= loss_at_) {
     find_lost(now);
@@ -229,27 +232,27 @@ std::optional<std::uint64_t> DatagramLink::poll_packet(Instant now, Bytes& out) 
   const bool may_send = probes_owed_ > 0 || (paced && congestion_.has_room(size_max));
   const bool data = may_send && stream_out_.has_bytes();
   const bool ping = ping_owed_ && !stream_out_.has_bytes();
-  Sent sent{.at = now};
 
   if (const auto size = path_.probe(now); size && anything_acknowledged_ && !stream_out_.idle()) {
     // It goes alone: its loss must cost nothing else. And only while there is traffic that larger packets would help.
     path_.probe_sent(now);
     put_ping(out);
-    out.resize(*size);
-    sent.probe = sent.eliciting = true;
-    return finish(now, out, sent);
+    out.pad(*size);
+    sent_.push_back({.at = now, .eliciting = true, .probe = true});
+    return finish(now, out.size());
   }
   if (!data && !ping && unreliable_.empty() && !ack_is_due(now)) return {};
+  Sent& sent = sent_.emplace_back();
+  sent.at = now;
   if (unacknowledged_ > 0 || ack_is_due(now)) write_ack(now, out, size_max - std::min(size_max / 2, unreliable_.size()));
   for (std::size_t taken = 0; taken < unreliable_.size();) {
     const std::size_t size =
         kMessageHeaderBytes + ByteReader(std::span(unreliable_).subspan(taken + 1)).get<std::uint16_t>();
     if (out.size() + size > size_max) {
       unreliable_.erase(unreliable_.begin(), unreliable_.begin() + static_cast<std::ptrdiff_t>(taken));
-      return finish(now, out, sent);
+      return finish(now, out.size());
     }
-    const auto from = unreliable_.begin() + static_cast<std::ptrdiff_t>(taken);
-    out.insert(out.end(), from, from + static_cast<std::ptrdiff_t>(size));
+    out.put_bytes(std::span(unreliable_).subspan(taken, size));
     taken += size;
     if (taken == unreliable_.size()) unreliable_.clear();
   }
@@ -271,15 +274,17 @@ std::optional<std::uint64_t> DatagramLink::poll_packet(Instant now, Bytes& out) 
     ping_owed_ = false;
     if (probes_owed_ > 0) --probes_owed_;
   }
-  return finish(now, out, sent);
+  return finish(now, out.size());
 }
 
-std::optional<std::uint64_t> DatagramLink::finish(Instant now, const Bytes& packet, Sent sent) {
-  RSE_ASSERT(!packet.empty(), "a packet has at least one frame");
+/// The last of sent_ has been written.
+std::optional<std::uint64_t> DatagramLink::finish(Instant now, std::size_t packet_bytes) {
+  RSE_ASSERT(packet_bytes > 0, "a packet has at least one frame");
+  Sent& sent = sent_.back();
   if (sent.eliciting) {
-    sent.bytes = static_cast<std::uint32_t>(packet.size());
-    congestion_.sent(packet.size());
-    congestion_.pace(now, packet.size(), rtt_.smoothed());
+    sent.bytes = static_cast<std::uint32_t>(packet_bytes);
+    congestion_.sent(packet_bytes);
+    congestion_.pace(now, packet_bytes, rtt_.smoothed());
     last_eliciting_ = now;
     asked_until_ = next_number_ + 1;
     ++eliciting_in_flight_;
@@ -287,7 +292,6 @@ std::optional<std::uint64_t> DatagramLink::finish(Instant now, const Bytes& pack
     sent.settled = true;
   }
   ++counts_.packets_sent;
-  sent_.push_back(sent);
   const std::uint64_t number = next_number_++;
   if (sent.settled) pop_settled();
   return number;

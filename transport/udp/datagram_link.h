@@ -2,7 +2,7 @@
 // order however the network loses, doubles and reorders packets; what push_unreliable() takes arrives at once or not at all.
 // The same calls give the same packets: no socket, clock or thread. Around it are a secure channel, which numbers the packets
 // and lets each number in once, and a socket (udp_transport.h).
-// Size: a packet is at most packet_bytes(). Threads: one. Memory: the sender's queue, bounded by kQueueBytesMax; the receiver's
+// Size: a packet is at most packet_bytes_max(). Threads: one. Memory: the sender's queue, bounded by kQueueBytesMax; the receiver's
 // window; a small record for each packet in flight. Errors: on_packet() says false when the peer breaks the rules.
 #pragma once
 
@@ -55,12 +55,14 @@ class DatagramLink {
 
   /// A packet that the channel has found genuine and new. False: it is malformed or breaks the rules; end the link.
   bool on_packet(Instant now, std::uint64_t number, std::span<const std::byte> packet);
-  /// The next packet to send now, if any, into `out` (replaced). Packets are numbered 0, 1, 2, ...
-  std::optional<std::uint64_t> poll_packet(Instant now, Bytes& out);
+  /// Writes the next packet to send now, if any, which is at most packet_bytes_max(). Packets are numbered 0, 1, 2, ...
+  std::optional<std::uint64_t> poll_packet(Instant now, PacketWriter& out);
   /// When poll_packet() has to be called next although nothing has come; nullopt: not before something happens.
   std::optional<Instant> next_deadline() const;
 
   std::size_t packet_bytes() const { return path_.packet_bytes(); }
+  /// With a probe of the path.
+  std::size_t packet_bytes_max() const { return path_.packet_bytes_max(); }
   std::size_t queued_bytes() const { return stream_out_.unacknowledged_bytes(); }
   std::size_t unsent_bytes() const { return stream_out_.unsent_bytes(); }
   bool idle() const { return stream_out_.idle(); }
@@ -86,10 +88,10 @@ class DatagramLink {
   void give_up(Sent& sent, std::uint64_t number, bool congestion);
   void pop_settled();
   bool ack_is_due(Instant now) const;
-  void write_ack(Instant now, Bytes& out, std::size_t room);
+  void write_ack(Instant now, PacketWriter& out, std::size_t room);
   Instant ack_deadline() const;
   Instant loss_deadline() const;
-  std::optional<std::uint64_t> finish(Instant now, const Bytes& packet, Sent sent);
+  std::optional<std::uint64_t> finish(Instant now, std::size_t packet_bytes);
 
   const Options options_;
   Deliver deliver_, at_once_;

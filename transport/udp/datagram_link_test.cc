@@ -92,9 +92,9 @@ TEST_CASE("udp: a heartbeat leaves at once beside a full window, arrives at most
   SimulatedPath path({.seed = 3, .double_percent = 50}, [&](std::size_t, auto message) { arrived += message.size() == 100; });
   REQUIRE(path.link(0).push(message_of(1, 4u << 20)));
   Bytes packet;
-  while (path.link(0).poll_packet(path.now(), packet)) {}
+  while (next_packet(path.link(0), path.now(), packet)) {}
   REQUIRE(path.link(0).push_unreliable(Bytes(100)));
-  REQUIRE(path.link(0).poll_packet(path.now(), packet));
+  REQUIRE(next_packet(path.link(0), path.now(), packet));
   CHECK(packet.size() < 200);
   for (int i = 0; i < 20; ++i) {
     REQUIRE(path.link(0).push_unreliable(Bytes(100)));
@@ -115,12 +115,12 @@ TEST_CASE("udp: a timeout with one packet under way sends it again, and owes not
   DatagramLink& link = path.link(0);
   REQUIRE(link.push(Bytes(100)));
   Bytes packet;
-  while (link.poll_packet(path.now(), packet)) {}
+  while (next_packet(link, path.now(), packet)) {}
   const std::optional<Instant> timeout = link.next_deadline();
   REQUIRE(timeout);
-  REQUIRE(link.poll_packet(*timeout, packet));
+  REQUIRE(next_packet(link, *timeout, packet));
   CHECK(packet.size() > 100);
-  CHECK_FALSE(link.poll_packet(*timeout, packet));
+  CHECK_FALSE(next_packet(link, *timeout, packet));
   REQUIRE(link.next_deadline());
   CHECK(*link.next_deadline() > *timeout);  // or the timer would run at full speed until there is something to send
 }
@@ -197,35 +197,38 @@ TEST_CASE("udp: no packet makes a link crash, read beyond it or grow without bou
     link.push(Bytes(5'000));
     Bytes packet;
     const Instant now{1};
-    while (link.poll_packet(now, packet)) {}
+    while (next_packet(link, now, packet)) {}
     for (std::uint64_t number = 0; number < 20; ++number) {
-      Bytes hostile;
+      Bytes hostile(100);
+      PacketWriter writer(hostile);
       switch (random.below(4)) {
-        case 0: hostile.resize(random.below(40)); break;
-        case 1: put_stream_header(hostile, random.next() >> random.below(64), 4), hostile.resize(hostile.size() + 4); break;
+        case 0: writer.pad(random.below(40)); break;
+        case 1: put_stream_header(writer, random.next() >> random.below(64), 4), writer.pad(writer.size() + 4); break;
         case 2: {
           AckFrame ack{.interval_count = 1};
           ack.intervals[0] = {random.below(10), 10 + random.next() % 5};
-          put_ack(hostile, ack);
+          put_ack(writer, ack);
           break;
         }
-        case 3: put_message(hostile, Bytes(random.below(30))); break;
+        case 3: put_message(writer, Bytes(random.below(30))); break;
       }
+      hostile.resize(writer.size());
       for (std::byte& byte : hostile) {
         if (random.below(8) == 0) byte = static_cast<std::byte>(random.next());
       }
       if (!link.on_packet(now, number, hostile)) break;
-      while (link.poll_packet(now, packet)) {}
+      while (next_packet(link, now, packet)) {}
     }
   }
   DatagramLink link({}, [](auto) {});
-  Bytes beyond;
+  std::array<std::byte, 100> room{};
+  PacketWriter beyond(room);
   put_stream_header(beyond, kReceiveWindowBytes, 1);
-  beyond.resize(beyond.size() + 1);
-  CHECK_FALSE(link.on_packet({1}, 0, beyond));
-  Bytes unsent;
+  beyond.pad(beyond.size() + 1);
+  CHECK_FALSE(link.on_packet({1}, 0, beyond.bytes()));
+  PacketWriter unsent(room);
   AckFrame ack{.interval_count = 1};
   ack.intervals[0] = {0, 1};
   put_ack(unsent, ack);
-  CHECK_FALSE(link.on_packet({1}, 1, unsent));
+  CHECK_FALSE(link.on_packet({1}, 1, unsent.bytes()));
 }

@@ -70,34 +70,31 @@ bool read_frames(std::span<const std::byte> packet, FrameVisitor& visitor) {
   return true;
 }
 
-void put_ack(Bytes& out, const AckFrame& ack) {
-  ByteWriter writer(out);
-  writer.put(static_cast<std::uint8_t>(FrameType::kAck));
-  writer.put(ack.stream_limit);
-  writer.put(ack.delay_microseconds);
-  writer.put(static_cast<std::uint8_t>(ack.interval_count));
+void put_ack(PacketWriter& out, const AckFrame& ack) {
+  out.put(static_cast<std::uint8_t>(FrameType::kAck));
+  out.put(ack.stream_limit);
+  out.put(ack.delay_microseconds);
+  out.put(static_cast<std::uint8_t>(ack.interval_count));
   for (std::size_t i = 0; i < ack.interval_count; ++i) {
-    writer.put(ack.intervals[i].begin);
-    writer.put(ack.intervals[i].end);
+    out.put(ack.intervals[i].begin);
+    out.put(ack.intervals[i].end);
   }
 }
 
-void put_stream_header(Bytes& out, std::uint64_t offset, std::size_t size) {
-  ByteWriter writer(out);
-  writer.put(static_cast<std::uint8_t>(FrameType::kStream));
-  writer.put(offset);
-  writer.put(static_cast<std::uint16_t>(size));
+void put_stream_header(PacketWriter& out, std::uint64_t offset, std::size_t size) {
+  out.put(static_cast<std::uint8_t>(FrameType::kStream));
+  out.put(offset);
+  out.put(static_cast<std::uint16_t>(size));
 }
 
-void put_message(Bytes& out, std::span<const std::byte> message) {
-  ByteWriter writer(out);
-  writer.put(static_cast<std::uint8_t>(FrameType::kMessage));
-  writer.put(static_cast<std::uint16_t>(message.size()));
-  writer.put_bytes(message);
+void put_message(PacketWriter& out, std::span<const std::byte> message) {
+  out.put(static_cast<std::uint8_t>(FrameType::kMessage));
+  out.put(static_cast<std::uint16_t>(message.size()));
+  out.put_bytes(message);
 }
 
-void put_ping(Bytes& out) { out.push_back(static_cast<std::byte>(FrameType::kPing)); }
+void put_ping(PacketWriter& out) { out.put(static_cast<std::uint8_t>(FrameType::kPing)); }
 
-void put_close(Bytes& out) { out.push_back(static_cast<std::byte>(FrameType::kClose)); }
+void put_close(PacketWriter& out) { out.put(static_cast<std::uint8_t>(FrameType::kClose)); }
 
 }  // namespace rse

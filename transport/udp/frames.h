@@ -4,10 +4,13 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 
+#include "torus/base/assert.h"
 #include "torus/base/bytes.h"
 #include "transport/udp/interval_set.h"
 
@@ -31,8 +34,8 @@ enum class FrameType : std::uint8_t {
 struct AckFrame {
   std::uint64_t stream_limit = 0;   // the sender of this takes bytes of the stream before this offset
   std::uint32_t delay_microseconds = 0;  // since the newest packet came
-  std::array<Interval, kAckIntervalsMax> intervals{};  // of packet numbers, descending, not touching
   std::size_t interval_count = 0;
+  std::array<Interval, kAckIntervalsMax> intervals;  // so many of packet numbers, descending, not touching; the rest is undefined
 };
 struct StreamFrame {
   std::uint64_t offset = 0;
@@ -53,12 +56,40 @@ bool read_frames(std::span<const std::byte> packet, FrameVisitor& visitor);
 
 /// Bytes that the frame takes with that many intervals.
 constexpr std::size_t ack_bytes(std::size_t intervals) { return 1 + 8 + 4 + 1 + intervals * 16; }
-/// Append; the caller has seen to the room.
-void put_ack(Bytes& out, const AckFrame& ack);
-/// The header of `size` bytes of the stream, which the caller appends.
-void put_stream_header(Bytes& out, std::uint64_t offset, std::size_t size);
-void put_message(Bytes& out, std::span<const std::byte> message);
-void put_ping(Bytes& out);
-void put_close(Bytes& out);
+
+/// A packet that is being written, into bytes that somebody else keeps; who writes has seen to the room.
+class PacketWriter {
+ public:
+  explicit PacketWriter(std::span<std::byte> all) : all_(all) {}
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  std::span<std::byte> bytes() const { return all_.first(size_); }
+  template <std::integral T>
+  void put(T value) { std::memcpy(next(sizeof value), &value, sizeof value); }
+  void put_bytes(std::span<const std::byte> bytes) {
+    if (!bytes.empty()) std::memcpy(next(bytes.size()), bytes.data(), bytes.size());
+  }
+  /// Zeros up to a packet of `size` bytes.
+  void pad(std::size_t size) {
+    const std::size_t missing = size - size_;
+    std::memset(next(missing), 0, missing);
+  }
+
+ private:
+  std::byte* next(std::size_t size) {
+    RSE_ASSERT(size <= all_.size() - size_, "a packet has its bound");
+    size_ += size;
+    return all_.data() + size_ - size;
+  }
+  std::span<std::byte> all_;
+  std::size_t size_ = 0;
+};
+
+void put_ack(PacketWriter& out, const AckFrame& ack);
+/// The header of `size` bytes of the stream, which the caller writes after it.
+void put_stream_header(PacketWriter& out, std::uint64_t offset, std::size_t size);
+void put_message(PacketWriter& out, std::span<const std::byte> message);
+void put_ping(PacketWriter& out);
+void put_close(PacketWriter& out);
 
 }  // namespace rse

@@ -10,7 +10,7 @@
 namespace rse {
 
 struct Interval {
-  std::uint64_t begin = 0, end = 0;
+  std::uint64_t begin, end;
   std::uint64_t size() const { return end - begin; }
   friend bool operator==(const Interval&, const Interval&) = default;
 };

@@ -2,13 +2,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace rse {
+
+namespace {
+constexpr std::size_t kSpareBytesMax = 64u << 10;
+}  // namespace
 
 // --- Sending. ---
 
 void SendStream::push(std::span<const SharedBytes> parts, std::size_t size) {
-  Chunk chunk{end_, {}};
+  Chunk chunk{end_, std::exchange(spare_, {})};
+  chunk.bytes.clear();
   chunk.bytes.reserve(sizeof(std::uint32_t) + size);
   ByteWriter writer(chunk.bytes);
   writer.put(static_cast<std::uint32_t>(size));
@@ -31,15 +37,14 @@ Interval SendStream::take(std::size_t size_max) {
   return piece;
 }
 
-void SendStream::copy(Interval piece, Bytes& out) const {
+void SendStream::copy(Interval piece, PacketWriter& out) const {
   auto chunk = std::upper_bound(chunks_.begin(), chunks_.end(), piece.begin,
                                 [](std::uint64_t offset, const Chunk& c) { return offset < c.offset; });
   --chunk;
   for (std::uint64_t at = piece.begin; at < piece.end; ++chunk) {
     const std::size_t skip = at - chunk->offset;
     const std::size_t size = std::min<std::uint64_t>(chunk->bytes.size() - skip, piece.end - at);
-    const auto from = chunk->bytes.begin() + static_cast<std::ptrdiff_t>(skip);
-    out.insert(out.end(), from, from + static_cast<std::ptrdiff_t>(size));
+    out.put_bytes(std::span(chunk->bytes).subspan(skip, size));
     at += size;
   }
 }
@@ -51,7 +56,10 @@ void SendStream::acknowledged(Interval piece) {
   if (acknowledged_.empty() || acknowledged_.intervals().front().begin > begin_) return;
   begin_ = acknowledged_.intervals().front().end;
   acknowledged_.drop_lowest();
-  while (!chunks_.empty() && chunks_.front().offset + chunks_.front().bytes.size() <= begin_) chunks_.pop_front();
+  while (!chunks_.empty() && chunks_.front().offset + chunks_.front().bytes.size() <= begin_) {
+    if (chunks_.front().bytes.capacity() <= kSpareBytesMax) spare_ = std::move(chunks_.front().bytes);
+    chunks_.pop_front();
+  }
 }
 
 void SendStream::lost(Interval piece) {

@@ -11,6 +11,7 @@
 
 #include "torus/base/bytes.h"
 #include "torus/base/shared_bytes.h"
+#include "transport/udp/frames.h"
 #include "transport/udp/interval_set.h"
 
 namespace rse {
@@ -28,7 +29,7 @@ class SendStream {
   bool waits_for_limit() const { return lost_.empty() && next_ < end_ && next_ >= limit_; }
   /// The next at most `size_max` bytes to send: what was lost first. Empty: none. They count as sent.
   Interval take(std::size_t size_max);
-  void copy(Interval piece, Bytes& out) const;
+  void copy(Interval piece, PacketWriter& out) const;
   void acknowledged(Interval piece);
   void lost(Interval piece);
   void set_limit(std::uint64_t limit) { limit_ = std::max(limit_, limit); }
@@ -39,6 +40,7 @@ class SendStream {
     Bytes bytes;
   };
   std::deque<Chunk> chunks_;  // of messages that are not acknowledged as a whole
+  Bytes spare_;               // memory of one that was, for the next
   std::uint64_t begin_ = 0;   // all before are acknowledged
   std::uint64_t next_ = 0;    // never sent from here on
   std::uint64_t end_ = 0;

@@ -25,6 +25,7 @@ class PathSize {
     if (count_ == 0) sizes_[count_++] = kPacketBytesMin - overhead;
   }
   std::size_t packet_bytes() const { return sizes_[at_]; }
+  std::size_t packet_bytes_max() const { return sizes_[std::min(at_ + 1, count_ - 1)]; }
   /// The size to probe, if it is time to.
   std::optional<std::size_t> probe(Instant now) const {
     if (at_ + 1 >= count_ || now < next_probe_) return {};

@@ -10,6 +10,15 @@
 
 namespace rse {
 
+/// Into `packet`, replaced.
+inline std::optional<std::uint64_t> next_packet(DatagramLink& link, Instant now, Bytes& packet) {
+  packet.resize(link.packet_bytes_max());
+  PacketWriter writer(packet);
+  const auto number = link.poll_packet(now, writer);
+  packet.resize(writer.size());
+  return number;
+}
+
 struct PathOptions {
   std::uint64_t seed = 1;
   std::uint32_t lose_percent = 0, double_percent = 0, reorder_percent = 0;
@@ -37,7 +46,7 @@ class SimulatedPath {
   bool step() {
     for (std::size_t end : {0u, 1u}) {
       Bytes packet;
-      while (const auto number = links_[end].poll_packet(now_, packet)) transmit(end, *number, packet);
+      while (const auto number = next_packet(links_[end], now_, packet)) transmit(end, *number, packet);
     }
     Instant next{~std::uint64_t{0}};
     if (!flying_.empty()) next = flying_.top().at;

@@ -37,10 +37,10 @@ UdpCore::UdpCore(UdpSystem& system, const Options& options, TransportCallbacks c
 
 // --- Datagrams that come. ---
 
-void UdpCore::on_datagram(UdpPort& port, const Endpoint& from, std::span<const std::byte> datagram) {
+void UdpCore::on_datagram(UdpPort& port, const Endpoint& from, Instant now, std::span<const std::byte> datagram) {
   if (stopped_ || datagram.empty()) return;
   in_batch_ = true;
-  if (static_cast<OuterType>(datagram[0]) == OuterType::kRecord) return on_record(from, datagram);
+  if (static_cast<OuterType>(datagram[0]) == OuterType::kRecord) return on_record(from, now, datagram);
   const auto handshake = read_handshake(datagram);
   if (!handshake) return;  // anybody may send anything to a port
   if (handshake->type == OuterType::kInit) return on_init(port, from, *handshake);
@@ -57,7 +57,7 @@ void UdpCore::on_datagram(UdpPort& port, const Endpoint& from, std::span<const s
   }
 }
 
-void UdpCore::on_record(const Endpoint& from, std::span<const std::byte> datagram) {
+void UdpCore::on_record(const Endpoint& from, Instant now, std::span<const std::byte> datagram) {
   const auto header = read_record_header(datagram);
   if (!header) return;
   const auto found = sessions_.find(header->to);
@@ -70,7 +70,6 @@ void UdpCore::on_record(const Endpoint& from, std::span<const std::byte> datagra
     if (!session->opener->open(header->number, record, opened_.data())) return;  // forged, or doubled
     record = std::span<const std::byte>(opened_).first(record.size() - kRecordTagBytes);
   }
-  const Instant now = system_.now();
   session->heard = now;
   session->again.clear();
   session->bytes_received += datagram.size();
@@ -365,17 +364,18 @@ void UdpCore::flush(Session& session) {
   const Instant now = system_.now();
   const std::size_t tag = session.sealer ? kRecordTagBytes : 0;
   for (std::size_t count = 0; count < kPacketsAtOnce; ++count) {
-    const auto number = session.link->poll_packet(now, packet_);
+    const std::size_t packet_bytes_max = session.link->packet_bytes_max();
+    std::byte* const room = session.port->room(session.remote, kOuterHeaderBytes + packet_bytes_max + tag);
+    PacketWriter packet({room + kOuterHeaderBytes, packet_bytes_max});
+    const auto number = session.link->poll_packet(now, packet);
     if (!number) return;
-    const std::size_t size = kOuterHeaderBytes + packet_.size() + tag;
-    std::byte* const room = session.port->queue(session.remote, size);
     write_record_header(room, {session.peer_id, *number});
     if (session.sealer) {
-      const std::uint64_t sealed_as = session.sealer->seal(packet_, room + kOuterHeaderBytes);
+      const std::uint64_t sealed_as = session.sealer->seal(packet.bytes(), room + kOuterHeaderBytes);
       RSE_ASSERT(sealed_as == *number, "a packet's number is its record's");
-    } else {
-      std::copy(packet_.begin(), packet_.end(), room + kOuterHeaderBytes);
     }
+    const std::size_t size = kOuterHeaderBytes + packet.size() + tag;
+    session.port->queue(size);
     session.sent = now;
     session.bytes_sent += size;
   }

@@ -102,7 +102,8 @@ class UdpCore {
   void stop();
 
   // --- From the system. A callback may have stopped the core when one of these returns. ---
-  void on_datagram(UdpPort& port, const UdpEndpoint& from, std::span<const std::byte> datagram);
+  /// `now`: when it came.
+  void on_datagram(UdpPort& port, const UdpEndpoint& from, Instant now, std::span<const std::byte> datagram);
   /// `datagram` is what the refusal quotes: only who has seen it can have made the refusal.
   void on_refused(std::span<const std::byte> datagram);
   /// After any number of the two.
@@ -128,7 +129,7 @@ class UdpCore {
   };
 
   // udp_core.cc
-  void on_record(const Endpoint& from, std::span<const std::byte> datagram);
+  void on_record(const Endpoint& from, Instant now, std::span<const std::byte> datagram);
   void start_due_dials(Instant now);
   void report_closed();
   void attempt(const std::shared_ptr<UdpDial>& dial);
@@ -186,7 +187,7 @@ class UdpCore {
   std::set<std::string> own_addresses_;  // turned out to be ourselves
   std::vector<SessionPtr> dirty_;
   bool in_batch_ = false, soon_asked_ = false;
-  Bytes packet_, opened_;
+  Bytes opened_;
   std::optional<Instant> armed_;
 };
 

@@ -193,14 +193,16 @@ void UdpCore::refuse_with_hello(Session& session, const std::string& refusal) {
   DatagramLink link(link_options(true), [](std::span<const std::byte>) {});
   Hello hello = hello_;
   hello.refusal = refusal.substr(0, kRefusalBytesMax);
-  Bytes frame, packet;
+  Bytes frame;
   encode_hello(hello, frame);
   link.push_unreliable(frame);
+  std::array<std::byte, kPacketBytesMax> room;
+  PacketWriter packet(room);
   const auto number = link.poll_packet(system_.now(), packet);
   session.phase = UdpPhase::kRefused;
   session.again.resize(kOuterHeaderBytes + packet.size() + kRecordTagBytes);
   write_record_header(session.again.data(), {session.peer_id, number.value_or(0)});
-  ends.sealer.seal(packet, session.again.data() + kOuterHeaderBytes);
+  ends.sealer.seal(packet.bytes(), session.again.data() + kOuterHeaderBytes);
   session.again_at = {};
   session.port->send(session.remote, session.again);
   report_stranger(session, refusal);

@@ -33,6 +33,7 @@ std::string text_of(const udp::endpoint& endpoint) { return to_text(asio::ip::tc
 
 UdpHost::UdpHost(asio::io_context& loop, const UdpOptions& options, TransportCallbacks callbacks)
     : loop_(loop),
+      spin_(options.spin),
       timer_(loop),
       on_public_address_(callbacks.on_public_address),
       core_(*this,
@@ -46,10 +47,10 @@ UdpHost::UdpHost(asio::io_context& loop, const UdpOptions& options, TransportCal
 
 std::shared_ptr<UdpSocket> UdpHost::make_socket() {
   UdpSocket::Hooks hooks;  // a socket is closed before the host goes
-  hooks.arrived = [this](UdpSocket& socket, const UdpEndpoint& from, std::span<const std::byte> datagram) {
+  hooks.arrived = [this](UdpSocket& socket, const UdpEndpoint& from, Instant now, std::span<const std::byte> datagram) {
     const auto keep = shared_from_this();
     if (stun_ && from == socket.fit(*stun_server_)) return stun_->on_datagram(datagram);
-    core_.on_datagram(socket, from, datagram);
+    core_.on_datagram(socket, from, now, datagram);
   };
   hooks.refused = [this](std::span<const std::byte> datagram) {
     const auto keep = shared_from_this();
@@ -59,7 +60,7 @@ std::shared_ptr<UdpSocket> UdpHost::make_socket() {
     const auto keep = shared_from_this();
     core_.on_batch_end();
   };
-  return std::make_shared<UdpSocket>(loop_, std::move(hooks));
+  return std::make_shared<UdpSocket>(loop_, spin_, std::move(hooks));
 }
 
 std::string UdpHost::listen(const std::vector<std::string>& addresses) {

@@ -46,6 +46,7 @@ class UdpHost final : public UdpSystem, public std::enable_shared_from_this<UdpH
   void keep_public_address();
 
   asio::io_context& loop_;
+  const Duration spin_;
   bool started_ = false;
   struct Listener {
     std::shared_ptr<UdpSocket> socket;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <asio/ip/v6_only.hpp>
+#include <asio/post.hpp>
 
 #include <algorithm>
 #include <array>
@@ -21,7 +22,7 @@ namespace {
 
 constexpr std::size_t kReceiveBytes = 65'536;
 constexpr std::size_t kReceivesAtOnce = 4;
-constexpr std::chrono::microseconds kCrowded{20};
+constexpr Duration kCrowded{20'000};
 constexpr int kBatchesAtOnce = 32;              // then other handlers of the loop have their turn
 constexpr int kSocketBufferBytes = 4 << 20;     // asked for; the kernel may give less
 constexpr std::size_t kRunSegmentsMax = 64;     // UDP_MAX_SEGMENTS
@@ -29,30 +30,69 @@ constexpr std::size_t kRunBytesMax = 65'000;
 
 void set(int handle, int level, int name, int value) { ::setsockopt(handle, level, name, &value, sizeof value); }
 
+/// recvmmsg(), but one alone by the cheaper call.
+int receive(int handle, std::span<mmsghdr> messages) {
+  if (messages.size() > 1) return ::recvmmsg(handle, messages.data(), static_cast<unsigned>(messages.size()), 0, nullptr);
+  const ssize_t size = ::recvmsg(handle, &messages[0].msg_hdr, 0);
+  if (size < 0) return -1;
+  messages[0].msg_len = static_cast<unsigned>(size);
+  return 1;
+}
+
+UdpEndpoint endpoint_of(const sockaddr_storage& address) {
+  UdpEndpoint endpoint;
+  endpoint.v6 = address.ss_family == AF_INET6;
+  if (endpoint.v6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    std::memcpy(endpoint.address.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
+    endpoint.scope = v6.sin6_scope_id;
+    endpoint.port = ntohs(v6.sin6_port);
+  } else {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    std::memcpy(endpoint.address.data(), &v4.sin_addr, sizeof v4.sin_addr);
+    endpoint.port = ntohs(v4.sin_port);
+  }
+  return endpoint;
+}
+
+/// Its length.
+socklen_t write_address(const UdpEndpoint& endpoint, sockaddr_storage& address) {
+  if (endpoint.v6) {
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    v6.sin6_port = htons(endpoint.port);
+    v6.sin6_scope_id = endpoint.scope;
+    std::memcpy(&v6.sin6_addr, endpoint.address.data(), sizeof v6.sin6_addr);
+    std::memcpy(&address, &v6, sizeof v6);
+    return sizeof v6;
+  }
+  sockaddr_in v4{};
+  v4.sin_family = AF_INET;
+  v4.sin_port = htons(endpoint.port);
+  std::memcpy(&v4.sin_addr, endpoint.address.data(), sizeof v4.sin_addr);
+  std::memcpy(&address, &v4, sizeof v4);
+  return sizeof v4;
+}
+
 }  // namespace
 
 UdpEndpoint to_udp(const asio::ip::udp::endpoint& endpoint) {
-  UdpEndpoint out;
-  out.port = endpoint.port();
-  out.v6 = endpoint.address().is_v6();
-  if (out.v6) {
-    out.address = endpoint.address().to_v6().to_bytes();
-    out.scope = static_cast<std::uint32_t>(endpoint.address().to_v6().scope_id());
-  } else {
-    const auto bytes = endpoint.address().to_v4().to_bytes();
-    std::copy(bytes.begin(), bytes.end(), out.address.begin());
-  }
-  return out;
+  sockaddr_storage address;
+  std::memcpy(&address, endpoint.data(), endpoint.size());
+  return endpoint_of(address);
 }
 
 asio::ip::udp::endpoint to_asio(const UdpEndpoint& endpoint) {
-  if (endpoint.v6) return {asio::ip::address_v6(endpoint.address, endpoint.scope), endpoint.port};
-  asio::ip::address_v4::bytes_type bytes;
-  std::copy_n(endpoint.address.begin(), bytes.size(), bytes.begin());
-  return {asio::ip::address_v4(bytes), endpoint.port};
+  sockaddr_storage address;
+  const socklen_t size = write_address(endpoint, address);
+  asio::ip::udp::endpoint made;
+  made.resize(size);
+  std::memcpy(made.data(), &address, size);
+  return made;
 }
 
-UdpSocket::UdpSocket(asio::io_context& loop, Hooks hooks) : socket_(loop), hooks_(std::move(hooks)), received_(kReceivesAtOnce * kReceiveBytes) {}
+UdpSocket::UdpSocket(asio::io_context& loop, Duration spin, Hooks hooks)
+    : socket_(loop), hooks_(std::move(hooks)), spin_(spin), received_(kReceivesAtOnce * kReceiveBytes), outgoing_(2 * kRunBytesMax) {}
 
 std::error_code UdpSocket::open(const Endpoint& own, bool only_v6) {
   std::error_code error;
@@ -106,26 +146,41 @@ void UdpSocket::wait() {
     self->read_all();
     if (self->closed_) return;
     self->hooks_.batch_ended();
-    if (!self->closed_) self->wait();
+    self->go_on();
   });
+}
+
+/// What comes soon is taken without having been waited for.
+void UdpSocket::go_on() {
+  spin_.begin_turn();
+  while (!closed_) {
+    const auto look = spin_.look([this] { return read_batch(1) > 0 || refusals_hinted_; });
+    if (look == AdaptiveSpin::Look::kTurnOver) return asio::post(socket_.get_executor(), [self = self()] { self->go_on(); });
+    if (look == AdaptiveSpin::Look::kQuiet) return wait();
+    if (std::exchange(refusals_hinted_, false)) read_errors();
+    if (!closed_) hooks_.batch_ended();
+  }
 }
 
 /// Looks for more than one only where another came a moment ago: that look costs a datagram that comes alone a twentieth of its
 /// round trip, and what it would have found wakes us again. Asks for what was refused only where something hints at it, for
 /// that is a call to the kernel, too: a call has failed, or nothing is there although we were woken.
 void UdpSocket::read_all() {
-  const auto now = std::chrono::steady_clock::now();
-  const std::size_t most = now - std::exchange(last_read_, now) < kCrowded ? kReceivesAtOnce : 1;
-  int got = read_batch(most);
-  for (int batch = 1; most > 1 && got == static_cast<int>(most) && batch < kBatchesAtOnce && !closed_; ++batch) got = read_batch(most);
+  const Instant crowded_until = arrived_at_ + kCrowded;
+  int got = read_batch(1);
   refusals_hinted_ |= got < 0;
+  const bool crowded = got > 0 && arrived_at_ < crowded_until;
+  for (int batch = 1; crowded && batch < kBatchesAtOnce && !closed_; ++batch) {
+    got = read_batch(kReceivesAtOnce);
+    if (got < static_cast<int>(kReceivesAtOnce)) break;
+  }
   if (std::exchange(refusals_hinted_, false)) read_errors();
 }
 
 /// Up to `most`, at most kReceivesAtOnce. How many have come; -1: none, or an earlier one was refused.
 int UdpSocket::read_batch(std::size_t most) {
   struct Arrival {
-    Endpoint from;
+    sockaddr_storage from;
     iovec piece;
     alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control;
   };
@@ -135,23 +190,28 @@ int UdpSocket::read_batch(std::size_t most) {
     arrivals[i].piece = {received_.data() + i * kReceiveBytes, kReceiveBytes};
     msghdr& header = messages[i].msg_hdr;
     header = {};
-    header.msg_name = arrivals[i].from.data();
-    header.msg_namelen = static_cast<socklen_t>(arrivals[i].from.capacity());
+    header.msg_name = &arrivals[i].from;
+    header.msg_namelen = sizeof arrivals[i].from;
     header.msg_iov = &arrivals[i].piece;
     header.msg_iovlen = 1;
     header.msg_control = arrivals[i].control.data();
     header.msg_controllen = arrivals[i].control.size();
   }
-  const int got = ::recvmmsg(socket_.native_handle(), messages.data(), static_cast<unsigned>(most), 0, nullptr);
+  const int got = receive(socket_.native_handle(), std::span(messages).first(most));
+  if (got <= 0) {
+    refusals_hinted_ |= got < 0 && errno != EAGAIN;
+    return got;
+  }
+  arrived_at_ = monotonic_now();
+  spin_.took_message();
   for (std::size_t i = 0; static_cast<int>(i) < got && !closed_; ++i) {
-    arrivals[i].from.resize(messages[i].msg_hdr.msg_namelen);
-    hand_over(arrivals[i].from, messages[i].msg_hdr, std::span(received_).subspan(i * kReceiveBytes, messages[i].msg_len));
+    hand_over(messages[i].msg_hdr, std::span(received_).subspan(i * kReceiveBytes, messages[i].msg_len));
   }
   return got;
 }
 
 /// One datagram, or several of one size that the kernel has put together.
-void UdpSocket::hand_over(const Endpoint& from, msghdr& header, std::span<const std::byte> bytes) {
+void UdpSocket::hand_over(msghdr& header, std::span<const std::byte> bytes) {
   std::size_t segment = bytes.size();
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != IPPROTO_UDP || part->cmsg_type != UDP_GRO) continue;
@@ -159,10 +219,10 @@ void UdpSocket::hand_over(const Endpoint& from, msghdr& header, std::span<const 
     std::memcpy(&size, CMSG_DATA(part), sizeof size);
     if (size > 0) segment = static_cast<std::size_t>(size);
   }
-  const UdpEndpoint sender = to_udp(from);
+  const UdpEndpoint sender = endpoint_of(*static_cast<const sockaddr_storage*>(header.msg_name));
   while (!bytes.empty() && !closed_) {
     const std::size_t size = std::min(segment, bytes.size());
-    hooks_.arrived(*this, sender, bytes.first(size));
+    hooks_.arrived(*this, sender, arrived_at_, bytes.first(size));
     bytes = bytes.subspan(size);
   }
 }
@@ -197,13 +257,15 @@ void UdpSocket::read_errors() {
 
 // --- Sending. ---
 
-std::byte* UdpSocket::queue(const UdpEndpoint& to, std::size_t size) {
-  if (outgoing_size_ + size > kRunBytesMax && !queued_.empty()) flush();
-  if (outgoing_.size() < outgoing_size_ + size) outgoing_.resize(std::max(2 * kRunBytesMax, outgoing_size_ + size));
-  queued_.push_back({to, size});
-  std::byte* const room = outgoing_.data() + outgoing_size_;
+std::byte* UdpSocket::room(const UdpEndpoint& to, std::size_t size_max) {
+  if (outgoing_size_ + size_max > outgoing_.size()) flush();
+  room_for_ = to;
+  return outgoing_.data() + outgoing_size_;
+}
+
+void UdpSocket::queue(std::size_t size) {
+  queued_.push_back({room_for_, size});
   outgoing_size_ += size;
-  return room;
 }
 
 /// Datagrams of one size to one place, the last of which may be smaller, go by one call.
@@ -213,7 +275,7 @@ void UdpSocket::flush() {
     std::size_t count = 1, bytes = queued_[first].size;
     while (segments_ && first + count < queued_.size() && count < kRunSegmentsMax) {
       const Queued& next = queued_[first + count];
-      if (next.to != queued_[first].to || next.size > queued_[first].size) break;
+      if (next.to != queued_[first].to || next.size > queued_[first].size || bytes + next.size > kRunBytesMax) break;
       bytes += next.size;
       ++count;
       if (next.size < queued_[first].size) break;
@@ -229,12 +291,12 @@ void UdpSocket::flush() {
 void UdpSocket::send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end) {
   if (closed_) return;
   const Queued& queued = queued_[first];
-  const Endpoint to = to_asio(queued.to);
+  sockaddr_storage to;
   iovec piece{outgoing_.data() + begin, end - begin};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control{};
   msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(static_cast<const sockaddr*>(to.data()));
-  message.msg_namelen = static_cast<socklen_t>(to.size());
+  message.msg_name = &to;
+  message.msg_namelen = write_address(queued.to, to);
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   if (count > 1) {

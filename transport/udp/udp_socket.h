@@ -8,7 +8,6 @@
 #include <asio/io_context.hpp>
 #include <asio/ip/udp.hpp>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "torus/base/bytes.h"
+#include "transport/adaptive_spin.h"
 #include "transport/udp/udp_system.h"
 
 namespace rse {
@@ -27,19 +27,20 @@ class UdpSocket final : public UdpPort {
  public:
   using Endpoint = asio::ip::udp::endpoint;
   struct Hooks {
-    std::function<void(UdpSocket&, const UdpEndpoint& from, std::span<const std::byte> datagram)> arrived;
+    std::function<void(UdpSocket&, const UdpEndpoint& from, Instant now, std::span<const std::byte> datagram)> arrived;
     /// Nothing listens there; `datagram` is the beginning of what was sent.
     std::function<void(std::span<const std::byte> datagram)> refused;
     std::function<void()> batch_ended;  // after any of the two
   };
-  UdpSocket(asio::io_context& loop, Hooks hooks);
+  UdpSocket(asio::io_context& loop, Duration spin, Hooks hooks);
   ~UdpSocket() override { close(); }
   /// Empty error: bound.
   std::error_code open(const Endpoint& own, bool only_v6);
   void start();
   void close();
 
-  std::byte* queue(const UdpEndpoint& to, std::size_t size) override;
+  std::byte* room(const UdpEndpoint& to, std::size_t size_max) override;
+  void queue(std::size_t size) override;
   UdpEndpoint fit(const UdpEndpoint& to) const override;
   void flush();
   Endpoint own() const;
@@ -47,9 +48,10 @@ class UdpSocket final : public UdpPort {
  private:
   std::shared_ptr<UdpSocket> self() { return std::static_pointer_cast<UdpSocket>(shared_from_this()); }
   void wait();
+  void go_on();
   void read_all();
   int read_batch(std::size_t most);
-  void hand_over(const Endpoint& from, msghdr& header, std::span<const std::byte> bytes);
+  void hand_over(msghdr& header, std::span<const std::byte> bytes);
   void read_errors();
   void send_run(std::size_t first, std::size_t count, std::size_t begin, std::size_t end);
 
@@ -59,11 +61,13 @@ class UdpSocket final : public UdpPort {
   };
   asio::ip::udp::socket socket_;
   Hooks hooks_;
+  AdaptiveSpin spin_;
   Bytes received_;
-  std::chrono::steady_clock::time_point last_read_{};
+  Instant arrived_at_{};        // when the last datagram was taken
   Bytes outgoing_;              // the bytes of queued_, one after the other
   std::size_t outgoing_size_ = 0;
   std::vector<Queued> queued_;
+  UdpEndpoint room_for_;
   bool segments_ = true;        // the kernel has not refused them yet
   bool refusals_hinted_ = false;
   bool closed_ = false;

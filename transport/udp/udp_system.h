@@ -26,10 +26,13 @@ struct UdpEndpoint {
 class UdpPort : public std::enable_shared_from_this<UdpPort> {
  public:
   virtual ~UdpPort() = default;
-  /// Room for a datagram of `size` bytes to `to`, to be filled before the next call; it goes with UdpSystem::flush().
-  virtual std::byte* queue(const UdpEndpoint& to, std::size_t size) = 0;
+  /// Room for a datagram of at most `size_max` bytes to `to`, until the next call.
+  virtual std::byte* room(const UdpEndpoint& to, std::size_t size_max) = 0;
+  /// The datagram that was written into the last room is so long; it goes with UdpSystem::flush().
+  virtual void queue(std::size_t size) = 0;
   void send(const UdpEndpoint& to, std::span<const std::byte> datagram) {
-    std::memcpy(queue(to, datagram.size()), datagram.data(), datagram.size());
+    std::memcpy(room(to, datagram.size()), datagram.data(), datagram.size());
+    queue(datagram.size());
   }
   /// As datagrams from there are marked: on a port that takes IPv6 and IPv4, an IPv4 address is mapped.
   virtual UdpEndpoint fit(const UdpEndpoint& to) const = 0;

@@ -25,6 +25,7 @@ struct UdpOptions {
   std::vector<std::string> listen;  // "udp:host:port"; port 0: any free one; none: only dials
   std::chrono::milliseconds handshake_limit{2000};
   std::optional<asio::ip::udp::endpoint> stun{};  // server to be asked again and again, so that the way in through a NAT stays open
+  Duration spin{};  // how long a socket looks for the next datagram before it sleeps (adaptive_spin.h)
   std::shared_ptr<const TrustBook> trust{};  // null: nothing is encrypted and everyone is trusted; loopback only
 };
 
