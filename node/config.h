@@ -86,7 +86,7 @@ ConfigSurroundings real_surroundings();
 std::optional<NodeConfig> load_config(const ConfigFlags& flags,
                                       const ConfigSurroundings& surroundings, std::string& failure);
 
-/// One line a key, valid TOML: `listen = "0.0.0.0:7400"  # default`.
+/// One line a key, valid TOML: `listen = ":7400"  # default`.
 std::string print_config(const NodeConfig& config);
 
 }  // namespace rse

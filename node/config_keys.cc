@@ -15,9 +15,11 @@ constexpr std::uint32_t kSpinMicrosecondsMax = 10'000;
 const std::vector<ConfigKey>& keys() {
   static const std::vector<ConfigKey> table{
       {"name", &NodeConfig::name, "", "for people (else the host's name)"},
-      {"listen", &NodeConfig::listen, "0.0.0.0:7400", "ADDRESS[:PORT] for other nodes, or ivshmem:NAME for those on this machine; repeatable"},
+      {"listen", &NodeConfig::listen, ":7400",
+       "ADDRESS[:PORT] for other nodes over TCP, udp:ADDRESS[:PORT] over UDP, or ivshmem:NAME for those on this machine; :PORT is every "
+       "address of this machine, 0.0.0.0 every IPv4 one, [::] every IPv6 one; repeatable"},
       {"advertise", &NodeConfig::advertise, "",
-       "HOST[:PORT] by which others reach this node (else its addresses); repeatable"},
+       "HOST[:PORT] by which others reach this node (else its addresses, also when they change); repeatable"},
       {"peer", &NodeConfig::peers, "", "joins the cluster of this node, HOST[:PORT] or ivshmem:NAME; repeatable"},
       {"found", &NodeConfig::found, "false", "makes a new cluster with this node alone"},
       {"ticket", &NodeConfig::ticket, "",

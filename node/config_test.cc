@@ -68,7 +68,7 @@ TEST_CASE("config: flag beats environment beats --config beats /etc, in all sixt
     REQUIRE_MESSAGE(config, failure);
     const int winner = flag ? 1 : variable ? 2 : file ? 3 : system ? 4 : 5;
     CHECK(config->listen ==
-          std::vector<std::string>{winner == 5 ? "0.0.0.0:7400" : "h" + std::to_string(winner)});
+          std::vector<std::string>{winner == 5 ? ":7400" : "h" + std::to_string(winner)});
     CHECK(config->peers == (winner == 5 ? std::vector<std::string>{}
                                         : std::vector<std::string>{"p" + std::to_string(winner)}));
     CHECK(config->heartbeat_milliseconds == static_cast<std::uint32_t>(winner));

@@ -158,7 +158,7 @@ std::set<std::string> look_around(const Ticket& ticket) {
     if (!verdict.why_not.empty() && said.insert(verdict.why_not).second) fmt::print("  {}\n", verdict.why_not);
     if (verdict.beacon) found.insert(verdict.beacon->addresses.begin(), verdict.beacon->addresses.end());
   };
-  const auto port = std::make_shared<BeaconPort>(loop, std::vector<std::string>{"0.0.0.0:0"}, arrived);
+  const auto port = std::make_shared<BeaconPort>(loop, std::vector<std::string>{":0"}, arrived);
   port->refresh();
   loop.run_for(kListenLimit);
   port->stop_listening();

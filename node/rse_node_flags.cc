@@ -1,10 +1,6 @@
 #include "node/rse_node_flags.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,8 +10,10 @@
 
 #include "node/config.h"
 #include "node/control_address.h"
+#include "node/own_addresses.h"
 #include "torus/braid/view.h"
 #include "transport/ivshmem/ivshmem_address.h"
+#include "transport/machine_addresses.h"
 #include "transport/mux/mux_transport.h"
 #include "transport/stun/stun.h"
 #include "transport/tcp/address.h"
@@ -61,11 +59,8 @@ NodeFlags from_config(const NodeConfig& config) {
   for (const std::string& address : config.listen) flags.listen.push_back(with_default_port(address));
   for (const std::string& peer : config.peers) flags.peers.push_back(with_default_port(peer));
   for (const std::string& address : config.advertise) flags.advertise.push_back(with_default_port(address));
-  if (flags.advertise.empty()) {
-    for (const std::string& address : flags.listen)
-      for (std::string& reachable : reachable_addresses(address))
-        if (flags.advertise.size() < kAddressesMax) flags.advertise.push_back(std::move(reachable));
-  }
+  flags.advertise_given = !flags.advertise.empty();
+  if (!flags.advertise_given) flags.advertise = own_addresses(flags.listen, machine_addresses());
   flags.data_directory = config.data_directory;
   flags.control = config.control;
   flags.http = config.http;
@@ -130,7 +125,7 @@ std::string check(const NodeFlags& flags) {
     return fmt::format("the name \"{}\" will not do: 1 to {} bytes without slashes and spaces", flags.name, kNodeNameBytesMax);
   if (flags.advertise.size() > kAddressesMax)
     return fmt::format("{} addresses to advertise; at most {}", flags.advertise.size(), kAddressesMax);
-  if (flags.listen.empty()) return "listen is empty, so no other node could reach this one; leave it out for 0.0.0.0:7400";
+  if (flags.listen.empty()) return "listen is empty, so no other node could reach this one; leave it out for :7400";
   std::string wrong;
   for (const auto* addresses : {&flags.listen, &flags.peers}) {
     for (const std::string& address : *addresses) {
@@ -146,7 +141,7 @@ std::string check(const NodeFlags& flags) {
     }
   }
   if (!flags.stun.empty() && std::none_of(flags.listen.begin(), flags.listen.end(), is_udp_address))
-    return "--stun asks for the public address of a UDP socket, and this node has none: add --listen udp:0.0.0.0:7400";
+    return "--stun asks for the public address of a UDP socket, and this node has none: add --listen udp::7400";
   if (std::count_if(flags.listen.begin(), flags.listen.end(), is_ivshmem_address) > 1)
     return "--listen names several shared memories; a node takes part in one";
   return {};
@@ -155,39 +150,6 @@ std::string check(const NodeFlags& flags) {
 }  // namespace
 
 std::string with_default_port(const std::string& given) { return with_port(given, kDefaultPort); }
-
-std::vector<std::string> reachable_addresses(const std::string& listen) {
-  std::string ignored;
-  if (const auto shared = parse_ivshmem_address(listen, ignored)) return {advertised_text(*shared)};
-  if (listen.starts_with("udp:")) {
-    std::vector<std::string> found = reachable_addresses(listen.substr(4));
-    for (std::string& address : found) address.insert(0, "udp:");
-    return found;
-  }
-  const std::size_t colon = listen.rfind(':');
-  const std::string host = listen.substr(0, colon);
-  const std::string port = listen.substr(colon + 1);
-  if (host != "0.0.0.0" && host != "[::]" && host != "::" && !host.empty()) return {listen};
-  std::vector<std::string> found;
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) return found;
-  for (const ifaddrs* at = list; at != nullptr && found.size() < kAddressesMax; at = at->ifa_next) {
-    if (at->ifa_addr == nullptr || (at->ifa_flags & IFF_UP) == 0 || (at->ifa_flags & IFF_LOOPBACK) != 0) continue;
-    char text[INET6_ADDRSTRLEN] = {};
-    if (at->ifa_addr->sa_family == AF_INET) {
-      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, text, sizeof text);
-      found.push_back(fmt::format("{}:{}", text, port));
-    } else if (at->ifa_addr->sa_family == AF_INET6 && host != "0.0.0.0") {
-      const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(at->ifa_addr)->sin6_addr;
-      if (IN6_IS_ADDR_LINKLOCAL(&address)) continue;  // of no use without its interface
-      ::inet_ntop(AF_INET6, &address, text, sizeof text);
-      found.push_back(fmt::format("[{}]:{}", text, port));
-    }
-  }
-  ::freeifaddrs(list);
-  if (found.empty()) found.push_back("127.0.0.1:" + port);
-  return found;
-}
 
 std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code) {
   CLI::App app{"rse-node: one node of a computer made of several, that does not stop when one of them dies"};

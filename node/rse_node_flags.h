@@ -19,8 +19,9 @@ inline constexpr const char* kDefaultPort = "7400";
 
 struct NodeFlags {
   std::string name;
-  std::vector<std::string> listen;     // ADDRESS:PORT, ivshmem:NAME
+  std::vector<std::string> listen;     // ADDRESS:PORT, :PORT, ivshmem:NAME
   std::vector<std::string> advertise;  // HOST:PORT, ivshmem:PATH, how others reach this node
+  bool advertise_given = false;        // else it was made of `listen` and this machine's addresses
   std::vector<std::string> peers;      // HOST:PORT, ivshmem:NAME
   std::string data_directory;          // empty: none
   Duration spin{};                     // how long a transport looks before it sleeps
@@ -46,7 +47,5 @@ std::optional<NodeFlags> read_node_flags(int argc, char** argv, int& exit_code);
 /// HOST, HOST:PORT, [V6] or [V6]:PORT with the default port added where it is missing; "tcp:" before it is taken off. An
 /// address of another scheme stays as it is.
 std::string with_default_port(const std::string& address);
-/// What others can reach this node by when it listens on `listen`: that address, or those of its interfaces.
-std::vector<std::string> reachable_addresses(const std::string& listen);
 
 }  // namespace rse

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <asio/io_context.hpp>
+#include <asio/ip/v6_only.hpp>
 
 #include <algorithm>
 #include <array>
@@ -30,16 +31,25 @@ std::string ask_stun(const std::string& listen, const std::string& server, std::
   const std::string cannot = "cannot learn this node's public address from " + server + ": ";
   const auto own = parse_host_port(listen.starts_with("udp:") ? listen.substr(4) : listen);
   const auto host = parse_host_port(server);
-  const auto endpoint = own ? numeric_endpoint(*own) : std::nullopt;
-  if (!endpoint || !host) return cannot + "--stun takes HOST[:PORT], and a numeric address to listen on (--listen udp:0.0.0.0:7400)";
+  auto endpoint = own ? numeric_endpoint(*own) : std::nullopt;
+  const bool both = own && own->host.empty();
+  if (both) endpoint.emplace(asio::ip::tcp::v4(), own->port);  // it is IPv4 that has NATs
+  if (!endpoint || !host) return cannot + "--stun takes HOST[:PORT], and a numeric address to listen on (--listen udp::7400)";
   asio::io_context loop;
   std::error_code error;
-  const auto protocol = endpoint->address().is_v4() ? udp::v4() : udp::v6();
-  const auto servers = udp::resolver(loop).resolve(protocol, host->host, std::to_string(host->port), error);
+  udp::resolver resolver(loop);
+  const auto ask = [&](udp protocol) { return resolver.resolve(protocol, host->host, std::to_string(host->port), error); };
+  auto servers = ask(endpoint->address().is_v4() ? udp::v4() : udp::v6());
+  if (both && (error || servers.empty())) {
+    endpoint.emplace(asio::ip::tcp::v6(), own->port);
+    servers = ask(udp::v6());
+  }
   if (error || servers.empty()) return cannot + "its name does not resolve; check it, or give its address";
   found.server = servers.begin()->endpoint();
-  udp::socket socket(loop, protocol);
-  socket.bind({endpoint->address(), endpoint->port()}, error);
+  udp::socket socket(loop);
+  socket.open(found.server.protocol(), error);
+  if (!error && found.server.protocol() == udp::v6()) socket.set_option(asio::ip::v6_only(true), error);
+  if (!error) socket.bind({endpoint->address(), endpoint->port()}, error);
   if (error) return listen_failure_text(listen, error);
   socket.non_blocking(true, error);
   StunClient client(random_stun_transaction(), monotonic_now());

@@ -69,37 +69,27 @@ TcpCore::TcpCore(asio::io_context& loop, const TcpOptions& options, TransportCal
 
 std::string TcpCore::listen(const std::vector<std::string>& addresses) {
   for (const std::string& address : addresses) {
-    if (std::string failure = listen_on(address, addresses.size() > 1); !failure.empty()) return failure;
+    const OpenListener open = [&](tcp::endpoint& own) { return listen_on(address, own); };
+    if (std::string failure = listen_on_each(loop_, "", address, open); !failure.empty()) return failure;
   }
   return {};
 }
 
-/// A single "[::]:port" takes IPv4 too; beside other addresses it keeps to IPv6, so that "0.0.0.0:port" has room.
-std::string TcpCore::listen_on(const std::string& address, bool only_v6) {
-  const auto parsed = parse_host_port(address);
-  if (!parsed) return resolve_failure_text("cannot listen on", address, {});
-  std::error_code error;
-  tcp::endpoint endpoint(tcp::v4(), parsed->port);
-  if (const auto numeric = numeric_endpoint(*parsed)) {
-    endpoint = *numeric;
-  } else if (!parsed->host.empty()) {
-    const auto found = resolver_.resolve(parsed->host, std::to_string(parsed->port), error);
-    if (error || found.empty()) return resolve_failure_text("cannot listen on", address, error);
-    endpoint = found.begin()->endpoint();
-  }
+std::error_code TcpCore::listen_on(const std::string& address, tcp::endpoint& own) {
   auto listener = std::make_shared<Listener>(loop_);
   listener->address = address;
   auto& acceptor = listener->acceptor;
-  acceptor.open(endpoint.protocol(), error);
-  if (error) return listen_failure_text(address, error);
+  std::error_code error;
+  acceptor.open(own.protocol(), error);
+  if (error) return error;
   set_close_on_exec(acceptor.native_handle());
   acceptor.set_option(asio::socket_base::reuse_address(true), error);  // what the last life left in TIME_WAIT is fine
-  if (endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(only_v6), error);
-  acceptor.bind(endpoint, error);
+  if (own.address().is_v6()) acceptor.set_option(asio::ip::v6_only(true), error);
+  acceptor.bind(own, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return listen_failure_text(address, error);
-  listeners_.push_back(std::move(listener));
-  return {};
+  if (!error) own = acceptor.local_endpoint(error);
+  if (!error) listeners_.push_back(std::move(listener));
+  return error;
 }
 
 void TcpCore::accept(const std::shared_ptr<Listener>& listener) {

@@ -107,7 +107,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
     LinkStats stats;                // of links that are over; of the present one: bytes are added on reading
   };
 
-  std::string listen_on(const std::string& address, bool only_v6);
+  std::error_code listen_on(const std::string& address, asio::ip::tcp::endpoint& own);
   void accept(const std::shared_ptr<Listener>& listener);
   void on_accepted(asio::ip::tcp::socket socket);
   std::shared_ptr<Session> open_session(asio::ip::tcp::socket socket, bool outgoing, std::string address,

@@ -64,26 +64,22 @@ std::shared_ptr<UdpSocket> UdpHost::make_socket() {
 }
 
 std::string UdpHost::listen(const std::vector<std::string>& addresses) {
+  const OpenListener open = [this](asio::ip::tcp::endpoint& own) {
+    udp::endpoint bound(own.address(), own.port());
+    const std::error_code error = listen_on(bound);
+    own.port(bound.port());
+    return error;
+  };
   for (const std::string& address : addresses) {
-    if (std::string failure = listen_on(address, addresses.size() > 1); !failure.empty()) return failure;
+    if (std::string failure = listen_on_each(loop_, kPrefix, address.substr(kPrefix.size()), open); !failure.empty()) return failure;
   }
   return {};
 }
 
-std::string UdpHost::listen_on(const std::string& address, bool only_v6) {
-  const auto parsed = parse_udp(address);
-  if (!parsed) return resolve_failure_text("cannot listen on", address.substr(kPrefix.size()), {});
-  udp::endpoint endpoint(udp::v4(), parsed->port);
-  if (const auto numeric = numeric_udp(*parsed)) {
-    endpoint = *numeric;
-  } else if (!parsed->host.empty()) {
-    std::error_code error;
-    const auto found = udp::resolver(loop_).resolve(parsed->host, std::to_string(parsed->port), error);
-    if (error || found.empty()) return resolve_failure_text("cannot listen on", address.substr(kPrefix.size()), error);
-    endpoint = found.begin()->endpoint();
-  }
+std::error_code UdpHost::listen_on(udp::endpoint& own) {
   auto socket = make_socket();
-  if (const std::error_code error = socket->open(endpoint, only_v6)) return listen_failure_text(address, error);
+  if (const std::error_code error = socket->open(own, true)) return error;
+  own = socket->own();
   sockets_.push_back({std::move(socket), true});
   return {};
 }

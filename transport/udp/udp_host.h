@@ -41,7 +41,7 @@ class UdpHost final : public UdpSystem, public std::enable_shared_from_this<UdpH
   std::string text(const UdpEndpoint& endpoint) const override;
   std::string host(const UdpEndpoint& endpoint) const override;
 
-  std::string listen_on(const std::string& address, bool only_v6);
+  std::error_code listen_on(asio::ip::udp::endpoint& own);
   std::shared_ptr<UdpSocket> make_socket();
   void keep_public_address();
 
