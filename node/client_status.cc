@@ -59,13 +59,20 @@ const v1::ViewMember* member_of(const v1::StatusReply& status, std::uint64_t nod
 
 const char* member_word(const v1::ViewMember& member) { return member.observer() ? "observer" : "member"; }
 
+/// The others' addresses are in `rse status --json`.
+std::string listens_text(const v1::NodeInfo& self) {
+  if (self.addresses_size() == 0) return {};
+  const int more = self.addresses_size() - 1;
+  return "listens on " + self.addresses(0) + (more == 0 ? "" : fmt::format(" and {} more", more));
+}
+
 void render_nodes(const v1::StatusReply& status, bool color, std::string& out) {
   out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", "NODE", "STATE", "TORI", "LAST HEARD", "LINK");
   const v1::NodeInfo& self = status.self();
   const v1::ViewMember* own = member_of(status, self.node());
   out += fmt::format("{:<12} {:<10} {:<5} {:<12} {}\n", self.name(), own != nullptr ? member_word(*own) : "joining",
                      tori_of(status, self.node()), "this node",
-                     self.addresses_size() > 0 ? "listens on " + self.addresses(0) : "");
+                     listens_text(self));
   for (const v1::PeerStatus& peer : status.peers()) {
     if (peer.node() == self.node() || (!peer.linked() && is_stranger(status, peer.node()))) continue;
     const v1::ViewMember* member = member_of(status, peer.node());

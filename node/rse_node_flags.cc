@@ -108,6 +108,30 @@ std::string use_ticket(NodeFlags& flags, const std::string& text) {
   return {};
 }
 
+/// Whether the two would want the same port of the same address.
+bool overlap(const std::string& a, const std::string& b) {
+  const auto parse = [](const std::string& address) {
+    return is_ivshmem_address(address) ? std::nullopt : parse_host_port(is_udp_address(address) ? address.substr(4) : address);
+  };
+  const auto first = parse(a), second = parse(b);
+  if (!first || !second || first->port != second->port || is_udp_address(a) != is_udp_address(b)) return false;
+  if (first->host == second->host) return true;
+  const auto one = numeric_endpoint(*first), other = numeric_endpoint(*second);
+  if ((!one && !first->host.empty()) || (!other && !second->host.empty())) return false;  // a name
+  if (!one || !other) return true;
+  const bool any = one->address().is_unspecified() || other->address().is_unspecified();
+  return one->address().is_v4() == other->address().is_v4() && any;
+}
+
+/// Whether others could dial it: not a place to listen on.
+bool names_a_host(const std::string& address) {
+  if (is_ivshmem_address(address)) return true;
+  const auto parsed = parse_host_port(is_udp_address(address) ? address.substr(4) : address);
+  if (!parsed) return true;  // said elsewhere
+  const auto endpoint = numeric_endpoint(*parsed);
+  return endpoint ? !endpoint->address().is_unspecified() : !parsed->host.empty();
+}
+
 std::string check(const NodeFlags& flags) {
   if (flags.insecure) {
     for (const std::string& address : flags.listen)
@@ -140,6 +164,13 @@ std::string check(const NodeFlags& flags) {
                            address);
     }
   }
+  for (std::size_t i = 0; i < flags.listen.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (overlap(flags.listen[j], flags.listen[i]))
+        return fmt::format("--listen {} and --listen {} are the same port of the same address: leave one of them out", flags.listen[j], flags.listen[i]);
+  for (const auto* addresses : {&flags.advertise, &flags.peers})
+    for (const std::string& address : *addresses)
+      if (!names_a_host(address)) return fmt::format("{} names no machine that could be dialled; write for example 10.0.0.7:7400 or [2001:db8::7]:7400", address);
   if (!flags.stun.empty() && std::none_of(flags.listen.begin(), flags.listen.end(), is_udp_address))
     return "--stun asks for the public address of a UDP socket, and this node has none: add --listen udp::7400";
   if (std::count_if(flags.listen.begin(), flags.listen.end(), is_ivshmem_address) > 1)

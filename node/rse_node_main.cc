@@ -75,6 +75,7 @@ class Daemon {
     if (std::string failure = open_directory(); !failure.empty()) return fail(failure);
     if (std::string failure = decide_start(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
     if (std::string failure = decide_trust(); !failure.empty()) return fail(failure, usage_ ? 2 : 1);
+    if (!flags_.advertise_given) options_.found_addresses = flags_.advertise;
     learn_public_address();
     make_self();
     if (flags_.found && directory_)
@@ -194,7 +195,8 @@ class Daemon {
     self.name = flags_.name;
     self.addresses = flags_.advertise;
     options_.peers = flags_.peers;
-    if (flags_.beacon) options_.beacon = flags_.listen;
+    options_.listen = flags_.listen;
+    options_.beacon = flags_.beacon;
     options_.data_directory = flags_.data_directory;
     options_.braid.seed = random_id();
     if (identity_.cluster) options_.cluster = *identity_.cluster;
@@ -330,11 +332,12 @@ class Daemon {
                                   : fmt::format("joining by way of {}", flags_.peers.front());
     const std::string add = options_.key ? "rse ticket create; then, on the new machine, RSE_TICKET=... rse-node --peer " + reached
                                          : "rse-node --insecure --peer " + reached;
-    fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}\nlinks     {}\ncontrol   {}\n"
+    fmt::print("rse-node {}\nnode      {} ({:016x})\ncluster   {}\ndata      {}\nlistens   {}{}\nlinks     {}\ncontrol   {}\n"
                "dashboard {}\nadd       {}\nlog       stderr\n",
                kNodeVersion, flags_.name, options_.braid.self.node.raw, cluster,
                flags_.data_directory.empty() ? "none: this node forgets everything when it ends" : flags_.data_directory,
                fmt::join(flags_.listen, ", "),
+               flags_.advertise == flags_.listen ? "" : fmt::format(", for others {}", fmt::join(flags_.advertise, ", ")),
                options_.key ? "encrypted, but in shared memory" : "NOT ENCRYPTED (--insecure): whoever connects may join", flags_.control,
                flags_.http.empty()             ? std::string("none: --http 127.0.0.1:7480 makes one")
                : flags_.data_directory.empty() ? fmt::format("http://{}/", flags_.http)

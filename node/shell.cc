@@ -95,8 +95,8 @@ void NodeShell::start() {
   }
   transport_ = hooks_.make_transport(make_hello(), make_book(), callbacks());
   view_seen_ = view().number;
-  if (encrypted() && !options_.beacon.empty()) {
-    discovery_.emplace(loop_, options_.beacon,
+  if (encrypted() && options_.beacon) {
+    discovery_.emplace(loop_, options_.listen,
                        Discovery::Hooks{[this](const Beacon& beacon) {
                                           log_.write(spdlog::level::info, "member_found",
                                                      {{"peer", name_of(beacon.node)}, {"address", beacon.addresses.front()}});
@@ -104,6 +104,7 @@ void NodeShell::start() {
                                         },
                                         [this](const std::string& why) { on_failure("beacon", why); }});
   }
+  watch_addresses();
   update_dials();
   pump();
   keep_house();
@@ -115,6 +116,7 @@ void NodeShell::stop() {
   timer_.cancel();
   house_timer_.cancel();
   discovery_.reset();
+  if (watch_) watch_->stop();
   if (transport_) transport_->stop();
   if (workers_) workers_->stop();
   if (disk_) {
@@ -324,7 +326,7 @@ void NodeShell::keep_house() {
   if (stopped_) return;
   link_history_.note(transport_->stats());
   reports_heard_.clear();
-  updates_heard_.clear();
+  addresses_.begin_turn();
   discover();
   tell_addresses();
   update_dials();

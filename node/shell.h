@@ -17,7 +17,6 @@
 #include <string>
 #include <vector>
 
-#include "node/address_book.h"
 #include "node/control_record.h"
 #include "node/discovery.h"
 #include "node/disk_writer.h"
@@ -29,6 +28,8 @@
 #include "torus/braid/new_machines.h"
 #include "torus/watch/incident_teller.h"
 #include "torus/watch/lattice_watch.h"
+#include "transport/address_book.h"
+#include "transport/address_watch.h"
 #include "transport/monotonic_clock.h"
 #include "transport/secure/trust_book.h"
 #include "transport/transport.h"
@@ -36,7 +37,6 @@
 namespace rse {
 
 inline constexpr std::size_t kIncidentsMax = 256;
-inline constexpr std::size_t kUpdatesOfPeerMax = kAdmittedMax;  // likewise: one of each node that there may be
 inline constexpr std::size_t kReportsOfPeerMax = 64;  // between two looks of the housekeeping; a failover takes some ten
 inline constexpr std::size_t kPendingRequestsMax = 4096;
 
@@ -61,7 +61,11 @@ class NodeShell {
     BraidNode::Options braid;            // but for the machines
     std::uint64_t cut_epochs = kCutEpochsMax;  // between two cuts at most; the same for all nodes of a cluster
     std::vector<std::string> peers;      // dialled whatever the view says
-    std::vector<std::string> beacon;     // addresses listened on, on whose interfaces to say and hear who is there; none: nowhere
+    std::vector<std::string> listen;     // as the transports listen
+    bool beacon = false;                 // says and hears who is there, on the interfaces listened on
+    /// What `listen` came to when `self` was made, and is to be replaced in it when this machine's addresses change; none: what others
+    /// are told was given by a person.
+    std::vector<std::string> found_addresses;
     ClusterId cluster;                   // 0: none yet
     std::string data_directory;          // empty: none
     std::optional<NodeKey> key;          // none: of an open cluster
@@ -160,6 +164,10 @@ class NodeShell {
   void on_report(NodeId from, Result<IncidentReport> report);
   void on_address_update(NodeId from, Result<AddressUpdate> update);
   void on_public_address(const std::string& before, const std::string& after);
+  void watch_addresses();
+  void look_at_addresses();
+  void say_own_addresses(const std::string& event, const std::string& before, const std::string& after);
+  bool has_family_of(const std::string& address) const;
   void tell_addresses();
   void refuse(NodeId from, Error cause);
   void on_done(const Workers::Done& done);
@@ -201,6 +209,8 @@ class NodeShell {
   LifeSign life_sign_;
   LinkHistory link_history_;
   AddressBook addresses_;
+  std::shared_ptr<AddressWatch> watch_;  // null: not possible
+  bool has_v4_ = true, has_v6_ = true;   // this machine, an address that leads out
   std::optional<Discovery> discovery_;  // none: not wanted, or the cluster is open
   std::map<std::uint64_t, std::uint64_t> incarnations_;  // of peers, as they last connected
   asio::steady_timer timer_;
@@ -219,7 +229,7 @@ class NodeShell {
   std::array<std::vector<Waiting<std::function<void(const TorusMachine*)>>>, kTorusCount> reads_;
   std::array<std::vector<Waiting<std::function<void(const StateDigest*)>>>, kTorusCount> state_reads_;
   FirstEpochs first_epochs_;
-  std::map<std::uint64_t, std::size_t> reports_heard_, updates_heard_;  // of each peer, since the last look
+  std::map<std::uint64_t, std::size_t> reports_heard_;  // of each peer, since the last look
   std::array<std::pair<RunId, Tick>, kTorusCount> outputs_released_{};
   std::deque<Incident> incidents_;
   std::uint64_t incident_count_ = 0;

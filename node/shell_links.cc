@@ -82,6 +82,7 @@ Hello NodeShell::make_hello() const {
   Hello hello;
   hello.cluster = cluster_;
   hello.self = options_.braid.self;
+  hello.self.addresses = addresses_.own();
   hello.cut_epochs = options_.cut_epochs;
   return hello;
 }
@@ -115,44 +116,19 @@ void NodeShell::discover() {
   discovery_->tick(monotonic_now(), make_book(), now, linked);
 }
 
-/// Views go on to have the address of this life's beginning: a change of it is no matter of membership. An open cluster has no NAT
-/// to go through, and no keys to sign with.
-void NodeShell::on_public_address(const std::string& before, const std::string& after) {
-  if (stopped_ || !encrypted() || !addresses_.change_own(before, after)) return;
-  log_.write(spdlog::level::info, "public_address_changed", {{"before", before}, {"address", after}});
-  note({.kind = kIncidentLinkFailure,
-        .at = monotonic_now(),
-        .node = self().node,
-        .text = "the public address of this node was " + before + " and is " + after + ": the others are told"});
-  tell_addresses();
-}
-
-void NodeShell::on_address_update(NodeId from, Result<AddressUpdate> update) {
-  if (!update) return refuse(from, update.error());
-  if (!encrypted() || ++updates_heard_[from.raw] > kUpdatesOfPeerMax || !addresses_.take(from, *update, view())) return;
-  log_.write(spdlog::level::info, "peer_addresses", {{"peer", name_of(update->node)}, {"addresses", fmt::format("{}", fmt::join(update->addresses, ", "))}});
-  tell_addresses();
-  update_dials();
-}
-
-/// To members only: who is not one yet hears nothing of the others.
-void NodeShell::tell_addresses() {
-  if (!encrypted() || cluster_.raw == 0) return;
-  for (const Member& member : view().members) {
-    if (member.node == self().node || !transport_->has_room(member.node)) continue;
-    for (const AddressUpdate& update : addresses_.news_for(member.node, cluster_, *options_.key))
-      if (transport_->send(member.node, encode_address_update(update)) == SendResult::kQueued) addresses_.told(member.node, update);
-  }
-}
-
 void NodeShell::update_dials() {
-  std::set<std::string> wanted(options_.peers.begin(), options_.peers.end());
-  if (discovery_) wanted.merge(discovery_->addresses());
+  std::set<std::string> wanted;
+  if (discovery_) wanted = discovery_->addresses();
   for (const Member& member : braid_->peers_to_dial()) {
     if (member.node == options_.braid.self.node) continue;
     for (std::string& address : addresses_.addresses_of(member)) wanted.insert(std::move(address));
   }
-  for (const std::string& address : options_.braid.self.addresses) wanted.erase(address);
+  const auto cannot = [this](const std::string& address) { return !has_family_of(address); };
+  std::erase_if(wanted, cannot);
+  // Of what was given, a ticket's addresses too, some may be left out; where none would be left, a person should hear why.
+  std::set<std::string> peers(options_.peers.begin(), options_.peers.end());
+  if (!std::all_of(peers.begin(), peers.end(), cannot)) std::erase_if(peers, cannot);
+  wanted.merge(peers);
   for (const std::string& address : addresses_.own()) wanted.erase(address);
   for (const std::string& address : wanted)
     if (!dialled_.contains(address)) transport_->dial(address);

@@ -27,7 +27,7 @@ struct AddressUpdate {
   NodeId node;
   AddressVersion version;
   std::vector<std::string> addresses;        // all of them, as in Member
-  std::array<std::uint8_t, 64> signature{};  // by the node's key, over what node/address_book.cc makes of the rest and the cluster
+  std::array<std::uint8_t, 64> signature{};  // by the node's key, over what transport/address_book.cc makes of the rest and the cluster
 };
 
 }  // namespace rse

@@ -121,6 +121,9 @@ class Transport {
   virtual std::optional<LinkProgress> progress(NodeId) const { return std::nullopt; }
   /// Closes the link to a peer; it may come back. on_down(peer, false) follows from the event loop.
   virtual void disconnect(NodeId peer) = 0;
+  /// Addresses of this machine's interfaces have changed: a link from one that is gone cannot work any more. A transport that can tell
+  /// closes it now, as disconnect() does, instead of waiting for silence.
+  virtual void on_addresses_changed() {}
   virtual std::vector<LinkStats> stats() const = 0;
   /// No callback after this returns.
   virtual void stop() = 0;

@@ -19,6 +19,7 @@
 #include "torus/braid/new_machines.h"
 #include "torus/watch/incident_teller.h"
 #include "torus/watch/lattice_watch.h"
+#include "transport/address_book.h"
 #include "transport/codec/codec.h"
 
 namespace rse::kernel {
@@ -112,6 +113,7 @@ class Node final {
         identity_(std::move(identity)),
         timing_(timing_of(options)),
         hello_{.cluster = {identity_.key ? 0 : options.cluster}, .self = self_of(options, address), .cut_epochs = options.cut_epochs},
+        addresses_(hello_.self),
         lattices_({options.id}),
         machines_(options.cut_epochs),
         braid_(braid_options(options, address, machines_), {}, now()) {}
@@ -155,6 +157,8 @@ class Node final {
     }
     if (now() >= next_house_) {
       carrier_.look_after();
+      addresses_.begin_turn();
+      tell_addresses();
       next_house_ = now() + (carrier_.complete() ? kQuietHouseInterval : kHouseInterval);
     }
     const bool sent = pump();
@@ -170,14 +174,18 @@ class Node final {
         hello_.cluster = view.cluster;
         carrier_.set_hello(hello_);
       }
-      if (identity_.key) carrier_.set_trust(book_of(identity_, view));
+      if (identity_.key) {
+        addresses_.on_view(view);
+        carrier_.set_trust(book_of(identity_, view));
+      }
     } else if (now() < next_dials_) {
       return;
     }
     next_dials_ = now() + kQuietHouseInterval;
     std::set<std::string> addresses;
     for (const Member& member : braid_.peers_to_dial()) {
-      if (member.node != hello_.self.node) addresses.insert(member.addresses.begin(), member.addresses.end());
+      if (member.node == hello_.self.node) continue;
+      for (std::string& address : addresses_.addresses_of(member)) addresses.insert(std::move(address));
     }
     carrier_.dial(addresses);
   }
@@ -232,6 +240,25 @@ class Node final {
     const Bytes bytes = encode_lattice_sight(*answer);
     const SharedBytes lent(bytes);
     carrier_.send(from, std::span(&lent, 1), Urgency::kInOrder);
+  }
+
+  void on_address_update(NodeId from, Result<AddressUpdate> update) {
+    if (!update) return refuse(from, update.error());
+    if (!identity_.key || !addresses_.take(from, *update, braid_.view())) return;
+    log_line("node: peer_addresses peer=", std::string_view(name_of(update->node)));
+    next_dials_ = {};
+    tell_addresses();
+  }
+
+  void tell_addresses() {
+    if (!identity_.key) return;
+    addresses_.tell(now(), braid_.view(), *identity_.key, [this](NodeId to, const AddressUpdate& update) {
+      if (!linked_.contains(to) || !carrier_.has_room(to)) return false;
+      const Bytes bytes = encode_address_update(update);
+      const SharedBytes lent(bytes);
+      carrier_.send(to, std::span(&lent, 1), Urgency::kNoHurry);
+      return true;
+    });
   }
 
   /// A heartbeat that says what the one before has said does not wake a neighbour that sleeps: it wakes for its own before long.
@@ -308,6 +335,8 @@ class Node final {
     callbacks.on_up = [this](const Hello& hello) {
       stay_awake(kAwakeAfterChange);
       ever_linked_ = true;
+      linked_.insert(hello.self.node);
+      addresses_.forget_told(hello.self.node);
       log_line("node: link_up peer=", std::string_view(hello.self.name));
       braid_.on_link_up(now(), hello.self, hello.key, hello.ticket);
     };
@@ -315,13 +344,15 @@ class Node final {
       log_line("node: link_down peer=", std::string_view(name_of(peer)), " process_gone=",
                proof_of_death ? "yes" : "unknown");
       told_.erase(peer);
+      linked_.erase(peer);
+      addresses_.forget_told(peer);
       stay_awake(kAwakeAfterChange);
       braid_.on_link_down(now(), peer, proof_of_death);
     };
     callbacks.on_message = [this](NodeId from, std::span<const std::byte> bytes) {
       if (is_lattice_sight(bytes)) return on_sight(from, decode_lattice_sight(bytes));
       if (is_incident_report(bytes)) return;  // nobody looks at this node
-      if (is_address_update(bytes)) return;   // whoever moves dials this node, which does not
+      if (is_address_update(bytes)) return on_address_update(from, decode_address_update(bytes));
       Result<Envelope> envelope = decode_envelope(bytes);
       if (!envelope) return refuse(from, envelope.error());
       if (std::holds_alternative<Heartbeat>(envelope->message) && envelope->destination == hello_.self.node) {
@@ -357,6 +388,7 @@ class Node final {
   const Identity identity_;
   const Timing& timing_;
   Hello hello_;
+  AddressBook addresses_;
   LatticeWatch lattices_;  // outlives the machines that write to it
   NewMachines machines_;
   BraidNode braid_;
@@ -364,6 +396,7 @@ class Node final {
   FirstEpochs first_epochs_;
   ViewNumber view_seen_{};
   Instant next_house_{}, next_dials_{}, last_due_{}, awake_until_{};
+  std::set<NodeId> linked_;
   std::map<NodeId, Heartbeat> told_;  // the last to a neighbour
   std::map<NodeId, std::pair<NodeId, Envelope>> beats_;  // by origin: heard in this turn, with the neighbour that sent it
   FoldedLines folded_;

@@ -35,6 +35,8 @@ constexpr const char* kNetworkV6 = "fd83::";    // fd83::/64
 constexpr std::size_t kHeaderV6Size = 40;
 constexpr std::size_t kProtocolV6Offset = 6;    // nobody here sends extension headers with UDP or TCP
 constexpr std::size_t kDestinationV6Offset = 24;
+constexpr std::uint32_t kMoved = 100;           // host 0 is 10.83.0.1 and, moved, 10.83.0.101; fd83::1 and fd83::a1
+constexpr std::uint8_t kMovedV6 = 0xA0;
 constexpr std::byte kMulticastV6{0xFF};         // the first byte
 constexpr int kCarrierPriority = 10;  // real-time; the loop of a daemon has 1
 
@@ -76,12 +78,24 @@ struct AddressRequestV6 {
   int interface_index;
 };
 
-bool set_address_v6(const std::string& text) {
+/// `what`: SIOCSIFADDR, SIOCDIFADDR.
+bool change_address_v6(unsigned long what, const std::string& text) {
   const int control = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   AddressRequestV6 request{{}, 64, static_cast<int>(::if_nametoindex(kInterface))};
-  const bool done = ::inet_pton(AF_INET6, text.c_str(), &request.address) == 1 && ::ioctl(control, SIOCSIFADDR, &request) == 0;
+  const bool done = ::inet_pton(AF_INET6, text.c_str(), &request.address) == 1 && ::ioctl(control, what, &request) == 0;
   ::close(control);
   return done;
+}
+
+bool set_v4(int control, std::uint32_t number) {
+  return set_address(control, SIOCSIFADDR, kNetwork + number) && set_address(control, SIOCSIFNETMASK, 0xFFFFFF00);
+}
+
+std::string v4_text(std::uint32_t number) {
+  const in_addr address{htonl(kNetwork + number)};
+  std::array<char, INET_ADDRSTRLEN> text{};
+  ::inet_ntop(AF_INET, &address, text.data(), text.size());
+  return text.data();
 }
 
 /// Of the calling thread's network namespace.
@@ -128,14 +142,13 @@ TestNetwork::~TestNetwork() {
   ::close(wake_);
 }
 
-std::string TestNetwork::address(std::size_t host) {
-  const in_addr address{htonl(kNetwork + 1 + static_cast<std::uint32_t>(host))};
-  std::array<char, INET_ADDRSTRLEN> text{};
-  ::inet_ntop(AF_INET, &address, text.data(), text.size());
-  return text.data();
-}
+std::string TestNetwork::address(std::size_t host) { return v4_text(1 + static_cast<std::uint32_t>(host)); }
 
 std::string TestNetwork::address_v6(std::size_t host) { return kNetworkV6 + std::to_string(host + 1); }
+
+std::string TestNetwork::moved_address(std::size_t host) { return v4_text(kMoved + 1 + static_cast<std::uint32_t>(host)); }
+
+std::string TestNetwork::moved_address_v6(std::size_t host) { return std::string(kNetworkV6) + "a" + std::to_string(host + 1); }
 
 std::string TestNetwork::make_host(std::size_t index) {
   Host& host = hosts_[index];
@@ -152,12 +165,9 @@ std::string TestNetwork::make_host(std::size_t index) {
   mtu.ifr_mtu = kMtu;
   if (!has_v6()) turn_v6_off();
   bool configured = ::ioctl(control, SIOCSIFMTU, &mtu) == 0;
-  if (has_v4()) {
-    configured = configured && set_address(control, SIOCSIFADDR, kNetwork + 1 + static_cast<std::uint32_t>(index)) &&
-                 set_address(control, SIOCSIFNETMASK, 0xFFFFFF00);
-  }
+  if (has_v4()) configured = configured && set_v4(control, 1 + static_cast<std::uint32_t>(index));
   configured = configured && set_flags(control, kInterface, true) && set_flags(control, "lo", true);
-  if (has_v6()) configured = configured && set_address_v6(address_v6(index));
+  if (has_v6()) configured = configured && change_address_v6(SIOCSIFADDR, address_v6(index));
   const std::string failure = configured ? std::string() : because("cannot configure a TUN device");
   ::close(control);
   return failure;
@@ -169,15 +179,33 @@ bool TestNetwork::enter(std::size_t host) const {
          ::mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=16m") == 0;
 }
 
-bool TestNetwork::set_interface(std::size_t host, bool up) const {
+bool TestNetwork::on_host(std::size_t host, const std::function<bool(int control)>& work) const {
   bool done = false;
   on_own_thread([&] {
     if (::setns(hosts_[host].name_space, CLONE_NEWNET) != 0) return;
     const int control = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    done = set_flags(control, kInterface, up);
+    done = work(control);
     ::close(control);
   });
   return done;
+}
+
+bool TestNetwork::set_interface(std::size_t host, bool up) const {
+  return on_host(host, [&](int control) { return set_flags(control, kInterface, up); });
+}
+
+bool TestNetwork::replace_addresses(std::size_t host) const {
+  return on_host(host, [&](int control) {
+    const bool v4 = !has_v4() || set_v4(control, kMoved + 1 + static_cast<std::uint32_t>(host));
+    return v4 && (!has_v6() || (change_address_v6(SIOCDIFADDR, address_v6(host)) && change_address_v6(SIOCSIFADDR, moved_address_v6(host))));
+  });
+}
+
+bool TestNetwork::keep_only(std::size_t host, Family family) const {
+  return on_host(host, [&](int control) {
+    if (family == Family::kIpv4) turn_v6_off();
+    return family != Family::kIpv6 || set_address(control, SIOCSIFADDR, 0);
+  });
 }
 
 // --- Faults. ---
@@ -252,7 +280,10 @@ void TestNetwork::take_in_v4(std::size_t host, Instant now, std::span<const std:
   if (udp && !udp_passes_) return;
   std::uint32_t destination = 0;
   std::memcpy(&destination, packet.data() + kDestinationOffset, sizeof destination);
-  if (ntohl(destination) >> 28 != kMulticast) return relay_.accept(now, host, ntohl(destination) - kNetwork - 1, packet);
+  if (ntohl(destination) >> 28 != kMulticast) {
+    const std::uint32_t number = ntohl(destination) - kNetwork;
+    return relay_.accept(now, host, (number > kMoved ? number - kMoved : number) - 1, packet);
+  }
   if (udp && multicast_v4_) accept_for_all(host, now, packet);  // nobody here asks who is in a group
 }
 
@@ -266,7 +297,7 @@ void TestNetwork::take_in_v6(std::size_t host, Instant now, std::span<const std:
   in6_addr network{}, destination{};
   ::inet_pton(AF_INET6, kNetworkV6, &network);
   std::memcpy(&destination, packet.data() + kDestinationV6Offset, sizeof destination);
-  const std::size_t number = destination.s6_addr[15];
+  const std::size_t number = destination.s6_addr[15] & ~kMovedV6;
   destination.s6_addr[15] = 0;
   if (std::memcmp(&destination, &network, sizeof network) == 0 && number > 0) relay_.accept(now, host, number - 1, packet);
 }

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -35,6 +36,9 @@ class TestNetwork {
   std::size_t size() const { return hosts_.size(); }
   static std::string address(std::size_t host);
   static std::string address_v6(std::size_t host);
+  /// What replace_addresses() gives a host.
+  static std::string moved_address(std::size_t host);
+  static std::string moved_address_v6(std::size_t host);
   /// Puts the calling process, a child between fork and exec, on that host: its network, and a /dev/shm of its own.
   bool enter(std::size_t host) const;
 
@@ -54,6 +58,10 @@ class TestNetwork {
   void set_multicast(Multicast passes) { multicast_v4_ = passes.v4, multicast_v6_ = passes.v6; }
   /// The host's interface goes down or up: its own kernel knows, others see silence.
   bool set_interface(std::size_t host, bool up) const;
+  /// The host's addresses, of each family that the network has, go, and others come: as when a lease has ended.
+  bool replace_addresses(std::size_t host) const;
+  /// Takes the other family from a host: kBoth changes nothing.
+  bool keep_only(std::size_t host, Family family) const;
   PacketRelay::Counts counts() const;
 
  private:
@@ -62,6 +70,7 @@ class TestNetwork {
     int tun = -1;
   };
   std::string make_host(std::size_t host);
+  bool on_host(std::size_t host, const std::function<bool(int control)>& work) const;
   Instant change(std::size_t from, std::size_t to, bool cut);
   void carry();
   void take_in(std::size_t host, Instant now);

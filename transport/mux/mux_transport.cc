@@ -219,6 +219,10 @@ void MuxTransport::disconnect(NodeId node) {
   for (Carrier& carrier : core_->carriers) carrier.transport->disconnect(node);
 }
 
+void MuxTransport::on_addresses_changed() {
+  for (Carrier& carrier : core_->carriers) carrier.transport->on_addresses_changed();
+}
+
 std::vector<LinkStats> MuxTransport::stats() const {
   std::vector<LinkStats> all;
   for (std::size_t index = 0; index < core_->carriers.size(); ++index) {

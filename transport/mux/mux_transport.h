@@ -45,6 +45,7 @@ class MuxTransport final : public Transport {
   std::optional<LinkProgress> progress(NodeId peer) const override;
   void disconnect(NodeId peer) override;
   /// Of one peer: first the link in use.
+  void on_addresses_changed() override;
   std::vector<LinkStats> stats() const override;
   void stop() override;
 

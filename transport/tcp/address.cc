@@ -4,6 +4,7 @@
 #include <asio/ip/address.hpp>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "transport/handshake.h"
 
@@ -15,9 +16,12 @@ asio::ip::address without_mapping(const asio::ip::address& address) {
   return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
 }
 
+/// Asio has no name for it, and its category no std::errc.
+bool is_not_available(const std::error_code& error) { return error == std::error_code(EADDRNOTAVAIL, asio::error::get_system_category()); }
+
 /// What a kernel without IPv6 says, or one that has it turned off.
 bool is_without_v6(const std::error_code& error) {
-  return error == asio::error::address_family_not_supported || error == std::errc::address_not_available;
+  return error == asio::error::address_family_not_supported || is_not_available(error);
 }
 
 }  // namespace
@@ -71,6 +75,7 @@ std::string dial_failure_text(const std::string& address, const std::error_code&
   const std::string what = "cannot reach " + address + ": ";
   if (error == asio::error::host_unreachable || error == asio::error::network_unreachable)
     return what + "no route to it; check the network of both machines";
+  if (is_not_available(error)) return what + "this machine has no address of its kind to reach it from; give one of another family, or check `ip address`";
   return what + error.message() + "; check the address and the network";
 }
 
@@ -87,7 +92,7 @@ std::string listen_failure_text(const std::string& address, const std::error_cod
     return what + "another process uses this port; stop it (`ss -ltnp` shows which) or choose another port";
   if (error == asio::error::access_denied)
     return what + "ports below 1024 need privileges; choose a higher port";
-  if (error == std::errc::address_not_available)
+  if (is_not_available(error))
     return what + "no network interface of this machine has this address; use one that `ip address` shows, or :PORT for all";
   return what + error.message() + "; choose another address";
 }

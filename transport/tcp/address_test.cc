@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
+
 using namespace rse;
 
 TEST_CASE("address: host and port come apart in every notation") {
@@ -38,6 +40,8 @@ TEST_CASE("address: an endpoint prints as what parses to it") {
     CHECK(to_text(*numeric_endpoint(*parse_host_port(text))) == text);
   }
   CHECK_FALSE(numeric_endpoint(*parse_host_port("host.example:1")));
+  CHECK(to_text(*numeric_endpoint(*parse_host_port("[::ffff:10.0.0.7]:7401"))) == "10.0.0.7:7401");
+  CHECK(to_text({asio::ip::make_address("::ffff:10.0.0.7"), 7401}) == "10.0.0.7:7401");
 }
 
 TEST_CASE("address: failures name the thing, the cause and the next step") {
@@ -46,4 +50,8 @@ TEST_CASE("address: failures name the thing, the cause and the next step") {
   CHECK(listen_failure_text("0.0.0.0:7400", asio::error::address_in_use) ==
         "cannot listen on 0.0.0.0:7400: another process uses this port; stop it (`ss -ltnp` shows which) or choose another "
         "port");
+  const std::error_code unavailable(EADDRNOTAVAIL, asio::error::get_system_category());
+  CHECK(listen_failure_text("10.9.9.9:7400", unavailable) ==
+        "cannot listen on 10.9.9.9:7400: no network interface of this machine has this address; use one that `ip address` shows, or :PORT for all");
+  CHECK(dial_failure_text("[2001:db8::1]:7400", unavailable).find("this machine has no address of its kind") != std::string::npos);
 }

@@ -66,6 +66,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// False: on_room() follows once the queue is short.
   bool has_room() const { return queued_bytes_ < kQueueShortBytes; }
   const asio::ip::tcp::endpoint& remote() const { return remote_; }
+  asio::ip::tcp::endpoint local() const {
+    std::error_code gone;
+    return socket_.local_endpoint(gone);
+  }
   TcpMeasure measure() { return measure_tcp(socket_.native_handle()); }
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // since taken by the owner's statistics
 

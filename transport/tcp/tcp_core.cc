@@ -9,6 +9,7 @@
 #include <random>
 
 #include "transport/codec/codec.h"
+#include "transport/machine_addresses.h"
 #include "transport/monotonic_clock.h"
 #include "transport/tcp/address.h"
 
@@ -301,6 +302,13 @@ void TcpCore::disconnect(NodeId node) {
     self->wake_dialers(node);
     self->callbacks_.on_down(node, false);
   });
+}
+
+void TcpCore::on_addresses_changed() {
+  std::vector<NodeId> cut_off;
+  for (const auto& [node, peer] : peers_)
+    if (peer.link && !machine_has(peer.link->local().address())) cut_off.push_back(node);
+  for (const NodeId node : cut_off) disconnect(node);
 }
 
 /// Closes a session, whatever it is, and counts what it did. Nobody is told.

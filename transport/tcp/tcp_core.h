@@ -77,6 +77,7 @@ class TcpCore : public std::enable_shared_from_this<TcpCore> {
   bool has_room(NodeId peer) const;
   std::optional<LinkProgress> progress(NodeId peer) const;
   void disconnect(NodeId peer);
+  void on_addresses_changed();
   std::vector<LinkStats> stats() const;
   std::vector<std::uint16_t> bound_ports() const;
   void stop();

@@ -17,6 +17,7 @@ class TcpTransportFacade final : public TcpTransport {
   bool has_room(NodeId peer) const override { return core_->has_room(peer); }
   std::optional<LinkProgress> progress(NodeId peer) const override { return core_->progress(peer); }
   void disconnect(NodeId peer) override { core_->disconnect(peer); }
+  void on_addresses_changed() override { core_->on_addresses_changed(); }
   std::vector<LinkStats> stats() const override { return core_->stats(); }
   std::vector<std::uint16_t> bound_ports() const override { return core_->bound_ports(); }
   void stop() override { core_->stop(); }

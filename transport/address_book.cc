@@ -1,4 +1,4 @@
-#include "node/address_book.h"
+#include "transport/address_book.h"
 
 #include <algorithm>
 #include <string_view>
@@ -10,6 +10,8 @@ namespace rse {
 namespace {
 
 constexpr std::string_view kContext = "RSE addresses 1";
+constexpr Duration kAgainFirst = milliseconds(1000);
+constexpr Duration kAgainMax = milliseconds(64'000);
 
 /// What is signed. The cluster is part of it: a node that was of another one, with the same key, has said nothing here.
 std::vector<std::uint8_t> text_of(const AddressUpdate& update, ClusterId cluster) {
@@ -31,12 +33,19 @@ std::vector<std::uint8_t> text_of(const AddressUpdate& update, ClusterId cluster
 
 }  // namespace
 
-bool AddressBook::change_own(const std::string& before, const std::string& after) {
-  if (std::find(own_.begin(), own_.end(), after) != own_.end()) return false;
-  const auto old = std::find(own_.begin(), own_.end(), before);
-  if (old != own_.end()) *old = after;
-  else own_.insert(own_.begin(), after);
-  if (own_.size() > kAddressesMax) own_.resize(kAddressesMax);
+bool AddressBook::change_own(const std::vector<std::string>& before, const std::vector<std::string>& after) {
+  const auto in = [](const std::vector<std::string>& all) {
+    return [&all](const std::string& address) { return std::find(all.begin(), all.end(), address) != all.end(); };
+  };
+  std::vector<std::string> now = own_;
+  const auto first = std::find_if(now.begin(), now.end(), in(before));
+  auto place = first == now.end() ? 0 : first - now.begin();
+  std::erase_if(now, in(before));
+  for (const std::string& address : after)
+    if (!in(now)(address)) now.insert(now.begin() + place++, address);
+  if (now.size() > kAddressesMax) now.resize(kAddressesMax);
+  if (std::is_permutation(now.begin(), now.end(), own_.begin(), own_.end())) return false;
+  own_ = std::move(now);
   ++own_number_;
   return true;
 }
@@ -52,6 +61,7 @@ std::vector<std::string> AddressBook::addresses_of(const Member& member) const {
 }
 
 bool AddressBook::take(NodeId from, const AddressUpdate& update, const View& view) {
+  if (++heard_[from] > kUpdatesOfPeerMax) return false;
   const PublicKey* key = view.trust.key_of(update.node);
   if (update.node == self_.node || key == nullptr) return false;
   const Member* member = view.find(update.node);
@@ -60,29 +70,52 @@ bool AddressBook::take(NodeId from, const AddressUpdate& update, const View& vie
   const bool is_new = known == updates_.end() || known->second.version < update.version;
   if (is_new && !signature_is_of(*key, text_of(update, view.cluster), update.signature)) return false;
   // Whoever sends it knows it.
-  if (view.trust.key_of(from) != nullptr && !knows(from, update.node, update.version)) told(from, update);
+  if (view.trust.key_of(from) != nullptr) {
+    Told& known = told_[from][update.node];
+    if (known.version <= update.version) known = {.version = update.version};
+  }
   if (!is_new) return false;
   updates_.insert_or_assign(update.node, update);
   return true;
 }
 
-bool AddressBook::knows(NodeId peer, NodeId node, AddressVersion version) const {
+bool AddressBook::knows(Instant now, NodeId peer, NodeId node, AddressVersion version) const {
   const auto of_peer = told_.find(peer);
   if (of_peer == told_.end()) return false;
   const auto found = of_peer->second.find(node);
-  return found != of_peer->second.end() && found->second >= version;
+  if (found == of_peer->second.end() || found->second.version < version) return false;
+  return found->second.wait.raw == 0 || now < found->second.again;
 }
 
-std::vector<AddressUpdate> AddressBook::news_for(NodeId peer, ClusterId cluster, const NodeKey& key) const {
+void AddressBook::told(Instant now, NodeId peer, const AddressUpdate& update) {
+  Told& told = told_[peer][update.node];
+  const bool again = told.version == update.version;
+  told.version = update.version;
+  told.wait = again ? std::min(Duration{2 * told.wait.raw}, kAgainMax) : kAgainFirst;
+  told.again = now + told.wait;
+}
+
+std::vector<AddressUpdate> AddressBook::news_for(Instant now, NodeId peer, ClusterId cluster, const NodeKey& key) const {
   std::vector<AddressUpdate> news;
   AddressUpdate mine{.node = self_.node, .version = {self_.incarnation, own_number_}, .addresses = own_};
-  if (own_number_ > 0 && !knows(peer, self_.node, mine.version)) {
+  if (own_number_ > 0 && !knows(now, peer, self_.node, mine.version)) {
     mine.signature = sign(key.seed(), text_of(mine, cluster));
     news.push_back(std::move(mine));
   }
   for (const auto& [node, update] : updates_)
-    if (node != peer && !knows(peer, node, update.version)) news.push_back(update);
+    if (node != peer && !knows(now, peer, node, update.version)) news.push_back(update);
   return news;
+}
+
+void AddressBook::tell(Instant now, const View& view, const NodeKey& key, const std::function<bool(NodeId to, const AddressUpdate&)>& send) {
+  if (view.cluster.raw == 0) return;
+  for (const Member& member : view.members) {
+    if (member.node == self_.node) continue;
+    for (const AddressUpdate& update : news_for(now, member.node, view.cluster, key)) {
+      if (!send(member.node, update)) break;
+      told(now, member.node, update);
+    }
+  }
 }
 
 void AddressBook::on_view(const View& view) {
