@@ -56,7 +56,6 @@ class GuestPort final : public UdpPort {
     queued_[count_].size = size;
     if (++count_ == kQueuedMax) flush();
   }
-  UdpEndpoint fit(const UdpEndpoint& to) const override { return to; }
   void flush() {
     for (std::size_t i = 0; i < count_; ++i) {
       const Queued& datagram = queued_[i];

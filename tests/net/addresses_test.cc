@@ -22,6 +22,9 @@ namespace {
 
 using Family = TestNetwork::Family;
 
+/// For links after a change: silence alone would be noticed on TCP after 20 s.
+constexpr std::chrono::seconds kLinkedAgain{10};
+
 bool networks_allowed() {
   static const std::string why = TestNetwork::unavailable();
   if (!why.empty()) MESSAGE("skipped: " << why);
@@ -53,24 +56,24 @@ struct World {
 };
 
 /// `on` has a link to `to` by each of these transports.
-bool shows_links(const LanNode& on, const std::string& to, const std::vector<std::string>& transports) {
+bool shows_links(const LanNode& on, const std::string& to, const std::vector<std::string>& transports, std::chrono::milliseconds limit) {
   return wait_until([&] {
     const std::string output = on.rse({"status"}).output;
     return std::all_of(transports.begin(), transports.end(), [&](const std::string& transport) {
       return std::regex_search(output, std::regex("\n" + to + " +" + transport + " +(yes|spare) "));
     });
-  });
+  }, limit);
 }
 
 /// `on` shows a link that works with the node `to` at one of these addresses.
-bool shows_link(const LanNode& on, const std::string& to, const std::vector<std::string>& hosts) {
+bool shows_link(const LanNode& on, const std::string& to, const std::vector<std::string>& hosts, std::chrono::milliseconds limit = kLanLimit) {
   return wait_until([&] {
     const std::string output = on.rse({"status"}).output;
     std::smatch row;
     if (!std::regex_search(output, row, std::regex("\n" + to + " +member[^\n]*"))) return false;
     const std::string text = row.str();
     return std::any_of(hosts.begin(), hosts.end(), [&](const std::string& host) { return text.find(host + ":") != std::string::npos; });
-  });
+  }, limit);
 }
 
 void check_quiet(const LanNode& node) {
@@ -157,8 +160,8 @@ void check_move(Family family, const std::vector<std::string>& listen, const std
   for (const LanNode* node : {&a, &b}) REQUIRE_MESSAGE(shows_link(*node, "c", before), node->rse({"status"}).output);
   REQUIRE(world.network.replace_addresses(2));
   for (const LanNode* node : {&a, &b}) {
-    CHECK_MESSAGE(shows_link(*node, "c", after), node->rse({"status"}).output << read_file(c.log));
-    CHECK_MESSAGE(shows_links(*node, "c", transports), node->rse({"status"}).output << read_file(node->log) << read_file(c.log));
+    CHECK_MESSAGE(shows_link(*node, "c", after, kLinkedAgain), node->rse({"status"}).output << read_file(c.log));
+    CHECK_MESSAGE(shows_links(*node, "c", transports, kLinkedAgain), node->rse({"status"}).output << read_file(node->log) << read_file(c.log));
     CHECK_MESSAGE(node->says(" peer_addresses peer=c"), read_file(node->log));
     CHECK(node->rse({"status", "--json"}).output.find(family == Family::kIpv6 ? after[1] : after[0]) != std::string::npos);
   }
@@ -176,6 +179,25 @@ TEST_CASE("addresses: a node whose addresses are replaced while it runs is linke
   SUBCASE("UDP") { check_move(Family::kIpv4, {"--listen", "udp::7400"}, {"udp"}); }
   SUBCASE("TCP over IPv6") { check_move(Family::kIpv6, {}, {"tcp"}); }
   SUBCASE("both transports, both families") { check_move(Family::kBoth, {"--listen", ":7400", "--listen", "udp::7400"}, {"tcp", "udp"}); }
+}
+
+TEST_CASE("addresses: a node that moves before it is let in is a member with the new address only") {
+  if (!networks_allowed()) return;
+  World world(2, Family::kIpv4);
+  LanNode a = world.node(0, "a"), b = world.node(1, "b");
+  a.start({"--found"});
+  const std::string ticket = a.ticket();
+  world.network.cut_off(1);
+  b.start({}, ticket);
+  CHECK(b.shows("listens on " + TestNetwork::address(1)));
+  REQUIRE(world.network.replace_addresses(1));
+  CHECK_MESSAGE(b.says(" addresses_changed "), read_file(b.log));
+  world.network.join_up(1);
+  CHECK_MESSAGE(b.says(kJoined), read_file(b.log));
+  CHECK_MESSAGE(shows_link(a, "b", {TestNetwork::moved_address(1)}), a.rse({"status"}).output);
+  const std::string status = a.rse({"status", "--json"}).output;
+  CHECK(status.find(TestNetwork::moved_address(1) + ":7400") != std::string::npos);
+  CHECK_MESSAGE(status.find(TestNetwork::address(1) + ":7400") == std::string::npos, status);
 }
 
 TEST_CASE("addresses: a node that was started before its machine had a network says where it is as soon as it has one") {

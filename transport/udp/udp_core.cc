@@ -169,7 +169,7 @@ void UdpCore::try_endpoint(const std::shared_ptr<UdpDial>& dial, const Endpoint&
     retry(dial);
     return report_failure(dial->address, "cannot reach " + dial->address + ": this machine gives no socket for it; check its network");
   }
-  const SessionPtr session = new_session(UdpPhase::kInit, port, port->fit(endpoint), dial->address);
+  const SessionPtr session = new_session(UdpPhase::kInit, port, endpoint, dial->address);
   session->outgoing = true;
   session->dial = dial;
   if (trust_) {

@@ -49,7 +49,7 @@ std::shared_ptr<UdpSocket> UdpHost::make_socket() {
   UdpSocket::Hooks hooks;  // a socket is closed before the host goes
   hooks.arrived = [this](UdpSocket& socket, const UdpEndpoint& from, Instant now, std::span<const std::byte> datagram) {
     const auto keep = shared_from_this();
-    if (stun_ && from == socket.fit(*stun_server_)) return stun_->on_datagram(datagram);
+    if (stun_ && from == *stun_server_) return stun_->on_datagram(datagram);
     core_.on_datagram(socket, from, now, datagram);
   };
   hooks.refused = [this](std::span<const std::byte> datagram) {
@@ -78,7 +78,7 @@ std::string UdpHost::listen(const std::vector<std::string>& addresses) {
 
 std::error_code UdpHost::listen_on(udp::endpoint& own) {
   auto socket = make_socket();
-  if (const std::error_code error = socket->open(own, true)) return error;
+  if (const std::error_code error = socket->open(own)) return error;
   own = socket->own();
   sockets_.push_back({std::move(socket), true});
   return {};
@@ -94,7 +94,7 @@ std::shared_ptr<UdpPort> UdpHost::port_to(const UdpEndpoint& endpoint) {
     return listener.socket;
   }
   auto socket = make_socket();
-  if (socket->open(udp::endpoint(to.address().is_v4() ? udp::v4() : udp::v6(), 0), true)) return nullptr;
+  if (socket->open(udp::endpoint(to.address().is_v4() ? udp::v4() : udp::v6(), 0))) return nullptr;
   socket->start();
   sockets_.push_back({socket, false});
   return socket;
@@ -126,7 +126,7 @@ void UdpHost::keep_public_address() {
   hooks.send = [this](std::span<const std::byte> question) {
     const auto port = port_to(*stun_server_);
     if (!port) return;
-    port->send(port->fit(*stun_server_), question);
+    port->send(*stun_server_, question);
     flush();
   };
   hooks.changed = [this](const udp::endpoint& before, const udp::endpoint& after) {

@@ -28,6 +28,8 @@ constexpr int kSocketBufferBytes = 4 << 20;     // asked for; the kernel may giv
 constexpr std::size_t kRunSegmentsMax = 64;     // UDP_MAX_SEGMENTS
 constexpr std::size_t kRunBytesMax = 65'000;
 
+constexpr int kPreferPublic = 0x0002;           // IPV6_PREFER_SRC_PUBLIC of linux/in6.h, which does not go with netinet/in.h
+
 void set(int handle, int level, int name, int value) { ::setsockopt(handle, level, name, &value, sizeof value); }
 
 /// recvmmsg(), but one alone by the cheaper call.
@@ -94,23 +96,22 @@ asio::ip::udp::endpoint to_asio(const UdpEndpoint& endpoint) {
 UdpSocket::UdpSocket(asio::io_context& loop, Duration spin, Hooks hooks)
     : socket_(loop), hooks_(std::move(hooks)), spin_(spin), received_(kReceivesAtOnce * kReceiveBytes), outgoing_(2 * kRunBytesMax) {}
 
-std::error_code UdpSocket::open(const Endpoint& own, bool only_v6) {
+std::error_code UdpSocket::open(const Endpoint& own) {
   std::error_code error;
   socket_.open(own.protocol(), error);
   if (error) return error;
   const int handle = socket_.native_handle();
   ::fcntl(handle, F_SETFD, FD_CLOEXEC);
   socket_.non_blocking(true, error);
-  if (own.address().is_v6()) socket_.set_option(asio::ip::v6_only(only_v6), error);
   // "Don't fragment", without the kernel's opinion on the path: links probe it themselves.
-  const bool v6 = own.address().is_v6();
-  if (!v6 || !only_v6) {
-    set(handle, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
-    set(handle, IPPROTO_IP, IP_RECVERR, 1);
-  }
-  if (v6) {
+  if (own.address().is_v6()) {
+    socket_.set_option(asio::ip::v6_only(true), error);
     set(handle, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     set(handle, IPPROTO_IPV6, IPV6_RECVERR, 1);
+    set(handle, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, kPreferPublic);  // others dial that, and take no answer from another
+  } else {
+    set(handle, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    set(handle, IPPROTO_IP, IP_RECVERR, 1);
   }
   set(handle, SOL_SOCKET, SO_RCVBUF, kSocketBufferBytes);
   set(handle, SOL_SOCKET, SO_SNDBUF, kSocketBufferBytes);
@@ -130,12 +131,6 @@ void UdpSocket::close() {
 UdpSocket::Endpoint UdpSocket::own() const {
   std::error_code ignored;
   return socket_.local_endpoint(ignored);
-}
-
-UdpEndpoint UdpSocket::fit(const UdpEndpoint& to) const {
-  if (to.v6 || own().address().is_v4()) return to;
-  const Endpoint bare = to_asio(to);
-  return to_udp({asio::ip::make_address_v6(asio::ip::v4_mapped, bare.address().to_v4()), bare.port()});
 }
 
 // --- Receiving. ---

@@ -34,14 +34,13 @@ class UdpSocket final : public UdpPort {
   };
   UdpSocket(asio::io_context& loop, Duration spin, Hooks hooks);
   ~UdpSocket() override { close(); }
-  /// Empty error: bound.
-  std::error_code open(const Endpoint& own, bool only_v6);
+  /// Empty error: bound, to one family only.
+  std::error_code open(const Endpoint& own);
   void start();
   void close();
 
   std::byte* room(const UdpEndpoint& to, std::size_t size_max) override;
   void queue(std::size_t size) override;
-  UdpEndpoint fit(const UdpEndpoint& to) const override;
   void flush();
   Endpoint own() const;
 

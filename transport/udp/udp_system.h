@@ -22,7 +22,7 @@ struct UdpEndpoint {
   friend bool operator==(const UdpEndpoint&, const UdpEndpoint&) = default;
 };
 
-/// Where datagrams leave and arrive.
+/// Where datagrams of one family leave and arrive.
 class UdpPort : public std::enable_shared_from_this<UdpPort> {
  public:
   virtual ~UdpPort() = default;
@@ -34,8 +34,6 @@ class UdpPort : public std::enable_shared_from_this<UdpPort> {
     std::memcpy(room(to, datagram.size()), datagram.data(), datagram.size());
     queue(datagram.size());
   }
-  /// As datagrams from there are marked: on a port that takes IPv6 and IPv4, an IPv4 address is mapped.
-  virtual UdpEndpoint fit(const UdpEndpoint& to) const = 0;
 };
 
 class UdpSystem {
