@@ -126,8 +126,8 @@ std::vector<std::string> ways_to(const std::string& host) {
   const bool udp_only = host.starts_with("udp:"), tcp_only = host.starts_with("tcp:");
   const auto parsed = parse_host_port(udp_only || tcp_only ? host.substr(4) : host);
   if (!parsed || parsed->host.empty() || parsed->port == 0) return {};
-  const std::string address = parsed->host.find(':') == std::string::npos ? fmt::format("{}:{}", parsed->host, parsed->port)
-                                                                          : fmt::format("[{}]:{}", parsed->host, parsed->port);
+  const auto numeric = numeric_endpoint(*parsed);
+  const std::string address = numeric ? to_text(*numeric) : fmt::format("{}:{}", parsed->host, parsed->port);
   std::vector<std::string> ways;
   if (!udp_only) ways.push_back(address);
   if (!tcp_only) ways.push_back("udp:" + address);

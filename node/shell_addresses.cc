@@ -69,6 +69,7 @@ void NodeShell::say_own_addresses(const std::string& event, const std::string& b
         .node = self().node,
         .text = "this node was to be found at " + before + " and is now at " + after + ": the others are told"});
   transport_->set_hello(make_hello());
+  braid_->set_addresses(addresses_.own());
   tell_addresses();
 }
 

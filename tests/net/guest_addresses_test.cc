@@ -62,7 +62,7 @@ TEST_CASE("addresses: a guest that nobody can dial finds a node at its new addre
 
   REQUIRE(network.replace_addresses(0));
   CHECK_MESSAGE(wait_until([&] { return count_of("link_up peer=a", read_file(log)) == 2; }, kGuestLimit), read_file(a.log) << read_file(log));
-  CHECK_MESSAGE(read_file(log).find("peer_addresses peer=a") != std::string::npos, read_file(log));
+  CHECK_MESSAGE(read_file(log).find("peer_addresses ") != std::string::npos, read_file(log));
   CHECK(wait_until([&] { return std::regex_search(a.rse({"status"}).output, std::regex("\nguest +member[^\n]* udp:")); }));
 }
 

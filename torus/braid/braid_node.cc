@@ -526,6 +526,7 @@ void BraidNode::set_rest(Duration rest) {
   const auto longest = std::min<std::uint64_t>(rest.raw / milliseconds(1).raw, kRestMillisecondsMax);
   impl_->rest_milliseconds = static_cast<std::uint32_t>(longest);
 }
+void BraidNode::set_addresses(std::vector<std::string> addresses) { impl_->self.addresses = std::move(addresses); }
 void BraidNode::on_inject(Instant now, TorusId torus, Injection injection) {
   impl_->now = now;
   impl_->on_inject(torus, std::move(injection));

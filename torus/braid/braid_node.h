@@ -199,6 +199,8 @@ class BraidNode {
   /// From now on on_deadline() may come this much later than next_deadline() asks, up to kRestMillisecondsMax; heartbeats say so, and
   /// nobody takes it for silence. Say it before the on_deadline() after which it may be so.
   void set_rest(Duration rest);
+  /// Where this node is to be found now. A view that lets it in has these; one that has it already keeps what it has.
+  void set_addresses(std::vector<std::string> addresses);
   /// A client's request; answered by poll_answer(), after two nodes (with data directories: two disks) hold it.
   void on_inject(Instant now, TorusId torus, Injection injection);
   /// Starts the next run once all hosts hold the scenario. kMalformed etc.: nothing happened.
