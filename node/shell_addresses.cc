@@ -60,8 +60,7 @@ void NodeShell::on_public_address(const std::string& before, const std::string& 
   say_own_addresses("public_address_changed", before, after);
 }
 
-/// Views go on to have the addresses of this life's beginning: a change of them is no matter of membership. Whoever is to be let in yet
-/// is let in with those of its hello.
+/// A view that has this node goes on to have the addresses of this life's beginning: a change of them is no matter of membership.
 void NodeShell::say_own_addresses(const std::string& event, const std::string& before, const std::string& after) {
   log_.write(spdlog::level::info, event, {{"before", before}, {"address", after}});
   note({.kind = kIncidentLinkFailure,

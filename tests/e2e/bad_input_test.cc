@@ -37,6 +37,22 @@ TEST_CASE("usage: nothing to do, two things to do, unknown flags end with 2") {
   const Finished command = run_program({rse_binary(), "frobnicate"});
   CHECK(command.exit_code == 2);
   CHECK_MESSAGE(says(command, "no command \"frobnicate\""), command.output);
+  const std::vector<std::pair<std::string, std::string>> overlapping{
+      {":7401", "0.0.0.0:7401"}, {"[::]:7401", ":7401"}, {"0.0.0.0:7401", "10.0.0.7:7401"}, {"udp:[::1]:7401", "udp::7401"}, {":7401", ":7401"}};
+  for (const auto& [first, second] : overlapping) {
+    CAPTURE(first);
+    const Finished twice = run_program({node_binary(), "--found", "--listen", first, "--listen", second});
+    CHECK(twice.exit_code == 2);
+    CHECK_MESSAGE(says(twice, "--listen " + first + " and --listen " + second + " are the same port of the same address"), twice.output);
+  }
+  for (const std::string everywhere : {":7401", "0.0.0.0:7401", "udp:[::]:7401"}) {
+    CAPTURE(everywhere);
+    for (const char* flag : {"--peer", "--advertise"}) {
+      const Finished nowhere = run_program({node_binary(), flag, everywhere});
+      CHECK(nowhere.exit_code == 2);
+      CHECK_MESSAGE(says(nowhere, everywhere + " names no machine that could be dialled"), nowhere.output);
+    }
+  }
   const Finished peer = run_program({node_binary(), "--peer", "10.0.0.7:seven"});
   CHECK(peer.exit_code == 2);
   CHECK_MESSAGE(says(peer, "10.0.0.7:seven is no HOST:PORT"), peer.output);
