@@ -20,8 +20,8 @@ void Engine::carve(Carver& carver) {
   pending.carve(carver, reserved.events);
   lattice.carve(carver, reserved.edges);
   processes.carve(carver, reserved.processes);
-  carver.carve(tick_events, reserved.events);
-  carver.carve(tick_scratch, reserved.events);
+  carver.carve(tick_events, reserved.events + kRankPadding);
+  carver.carve(tick_scratch, reserved.events + kRankPadding);
   carver.carve(snapshot_events, reserved.events);
   carver.carve(met, 1);
   carver.carve(met_again, 1);
@@ -30,7 +30,7 @@ void Engine::carve(Carver& carver) {
   carver.carve(outboxes[0], std::size_t{reserved.outbox_events});
   carver.carve(outboxes[1], std::size_t{reserved.outbox_events});
   carver.carve(output_ring, kOutputsMax);
-  carver.carve(face_counts, 2 * kFaceCellCount);
+  carver.carve(face_counts, kNoFacePlace + 1);
 }
 
 void Engine::reset(TorusId torus) {

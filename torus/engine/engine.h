@@ -6,6 +6,7 @@
 // chunks or history.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -37,6 +38,9 @@ struct TimedEvent {
 /// in sixteen is such, and no processor foresees which.
 using RunCells = std::array<std::uint32_t, PendingSet::kEventsInRunMax>;
 
+/// The face_place() of all cells that are on no face, where a loop counts those without a branch; nobody reads it.
+inline constexpr std::uint32_t kNoFacePlace = 2 * kFaceCellCount;
+
 /// A bit for each cell.
 using CellSet = std::array<std::uint64_t, kCellCount / 64>;
 
@@ -64,6 +68,8 @@ struct Engine {
   void run_to_end();
   void process_correctives();
   void process_tick(std::uint64_t now);
+  std::uint32_t relay_few_ticks();
+  bool takes_few(std::uint32_t count);
   void relay_tick(std::uint64_t now, std::uint32_t count);
   void relay_sorted(std::uint64_t now, std::uint32_t count);
   void relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
@@ -87,10 +93,17 @@ struct Engine {
   /// Counts events of a cell with x = 0 or 31.
   void count_face(std::uint32_t cell, std::uint32_t events = 1);
   void count_faces(std::span<const std::uint32_t> cells);
+  /// The same for the cells of events in canonical order: those of the faces are the first and the last.
+  void count_sorted_faces(std::span<const PackedEvent> events);
 
   /// Where cells have one edge, few are met from several others.
   Ties relay_ties() const { return lattice.degree_max() == 1 ? Ties::kByPayload : Ties::kBySource; }
   bool is_local(std::uint32_t cell) const { return cell - first_cell < kCellCount; }
+  /// How many events `count` events make at most, if none starts processes or connects cells, and whether all of them have room.
+  std::uint64_t made_by(std::uint64_t count) const {
+    return count * std::max<std::uint64_t>({lattice.degree_max(), processes.in_cell_max(), 1});
+  }
+  bool has_room(std::uint32_t count) const { return pending_count - count + made_by(count) <= limits.events; }
   void mark_changed(std::uint32_t cell_index) { changed[cell_index >> kRegionCellBits] = 1; }
 
   TorusId id;

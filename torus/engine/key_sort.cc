@@ -6,6 +6,7 @@
 namespace rse {
 namespace {
 
+constexpr std::uint32_t kMoveMax = 24;
 constexpr unsigned kHighBitsMin = 5;
 constexpr unsigned kHighBitsMax = 12;
 constexpr unsigned kLowBits = 8;
@@ -49,7 +50,7 @@ void sort_within(PackedEvent* events, PackedEvent* scratch, std::uint32_t count,
   for (std::uint32_t i = 1; i < count; ++i) {
     const PackedEvent event = events[i];
     if (events[i - 1] <= event) continue;
-    const std::uint32_t farthest = i > kInsertionCountMax ? i - kInsertionCountMax : 0;
+    const std::uint32_t farthest = i > kMoveMax ? i - kMoveMax : 0;
     std::uint32_t at = i;
     do {
       events[at] = events[at - 1];
@@ -73,9 +74,9 @@ void sort_within(PackedEvent* events, PackedEvent* scratch, std::uint32_t count,
 // wherever in the torus they are. Where many events of a cell come from one source, a pass by their payloads before it
 // leaves little to be moved, so few moves whose ends the processor cannot foresee.
 PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count, std::uint64_t varying, Ties ties) {
-  if (count <= kInsertionCountMax) {
-    insertion_sort(events, count);
-    return events;
+  if (count <= kRankCountMax) {
+    rank_sort(events, count, scratch);
+    return scratch;
   }
   if (varying == 0) return events;  // all are equal
   const auto count_bits = static_cast<unsigned>(std::bit_width(count));

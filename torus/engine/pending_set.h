@@ -15,6 +15,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "torus/engine/arena.h"
 #include "torus/engine/packed_event.h"
@@ -49,6 +50,14 @@ class PendingSet {
   std::uint64_t earliest() const;
   /// The number of events of `time`, the tick that next_before() returned.
   std::uint32_t count_at(std::uint64_t time) const;
+  /// The events of `time`, the tick that next_before() returned, if they are one run; else nothing. Words behind them may be
+  /// read up to kEventsInRunMax in all.
+  std::span<const PackedEvent> only_run(std::uint64_t time) const {
+    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+    const std::uint32_t first = near_first_[slot] + 1;
+    const std::uint32_t count = near_at_[slot] - first;
+    return {words_ + first, count <= kEventsInRunMax ? count : 0};
+  }
   /// Calls `visit(events, count)` for runs of at most kEventsInRunMax events of `time`, in order of insertion.
   template <class Visit>
   void visit_tick(std::uint64_t time, Visit visit) const;
@@ -133,21 +142,24 @@ class PendingSet {
   std::uint32_t words_size_ = 0;
 };
 
-/// Inserts like the set itself, for a loop over the events of one tick: keeps in registers where the tables are.
+/// Inserts what the events of `now`, the tick that next_before() returned, send, each so many ticks later. For a loop: keeps
+/// in registers where the tables are.
 class PendingSet::Appender {
  public:
-  explicit Appender(PendingSet& set)
+  Appender(PendingSet& set, std::uint64_t now)
       : set_(set),
         words_(set.words_),
         near_at_(set.near_at_),
-        window_start_(set.window_start_) {}
+        offset_(now - set.window_start_),
+        turn_(set.window_start_ & kBlockTicks) {}
 
-  [[gnu::always_inline]] void insert(std::uint64_t time, PackedEvent event) {
-    if (time - window_start_ >= 2 * kBlockTicks) [[unlikely]] {
-      set_.insert_far(time, event);
+  [[gnu::always_inline]] void insert(std::uint64_t delay, PackedEvent event) {
+    const std::uint64_t offset = offset_ + delay;
+    if (offset >= 2 * kBlockTicks) [[unlikely]] {
+      set_.insert_far(set_.window_start_ + offset, event);
       return;
     }
-    const std::uint32_t slot = static_cast<std::uint32_t>(time) & kNearMask;
+    const auto slot = static_cast<std::uint32_t>(offset ^ turn_);
     std::uint32_t at = near_at_[slot];
     if ((at & kChunkMask) == 0) [[unlikely]] {
       at = set_.grow_near(slot, at);
@@ -160,7 +172,8 @@ class PendingSet::Appender {
   PendingSet& set_;
   std::uint64_t* const words_;
   std::uint32_t* const near_at_;
-  const std::uint64_t window_start_;
+  const std::uint64_t offset_;  // of `now` in the window
+  const std::uint64_t turn_;    // the slot of the window's first tick: its two blocks take turns in the table
 };
 
 /// The same for the events of one tick, which must be among the two blocks from the window's start on; the set must not

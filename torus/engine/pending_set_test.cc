@@ -26,7 +26,7 @@ TEST_CASE("packed event: ascending numbers are canonical order, and nothing is l
 }
 
 TEST_CASE("sort: every size and shape of a tick comes out ascending") {
-  std::vector<PackedEvent> scratch(20000);
+  std::vector<PackedEvent> scratch(20000 + kRankPadding);
   for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     CAPTURE(seed);
     Random random(seed);
@@ -43,7 +43,7 @@ TEST_CASE("sort: every size and shape of a tick comes out ascending") {
     if (seed % 13 == 0) std::sort(events.begin(), events.end(), std::greater<>());
     std::vector<PackedEvent> expected = events;
     std::sort(expected.begin(), expected.end());
-    std::vector<PackedEvent> buffer(count + 1);
+    std::vector<PackedEvent> buffer(count + kRankPadding);
     for (const Ties ties : {Ties::kBySource, Ties::kByPayload}) {
       std::vector<PackedEvent> input = events;
       std::vector<PackedEvent> sorted;

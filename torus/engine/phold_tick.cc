@@ -36,7 +36,7 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
   PackedEvent* const rest = tick_scratch;
   const std::uint32_t first = first_cell;
   const std::uint32_t own = id.raw;
-  PendingSet::Appender out(pending);
+  PendingSet::Appender out(pending, now);
   const TickDigestTerms terms(now, first);
   std::uint64_t sum = 0;
   std::uint32_t rest_count = 0;
@@ -76,7 +76,7 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
         }
         marks[target >> kRegionCellBits] = 1;
         ++made;
-        out.insert(now + send->delay, pack(target, first + index, 0));
+        out.insert(send->delay, pack(target, first + index, 0));
       } while (handle != 0);
     }
     count_faces({faces.data(), face_count});

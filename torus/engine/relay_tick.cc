@@ -9,6 +9,7 @@
 
 #include "torus/engine/engine.h"
 #include "torus/engine/key_sort.h"
+#include "torus/engine/relay_step.h"
 
 namespace rse {
 namespace {
@@ -107,7 +108,7 @@ std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
   const CellSet& shared = *met_again;
   PackedEvent* const rest = tick_scratch;
   const std::uint32_t first = first_cell;
-  PendingSet::Appender out(pending);
+  PendingSet::Appender out(pending, now);
   const TickDigestTerms terms(now, first);
   std::uint64_t sum = 0;
   std::uint32_t rest_count = 0;
@@ -130,7 +131,7 @@ std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
       marks[target >> kRegionCellBits] = 1;
       faces[face_count] = index;
       face_count += is_face(index);
-      out.insert(now + delay, next_event(target, first + index, event));
+      out.insert(delay, next_event(target, first + index, event));
     }
     count_faces({faces.data(), face_count});
   });
@@ -138,54 +139,28 @@ std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
   return rest_count;
 }
 
-// The events of a tick, or a part of it, in canonical order. What those from one cell to another have in common is looked
-// up once.
+// The events of a tick, or a part of it, in canonical order.
 void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
-  Cell* const cells = lattice.cells();
-  std::uint8_t* const marks = changed.data();
-  const std::uint32_t first = first_cell;
-  const PackedEvent* const end = events + count;
-  PendingSet::Appender out(pending);
-  const TickDigestTerms terms(now, first);
+  const RelayStep step(*this);
+  PendingSet::Appender out(pending, now);
+  const TickDigestTerms terms(now, first_cell);
   std::uint64_t sum = 0;
-  while (events != end) {
-    PackedEvent event = *events;
-    const std::uint32_t index = packed_destination(event);
-    const Cell cell = cells[index];
-    const std::uint32_t target = cell.word.target - first;
-    if (target >= kCellCount || cell.word.delay == 0) [[unlikely]] {
-      sum += terms.of(event);
-      relay(now, index, event);
-      ++events;
-      continue;
-    }
-    const PackedEvent* const run = events;
-    const std::uint64_t places = event >> kPackedSourceShift;
-    const std::uint64_t place_key = terms.place_key(event);
-    std::uint32_t delay = cell.word.delay;
-    marks[index >> kRegionCellBits] = 1;
-    marks[target >> kRegionCellBits] = 1;
-    do {
-      sum += terms.of(event, place_key);
-      delay = adapted_delay(delay, packed_payload(event));
-      out.insert(now + delay, next_event(target, first + index, event));
-      if (++events == end) break;
-      event = *events;
-    } while (event >> kPackedSourceShift == places);
-    cells[index].word.delay = delay;
-    if (is_face(index)) count_face(index, static_cast<std::uint32_t>(events - run));
+  count_sorted_faces({events, count});
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const PackedEvent event = events[i];
+    sum += terms.of(event);
+    if (!step.take(event, out)) [[unlikely]] relay(now, packed_destination(event), event);
   }
   tick_sum += sum;
 }
 
-// Any cell of a torus without processes, where there is room for all that it sends.
+// Any cell of a torus without processes, where there is room for all that it sends. Its face is the caller's to count.
 void Engine::relay(std::uint64_t now, std::uint32_t index, PackedEvent event) {
   const std::int32_t payload = packed_payload(event);
   mark_changed(index);
-  if (is_face(index)) count_face(index);
   --pending_count;
   if (lattice.cell(index).has_limit() && payload >= *lattice.limit(index)) return;
-  PendingSet::Appender out(pending);
+  PendingSet::Appender out(pending, now);
   std::uint32_t sent = 0;
   for (Edge& edge : lattice.edges(index)) {
     const std::uint32_t delay = adapted_delay(edge.delay, payload);
@@ -197,9 +172,18 @@ void Engine::relay(std::uint64_t now, std::uint32_t index, PackedEvent event) {
     }
     mark_changed(target);
     ++sent;
-    out.insert(now + delay, next_event(target, first_cell + index, event));
+    out.insert(delay, next_event(target, first_cell + index, event));
   }
   pending_count += sent;
+}
+
+// Whether a tick of so many events is for relay_few_ticks().
+bool Engine::takes_few(std::uint32_t count) {
+  if (count == 0 || count > kRankCountMax || !has_room(count)) return false;
+  if (count <= kSortedCountMax) return true;
+  if (sorted_ticks_left == 0) return false;
+  --sorted_ticks_left;
+  return true;
 }
 
 void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
@@ -210,12 +194,10 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
       visit(tick_scratch + at, std::min(rest - at, PendingSet::kEventsInRunMax));
     }
   };
-  if (count <= kSortedCountMax) {
-    pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
-      for (std::uint32_t i = 0; i < in_run; ++i) tick_scratch[rest++] = events[i];
-    });
-    insertion_sort(tick_scratch, count);
-    return relay_in_order(now, tick_scratch, count);
+  if (count <= kSortedCountMax) return relay_sorted(now, count);
+  if (sorted_ticks_left != 0) {
+    --sorted_ticks_left;
+    return relay_sorted(now, count);
   }
   if (all_positive(now, count)) {
     rest = relay_steady(now, count);
@@ -225,8 +207,8 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
       met_again->fill(0);
     }
   } else {
-    if (sorted_ticks_left != 0) {
-      --sorted_ticks_left;
+    if (count <= kRankCountMax) {
+      sorted_ticks_left = kSortedTicks;
       return relay_sorted(now, count);
     }
     const std::uint32_t shared = find_shared([&](auto visit) { pending.visit_tick(now, visit); });

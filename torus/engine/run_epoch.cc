@@ -46,6 +46,7 @@ void Engine::run_to_end() {
       FewEvents(*this).run();
       continue;
     }
+    if (!corrective_first && next != positive_tick && relay_few_ticks() != 0) continue;
     progress.store(now > epoch_start ? now - epoch_start : 0, std::memory_order_relaxed);
     tick_sum = 0;
     if (corrective_first) process_correctives();
@@ -56,14 +57,10 @@ void Engine::run_to_end() {
 
 void Engine::process_tick(std::uint64_t now) {
   const std::uint32_t count = pending.count_at(now);
-  // Each event makes at most so many new ones, if none starts processes or connects cells; far from the end no time can
-  // overflow.
-  const std::uint64_t made =
-      count * std::max<std::uint64_t>({lattice.degree_max(), processes.in_cell_max(), 1});
-  const bool room_for_all = now < ~std::uint64_t{kDelayMax} && pending_count - count + made <= limits.events;
+  const bool room_for_all = now < ~std::uint64_t{kDelayMax} && has_room(count);  // far from the end no time can overflow
   if (room_for_all && processes.count() == 0) return relay_tick(now, count);
   if (room_for_all && processes.count() == processes.count_of(kPholdProgram) &&
-      *std::max_element(outbox_counts.begin(), outbox_counts.end()) + 2 * made <= limits.outbox_events) {
+      *std::max_element(outbox_counts.begin(), outbox_counts.end()) + 2 * made_by(count) <= limits.outbox_events) {
     return phold_tick(now, count);
   }
   sort_tick(
@@ -97,6 +94,15 @@ void Engine::process_correctives() {
 void Engine::count_face(std::uint32_t cell, std::uint32_t events) {
   std::uint32_t& face = face_counts[face_place(cell)];
   face = saturating_add(face, events);
+}
+
+void Engine::count_sorted_faces(std::span<const PackedEvent> events) {
+  for (; !events.empty() && is_face(packed_destination(events.front())); events = events.subspan(1)) {
+    count_face(packed_destination(events.front()));
+  }
+  for (; !events.empty() && is_face(packed_destination(events.back())); events = events.first(events.size() - 1)) {
+    count_face(packed_destination(events.back()));
+  }
 }
 
 void Engine::count_faces(std::span<const std::uint32_t> cells) {
