@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "torus/engine/engine_context.h"
+#include "torus/engine/rank_sort.h"
 
 namespace rse {
 

@@ -41,6 +41,9 @@ using RunCells = std::array<std::uint32_t, PendingSet::kEventsInRunMax>;
 /// The face_place() of all cells that are on no face, where a loop counts those without a branch; nobody reads it.
 inline constexpr std::uint32_t kNoFacePlace = 2 * kFaceCellCount;
 
+/// Up to so many events of a tick of relays, sorting costs less than finding out what need not be sorted.
+inline constexpr std::uint32_t kSortedCountMax = 6;
+
 /// A bit for each cell.
 using CellSet = std::array<std::uint64_t, kCellCount / 64>;
 
@@ -69,7 +72,6 @@ struct Engine {
   void process_correctives();
   void process_tick(std::uint64_t now);
   std::uint32_t relay_few_ticks();
-  bool takes_few(std::uint32_t count);
   void relay_tick(std::uint64_t now, std::uint32_t count);
   void relay_sorted(std::uint64_t now, std::uint32_t count);
   void relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count);

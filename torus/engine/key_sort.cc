@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "torus/engine/rank_sort.h"
+
 namespace rse {
 namespace {
 
@@ -74,7 +76,7 @@ void sort_within(PackedEvent* events, PackedEvent* scratch, std::uint32_t count,
 // wherever in the torus they are. Where many events of a cell come from one source, a pass by their payloads before it
 // leaves little to be moved, so few moves whose ends the processor cannot foresee.
 PackedEvent* sort_events(PackedEvent* events, PackedEvent* scratch, std::uint32_t count, std::uint64_t varying, Ties ties) {
-  if (count <= kRankCountMax) {
+  if (count <= rank_count_max()) {
     rank_sort(events, count, scratch);
     return scratch;
   }

@@ -4,7 +4,6 @@
 // none. Invariant: ascending, whatever the input; time is bounded by n log n for any input.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -13,8 +12,6 @@
 
 namespace rse {
 
-inline constexpr std::uint32_t kRankCountMax = 24;
-inline constexpr std::uint32_t kRankPadding = 3;
 inline constexpr std::uint32_t kSpreadRegions = kCellCount >> kRegionCellBits;
 
 /// Sorts a few events where they lie; quadratic.
@@ -25,40 +22,6 @@ inline void insertion_sort(PackedEvent* events, std::uint32_t count) {
     for (; at > 0 && events[at - 1] > event; --at) events[at] = events[at - 1];
     events[at] = event;
   }
-}
-
-/// Sorts 1 to kRankCountMax events into `to`: counts for each how many are smaller, so that no branch depends on the events;
-/// an insertion mispredicts once an event. kRankPadding words behind `events` are read and as many behind `to` written.
-inline void rank_sort(const PackedEvent* events, std::uint32_t count, PackedEvent* to) {
-  constexpr PackedEvent kNone = ~PackedEvent{0};  // larger than any event
-  std::uint32_t rank_sum = 0;
-  for (std::uint32_t i = 0; i < count; i += 4) {
-    const PackedEvent a = events[i];
-    const PackedEvent b = i + 1 < count ? events[i + 1] : kNone;
-    const PackedEvent c = i + 2 < count ? events[i + 2] : kNone;
-    const PackedEvent d = i + 3 < count ? events[i + 3] : kNone;
-    std::uint32_t rank_a = 0;
-    std::uint32_t rank_b = 0;
-    std::uint32_t rank_c = 0;
-    std::uint32_t rank_d = 0;
-#pragma GCC unroll 2
-    for (std::uint32_t j = 0; j < count; ++j) {
-      const PackedEvent other = events[j];
-      rank_a += other < a;
-      rank_b += other < b;
-      rank_c += other < c;
-      rank_d += other < d;
-    }
-    to[rank_a] = a;
-    to[rank_b] = b;
-    to[rank_c] = c;
-    to[rank_d] = d;
-    rank_sum += rank_a + rank_b + rank_c + rank_d;
-  }
-  const std::uint32_t nones = -count % 4;
-  if (rank_sum == count * (count - 1) / 2 + nones * count) [[likely]] return;
-  std::copy_n(events, count, to);  // equal events have the same rank and leave holes
-  insertion_sort(to, count);
 }
 
 /// What tells most events of one cell apart.

@@ -126,7 +126,7 @@ std::uint64_t PendingSet::far_earliest() const {
   return far.earliest[word * 64 + static_cast<unsigned>(std::countr_zero(far.bits[word]))];
 }
 
-std::uint64_t PendingSet::next_before(std::uint64_t end) {
+std::uint64_t PendingSet::search_before(std::uint64_t end) {
   for (;;) {
     const std::uint64_t near = near_from_cursor();
     if (near - window_start_ < kBlockTicks) {

@@ -45,7 +45,15 @@ class PendingSet {
   }
   /// The earliest tick with an event if it is before `end`, else kNever. Moves the window to that
   /// tick.
-  std::uint64_t next_before(std::uint64_t end);
+  std::uint64_t next_before(std::uint64_t end) {
+    const std::uint32_t slot = static_cast<std::uint32_t>(cursor_) & kNearMask;
+    const std::uint64_t soon = near_bits_[slot / 64] >> (slot % 64);  // of the same block
+    if (soon == 0) [[unlikely]] return search_before(end);
+    const std::uint64_t next = cursor_ + static_cast<unsigned>(std::countr_zero(soon));
+    if (next >= end) return kNever;
+    cursor_ = next;
+    return next;
+  }
   /// The earliest tick with an event, kNever if there is none (or it is that tick). Moves nothing.
   std::uint64_t earliest() const;
   /// The number of events of `time`, the tick that next_before() returned.
@@ -113,6 +121,7 @@ class PendingSet {
   void forget_near(std::uint32_t slot);
   void insert_far(std::uint64_t time, PackedEvent event);
   void enter_block(std::uint64_t block);
+  std::uint64_t search_before(std::uint64_t end);
   std::uint64_t near_from_cursor() const;
   std::uint64_t far_earliest() const;
   std::uint32_t allocate_chunk();

@@ -10,6 +10,7 @@
 
 #include "torus/base/random.h"
 #include "torus/engine/key_sort.h"
+#include "torus/engine/rank_sort.h"
 
 using namespace rse;
 

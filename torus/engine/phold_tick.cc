@@ -17,6 +17,10 @@
 namespace rse {
 namespace {
 
+// With so few pending events, ticks are too small for their misses to overlap much, and what an event has asked for when it
+// was sent is still in the cache when it is due.
+constexpr std::uint32_t kFetchedAheadMax = 48;
+
 // Unsorted events hit processes all over the table. So for a whole run of them, step by step, everything is asked for that
 // will be read: the misses of a run overlap instead of following each other.
 void fetch_processes(const ProcessTable& processes, const PackedEvent* events, std::uint32_t count,
@@ -42,6 +46,7 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
   std::uint32_t rest_count = 0;
   std::uint32_t taken = 0;
   std::uint32_t made = 0;
+  const bool fetches_ahead = pending_count <= kFetchedAheadMax;
   pending.take_tick(now, [&](const PackedEvent* events, std::uint32_t in_run) {
     RunCells handles;
     fetch_processes(processes, events, in_run, handles.data());
@@ -75,6 +80,7 @@ std::uint32_t Engine::run_phold(std::uint64_t now) {
           continue;
         }
         marks[target >> kRegionCellBits] = 1;
+        if (fetches_ahead) processes.fetch(target);
         ++made;
         out.insert(send->delay, pack(target, first + index, 0));
       } while (handle != 0);

@@ -1,7 +1,7 @@
 // The fast loop for ticks of a few events in a torus without processes: one after the other, so that what a tick needs is
 // set up once. Sorting so few costs less than finding out what need not be sorted.
 #include "torus/engine/engine.h"
-#include "torus/engine/key_sort.h"
+#include "torus/engine/rank_sort.h"
 #include "torus/engine/relay_step.h"
 
 namespace rse {
@@ -9,6 +9,8 @@ namespace rse {
 // Ticks up to the first one that is not for this loop. How many.
 std::uint32_t Engine::relay_few_ticks() {
   if (processes.count() != 0 || epoch_end >= ~std::uint64_t{kDelayMax}) return 0;
+  const std::uint32_t count_max = rank_count_max();
+  const std::uint64_t made_max = made_by(count_max);
   const RelayStep step(*this);
   std::uint32_t* const faces = face_counts;
   std::uint32_t ticks = 0;
@@ -17,7 +19,10 @@ std::uint32_t Engine::relay_few_ticks() {
     if (now == PendingSet::kNever) return ticks;
     const std::span<const PackedEvent> events = pending.only_run(now);
     const auto count = static_cast<std::uint32_t>(events.size());
-    if (!takes_few(count)) return ticks;
+    const bool is_tiny = count <= kSortedCountMax;
+    if (count == 0 || count > count_max || (!is_tiny && sorted_ticks_left == 0)) return ticks;
+    if (pending_count + made_max > limits.events) return ticks;
+    sorted_ticks_left -= !is_tiny;
     progress.store(now > epoch_start ? now - epoch_start : 0, std::memory_order_relaxed);
     PackedEvent* const sorted = tick_events;
     rank_sort(events.data(), count, sorted);

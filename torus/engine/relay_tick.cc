@@ -9,13 +9,12 @@
 
 #include "torus/engine/engine.h"
 #include "torus/engine/key_sort.h"
+#include "torus/engine/rank_sort.h"
 #include "torus/engine/relay_step.h"
 
 namespace rse {
 namespace {
 
-// Below this, sorting a tick costs less than finding out what need not be sorted.
-constexpr std::uint32_t kSortedCountMax = 6;
 // After a tick in which most events shared their cells, so many are sorted without looking: events that have met go on
 // together. Which way a tick takes shows in no result.
 constexpr std::uint32_t kSortedTicks = 31;
@@ -177,15 +176,6 @@ void Engine::relay(std::uint64_t now, std::uint32_t index, PackedEvent event) {
   pending_count += sent;
 }
 
-// Whether a tick of so many events is for relay_few_ticks().
-bool Engine::takes_few(std::uint32_t count) {
-  if (count == 0 || count > kRankCountMax || !has_room(count)) return false;
-  if (count <= kSortedCountMax) return true;
-  if (sorted_ticks_left == 0) return false;
-  --sorted_ticks_left;
-  return true;
-}
-
 void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
   counters.events += count;
   std::uint32_t rest = 0;  // how many events are left in tick_scratch
@@ -207,7 +197,7 @@ void Engine::relay_tick(std::uint64_t now, std::uint32_t count) {
       met_again->fill(0);
     }
   } else {
-    if (count <= kRankCountMax) {
+    if (count <= rank_count_max()) {
       sorted_ticks_left = kSortedTicks;
       return relay_sorted(now, count);
     }
