@@ -1,6 +1,7 @@
 #include "torus/engine/rank_sort.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "torus/engine/key_sort.h"
@@ -54,9 +55,13 @@ void rank_sort_narrow(const PackedEvent* events, std::uint32_t count, PackedEven
 
 constexpr std::uint32_t kWideCountMin = 17;  // fewer are sorted before the wide way is set up
 constexpr std::uint32_t kWideCountMax = 96;
-using Lanes [[gnu::vector_size(32), gnu::aligned(8)]] = std::int64_t;
+using Lanes [[gnu::vector_size(32)]] = std::int64_t;
 
-__attribute__((target("avx2"))) inline Lanes load(const std::int64_t* from) { return *reinterpret_cast<const Lanes*>(from); }
+__attribute__((target("avx2"))) inline Lanes load(const std::int64_t* from) {
+  Lanes lanes;
+  std::memcpy(&lanes, from, sizeof(lanes));
+  return lanes;
+}
 
 /// The events as numbers that compare signed as events do unsigned, and nones up to a multiple of 8.
 __attribute__((target("avx2"))) void make_keys(const PackedEvent* events, std::uint32_t count, std::int64_t* keys) {
