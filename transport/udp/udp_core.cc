@@ -346,16 +346,16 @@ void UdpCore::on_soon() {
 }
 
 void UdpCore::flush() {
+  for (const SessionPtr& session : dirty_) {
+    session->dirty = false;
+    if (!session->closed) flush(*session);
+  }
+  system_.flush();  // what comes next can wait until the packets are on their way
   Instant next = kNever;
-  for (std::size_t i = 0; i < dirty_.size(); ++i) {
-    Session& session = *dirty_[i];
-    session.dirty = false;
-    if (session.closed) continue;
-    flush(session);
-    next = std::min(next, deadline_of(session));
+  for (const SessionPtr& session : dirty_) {
+    if (!session->closed) next = std::min(next, deadline_of(*session));
   }
   dirty_.clear();
-  system_.flush();
   arm(next);
 }
 
