@@ -113,18 +113,31 @@ void Connection::queue_copy(std::span<const std::byte> bytes) {
   chunk.insert(chunk.end(), bytes.begin(), bytes.end());
 }
 
-/// What the socket takes at once is written here; only the rest waits for it.
+/// The first of a turn of the loop is written here, as far as the socket takes it; what follows it goes together at the turn's end.
 void Connection::flush() {
-  if (closed_ || write_under_way_) return;
-  if (choose_chunks()) {
-    std::error_code error;
-    const std::size_t size = socket_.write_some(to_write_, error);
-    if (error && error != asio::error::would_block) return write_failed();
-    if (size < asio::buffer_size(to_write_)) return write_rest(size);
-    written(size);
-    if (choose_chunks()) return write_rest(0);
+  if (closed_ || write_under_way_ || wrote_in_turn_) return;
+  if (!choose_chunks()) {
+    if (draining_) close();
+    return;
   }
-  if (draining_) close();
+  std::error_code error;
+  const std::size_t size = socket_.write_some(to_write_, error);
+  if (error && error != asio::error::would_block) return write_failed();
+  if (size < asio::buffer_size(to_write_)) return write_rest(size);
+  written(size);
+  wrote_in_turn_ = true;
+  if (std::exchange(turn_end_posted_, true)) return;
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->turn_end_posted_ = false;
+    self->end_turn();
+  });
+}
+
+void Connection::end_turn() {
+  if (!std::exchange(wrote_in_turn_, false)) return;
+  const bool was_long = !has_room();
+  flush();
+  if (was_long && has_room() && !closed_) on_room();
 }
 
 /// False: there is nothing to write. Not more than is short: what is taken leaves the queue as a whole, and until then there is no room.
@@ -241,6 +254,7 @@ void Connection::go_on() {
     if (look == AdaptiveSpin::Look::kTurnOver) return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->go_on(); });
     if (look == AdaptiveSpin::Look::kQuiet) return wait();
     open = take(error, size);
+    end_turn();
   }
 }
 

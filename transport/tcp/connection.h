@@ -97,6 +97,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::const_buffer seal_queue();
   void queue_copy(std::span<const std::byte> bytes);
   void flush();
+  void end_turn();
   bool choose_chunks();
   void write_rest(std::size_t begin);
   void on_rest_written(const std::error_code& error, std::size_t size);
@@ -133,6 +134,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t writing_ = 0;
   std::vector<asio::const_buffer> to_write_;  // those, sealed if there is a channel; empty: nothing has been chosen
   bool write_under_way_ = false;
+  bool wrote_in_turn_ = false;
+  bool turn_end_posted_ = false;
   std::size_t queued_bytes_ = 0;
   std::vector<Bytes> spare_;
 };
