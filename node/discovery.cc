@@ -18,7 +18,7 @@ constexpr std::size_t kHeardMax = 16;
 
 bool can_be_dialled(const std::string& address) {
   if (address.starts_with("ivshmem:")) return false;  // of that machine
-  return parse_host_port(address.starts_with("udp:") ? address.substr(4) : address).has_value();
+  return parse_network_address(address).has_value();
 }
 
 std::uint64_t random_number() {

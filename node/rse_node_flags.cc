@@ -91,7 +91,7 @@ NodeFlags from_config(const NodeConfig& config) {
 /// Whether only processes of this machine can reach what listens there.
 bool stays_here(const std::string& address) {
   if (is_ivshmem_address(address)) return true;
-  const auto parsed = parse_host_port(address.starts_with("udp:") ? address.substr(4) : address);
+  const auto parsed = parse_network_address(address);
   if (!parsed) return false;
   const auto endpoint = numeric_endpoint(*parsed);
   return endpoint ? endpoint->address().is_loopback() : parsed->host == "localhost";
@@ -111,7 +111,7 @@ std::string use_ticket(NodeFlags& flags, const std::string& text) {
 /// Whether the two would want the same port of the same address.
 bool overlap(const std::string& a, const std::string& b) {
   const auto parse = [](const std::string& address) {
-    return is_ivshmem_address(address) ? std::nullopt : parse_host_port(is_udp_address(address) ? address.substr(4) : address);
+    return is_ivshmem_address(address) ? std::nullopt : parse_network_address(address);
   };
   const auto first = parse(a), second = parse(b);
   if (!first || !second || first->port != second->port || is_udp_address(a) != is_udp_address(b)) return false;
@@ -126,7 +126,7 @@ bool overlap(const std::string& a, const std::string& b) {
 /// Whether others could dial it: not a place to listen on.
 bool names_a_host(const std::string& address) {
   if (is_ivshmem_address(address)) return true;
-  const auto parsed = parse_host_port(is_udp_address(address) ? address.substr(4) : address);
+  const auto parsed = parse_network_address(address);
   if (!parsed) return true;  // said elsewhere
   const auto endpoint = numeric_endpoint(*parsed);
   return endpoint ? !endpoint->address().is_unspecified() : !parsed->host.empty();

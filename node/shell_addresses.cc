@@ -47,7 +47,7 @@ void NodeShell::look_at_addresses() {
 
 /// Whether this machine can dial it at all: where it has no address of that family, a dial is only noise. A name may be of any.
 bool NodeShell::has_family_of(const std::string& address) const {
-  const auto parsed = parse_host_port(address.starts_with("udp:") ? address.substr(4) : address);
+  const auto parsed = parse_network_address(address);
   const auto endpoint = parsed ? numeric_endpoint(*parsed) : std::nullopt;
   if (!endpoint || endpoint->address().is_loopback()) return true;
   if (endpoint->address().is_v4()) return has_v4_;

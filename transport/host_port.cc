@@ -44,4 +44,9 @@ std::optional<HostPort> parse_host_port(const std::string& text) {
   return address;
 }
 
+std::optional<HostPort> parse_network_address(const std::string& text) {
+  constexpr std::string_view kUdp = "udp:";
+  return parse_host_port(text.starts_with(kUdp) ? text.substr(kUdp.size()) : text);
+}
+
 }  // namespace rse

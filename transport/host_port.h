@@ -16,5 +16,7 @@ struct HostPort {
 };
 /// "host", "host:port", ":port", "10.0.0.7:port", "[::1]:port", "::1".
 std::optional<HostPort> parse_host_port(const std::string& text);
+/// The same, "udp:" before it or not.
+std::optional<HostPort> parse_network_address(const std::string& text);
 
 }  // namespace rse

@@ -149,6 +149,12 @@ std::unique_ptr<Channel> make_udp(Side side, unsigned run, Encryption encryption
   return make_network<UdpOptions>(side, "udp:127.0.0.1:" + std::to_string(kPortBase + run), encryption, spin, make_udp_transport);
 }
 
+using MakeChannel = std::unique_ptr<Channel> (*)(Side side, unsigned run, Encryption encryption, Duration spin);
+
+Candidate network(const char* name, const char* raw, MakeChannel make, Encryption encryption, Duration spin) {
+  return {name, raw, 1000, [=](Side side, std::size_t, unsigned run) { return make(side, run, encryption, spin); }};
+}
+
 }  // namespace
 
 std::vector<Candidate> own_candidates() {
@@ -159,18 +165,12 @@ std::vector<Candidate> own_candidates() {
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, kSpin); }},
       {"ivshmem, sleeping", "raw ring, futex", 1000,
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, {}); }},
-      {"udp, spinning", "raw UDP, spinning", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone, kSpin); }},
-      {"udp, sleeping", "raw UDP, blocking", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kNone, {}); }},
-      {"udp, encrypted", "udp, sleeping", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_udp(side, run, Encryption::kOurs, {}); }},
-      {"tcp, spinning", "raw TCP, spinning", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone, kSpin); }},
-      {"tcp, sleeping", "raw TCP, blocking", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kNone, {}); }},
-      {"tcp, encrypted", "tcp, sleeping", 1000,
-       [](Side side, std::size_t, unsigned run) { return make_tcp(side, run, Encryption::kOurs, {}); }},
+      network("udp, spinning", "raw UDP, spinning", make_udp, Encryption::kNone, kSpin),
+      network("udp, sleeping", "raw UDP, blocking", make_udp, Encryption::kNone, {}),
+      network("udp, encrypted", "udp, sleeping", make_udp, Encryption::kOurs, {}),
+      network("tcp, spinning", "raw TCP, spinning", make_tcp, Encryption::kNone, kSpin),
+      network("tcp, sleeping", "raw TCP, blocking", make_tcp, Encryption::kNone, {}),
+      network("tcp, encrypted", "tcp, sleeping", make_tcp, Encryption::kOurs, {}),
   };
 }
 

@@ -91,9 +91,7 @@ TEST_CASE("addresses: a node started with defaults is joined by one that has IPv
     REQUIRE(world.network.keep_only(1, Family::kIpv6));
     REQUIRE(world.network.keep_only(2, Family::kIpv4));
     LanNode a = world.node(0, "a"), six = world.node(1, "six"), four = world.node(2, "four");
-    std::vector<std::string> founding = flags;
-    founding.push_back("--found");
-    a.start(founding);
+    a.found(flags);
     const std::string ticket = a.ticket({"--uses", "2"});
     six.start(flags, ticket);
     four.start(flags, ticket);
@@ -149,9 +147,7 @@ TEST_CASE("addresses: 0.0.0.0 is IPv4 alone and [::] is IPv6 alone, for who dial
 void check_move(Family family, const std::vector<std::string>& listen, const std::vector<std::string>& transports) {
   World world(3, family);
   LanNode a = world.node(0, "a"), b = world.node(1, "b"), c = world.node(2, "c");
-  std::vector<std::string> founding = listen;
-  founding.push_back("--found");
-  a.start(founding);
+  a.found(listen);
   const std::string ticket = a.ticket({"--uses", "2"});
   b.start(listen, ticket);
   c.start(listen, ticket);

@@ -39,9 +39,7 @@ TEST_CASE("addresses: a guest that nobody can dial finds a node at its new addre
   std::vector<std::string> flags{"--listen", "udp::7400", "--heartbeat-ms", "20", "--early-silence-ms", "60", "--silence-floor-ms", "200",
                                  "--silence-ceiling-ms", "1000"};
   b.start(flags, [&] {
-    std::vector<std::string> founding = flags;
-    founding.push_back("--found");
-    a.start(founding);
+    a.found(flags);
     return a.ticket({"--uses", "2"});
   }());
   CHECK_MESSAGE(b.says(kJoined), read_file(b.log));

@@ -38,6 +38,10 @@ struct LanNode {
     if (!ticket.empty()) command.environment.emplace_back("RSE_TICKET", ticket);
     REQUIRE(machine.start(command).empty());
   }
+  void found(std::vector<std::string> flags) {
+    flags.push_back("--found");
+    start(std::move(flags));
+  }
   bool said(const std::string& words) const { return read_file(log).find(words) != std::string::npos; }
   bool says(const std::string& words, std::chrono::milliseconds limit = kLanLimit) const {
     return wait_until([&] { return said(words); }, limit);

@@ -164,14 +164,10 @@ class TickDigestTerms {
  public:
   constexpr TickDigestTerms(std::uint64_t now, std::uint32_t first)
       : time_key_(digest_time_key(Tick{now})), first_(first) {}
-  /// The same for all events from one cell to another.
-  constexpr std::uint64_t place_key(PackedEvent event) const {
-    return digest_place_key(CellId{first_ + packed_destination(event)}, CellId{packed_source(event)});
-  }
-  constexpr std::uint64_t of(PackedEvent event, std::uint64_t place_key) const {
+  constexpr std::uint64_t of(PackedEvent event) const {
+    const std::uint64_t place_key = digest_place_key(CellId{first_ + packed_destination(event)}, CellId{packed_source(event)});
     return digest_term(time_key_, static_cast<std::uint32_t>(packed_payload(event)), place_key);
   }
-  constexpr std::uint64_t of(PackedEvent event) const { return of(event, place_key(event)); }
 
  private:
   std::uint64_t time_key_;

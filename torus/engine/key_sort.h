@@ -14,16 +14,6 @@ namespace rse {
 
 inline constexpr std::uint32_t kSpreadRegions = kCellCount >> kRegionCellBits;
 
-/// Sorts a few events where they lie; quadratic.
-inline void insertion_sort(PackedEvent* events, std::uint32_t count) {
-  for (std::uint32_t i = 1; i < count; ++i) {
-    const PackedEvent event = events[i];
-    std::uint32_t at = i;
-    for (; at > 0 && events[at - 1] > event; --at) events[at] = events[at - 1];
-    events[at] = event;
-  }
-}
-
 /// What tells most events of one cell apart.
 enum class Ties : std::uint8_t { kBySource, kByPayload };
 

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <limits>
 
-#include "torus/engine/key_sort.h"
-
 namespace rse {
 namespace {
 
@@ -19,7 +17,7 @@ bool all_differ(std::uint64_t rank_sum, std::uint64_t count, std::uint64_t nones
 
 void sort_equal(const PackedEvent* events, std::uint32_t count, PackedEvent* to) {
   std::copy_n(events, count, to);
-  insertion_sort(to, count);
+  std::sort(to, to + count);
 }
 
 void rank_sort_narrow(const PackedEvent* events, std::uint32_t count, PackedEvent* to) {

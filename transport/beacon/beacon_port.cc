@@ -34,7 +34,7 @@ struct Listened {
 Listened parse(const std::vector<std::string>& listen) {
   Listened result;
   for (const std::string& address : listen) {
-    const auto parsed = parse_host_port(address.starts_with("udp:") ? address.substr(4) : address);
+    const auto parsed = parse_network_address(address);
     if (!parsed) continue;  // shared memory
     const auto endpoint = numeric_endpoint(*parsed);
     if (parsed->host.empty() || (endpoint && endpoint->address().is_unspecified())) result.any = true;

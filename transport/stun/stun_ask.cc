@@ -29,7 +29,7 @@ void wait_for(udp::socket& socket, Instant until) {
 
 std::string ask_stun(const std::string& listen, const std::string& server, std::chrono::milliseconds limit, PublicAddress& found) {
   const std::string cannot = "cannot learn this node's public address from " + server + ": ";
-  const auto own = parse_host_port(listen.starts_with("udp:") ? listen.substr(4) : listen);
+  const auto own = parse_network_address(listen);
   const auto host = parse_host_port(server);
   auto endpoint = own ? numeric_endpoint(*own) : std::nullopt;
   const bool both = own && own->host.empty();
