@@ -75,6 +75,8 @@ struct Engine {
   void relay_tick(std::uint64_t now, std::uint32_t count);
   void relay_sorted(std::uint64_t now, std::uint32_t count);
   void relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
+  template <bool kMarks>
+  void relay_each(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   bool all_positive(std::uint64_t now, std::uint32_t count) const;
   std::uint32_t relay_steady(std::uint64_t now, std::uint32_t count);
   template <class VisitRuns>

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <tuple>
+#include <type_traits>
 
 #include "torus/base/strong.h"
 
@@ -23,6 +24,12 @@ struct Event {
 
 /// low64(a*b) XOR high64(a*b) of the 128-bit product.
 constexpr std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
+  if (!std::is_constant_evaluated()) {  // where registers are short, GCC 12 sends a 128-bit product through memory
+    std::uint64_t low;
+    std::uint64_t high;
+    asm("mulq %3" : "=a"(low), "=d"(high) : "%0"(a), "rm"(b) : "cc");
+    return low ^ high;
+  }
   const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }

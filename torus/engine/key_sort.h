@@ -1,6 +1,6 @@
 // Sorts the events of one tick into canonical order, in one piece or, when there are many, region
 // by region, so that each piece is still in the first-level cache when it is processed. Size: any
-// count. Threads: none. Memory: two buffers of the caller's, each as large as the input, and 17 kB of stack. Errors:
+// count. Threads: none. Memory: two buffers of the caller's, each as large as the input, and 34 kB of stack. Errors:
 // none. Invariant: ascending, whatever the input; time is bounded by n log n for any input.
 #pragma once
 
@@ -33,6 +33,24 @@ class VaryingBits {
     any_ |= event;
     all_ &= event;
   }
+  /// Adds `count` events, and copies them.
+  void add_copied(const PackedEvent* events, std::uint32_t count, PackedEvent* to) {
+    using Two [[gnu::vector_size(16)]] = PackedEvent;
+    Two any = {};
+    Two all = ~any;
+    std::uint32_t i = 0;
+#pragma GCC unroll 4
+    for (; i + 2 <= count; i += 2) {
+      Two two;
+      std::memcpy(&two, events + i, sizeof(two));
+      std::memcpy(to + i, &two, sizeof(two));
+      any |= two;
+      all &= two;
+    }
+    any_ |= any[0] | any[1];
+    all_ &= all[0] & all[1];
+    if (i < count) add(to[i] = events[i]);
+  }
   std::uint64_t bits() const { return any_ & ~all_; }
 
  private:
@@ -54,12 +72,7 @@ void sort_tick(std::uint32_t count, Ties ties, PackedEvent* buffer, PackedEvent*
     PackedEvent* out = buffer;
     VaryingBits varying;
     visit_runs([&](const PackedEvent* events, std::uint32_t in_run) {
-#pragma GCC unroll 4
-      for (std::uint32_t i = 0; i < in_run; ++i) {
-        const PackedEvent event = events[i];
-        out[i] = event;
-        varying.add(event);
-      }
+      varying.add_copied(events, in_run, out);
       out += in_run;
     });
     taken();

@@ -159,16 +159,15 @@ class PendingSet::Appender {
       : set_(set),
         words_(set.words_),
         near_at_(set.near_at_),
-        offset_(now - set.window_start_),
-        turn_(set.window_start_ & kBlockTicks) {}
+        now_(now),
+        near_ticks_(2 * kBlockTicks - (now - set.window_start_)) {}
 
   [[gnu::always_inline]] void insert(std::uint64_t delay, PackedEvent event) {
-    const std::uint64_t offset = offset_ + delay;
-    if (offset >= 2 * kBlockTicks) [[unlikely]] {
-      set_.insert_far(set_.window_start_ + offset, event);
+    if (delay >= near_ticks_) [[unlikely]] {
+      set_.insert_far(now_ + delay, event);
       return;
     }
-    const auto slot = static_cast<std::uint32_t>(offset ^ turn_);
+    const auto slot = static_cast<std::uint32_t>(now_ + delay) & kNearMask;
     std::uint32_t at = near_at_[slot];
     if ((at & kChunkMask) == 0) [[unlikely]] {
       at = set_.grow_near(slot, at);
@@ -181,8 +180,8 @@ class PendingSet::Appender {
   PendingSet& set_;
   std::uint64_t* const words_;
   std::uint32_t* const near_at_;
-  const std::uint64_t offset_;  // of `now` in the window
-  const std::uint64_t turn_;    // the slot of the window's first tick: its two blocks take turns in the table
+  const std::uint64_t now_;
+  const std::uint64_t near_ticks_;  // from `now` on to the end of the window
 };
 
 /// The same for the events of one tick, which must be among the two blocks from the window's start on; the set must not

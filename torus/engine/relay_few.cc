@@ -11,7 +11,7 @@ std::uint32_t Engine::relay_few_ticks() {
   if (processes.count() != 0 || epoch_end >= ~std::uint64_t{kDelayMax}) return 0;
   const std::uint32_t count_max = rank_count_max();
   const std::uint64_t made_max = made_by(count_max);
-  const RelayStep step(*this);
+  const RelayStep<true> step(*this);
   std::uint32_t* const faces = face_counts;
   std::uint32_t ticks = 0;
   for (;; ++ticks) {

@@ -11,6 +11,8 @@
 
 namespace rse {
 
+/// `kMarks`: whether it says which regions have changed, which only matters until all have.
+template <bool kMarks>
 class RelayStep {
  public:
   explicit RelayStep(Engine& engine)
@@ -22,13 +24,16 @@ class RelayStep {
     const std::uint64_t cell = cells_[index].joined();
     const std::uint32_t target = static_cast<std::uint32_t>(cell) - first_;
     if (target >= kCellCount || cell < kOneTick) [[unlikely]] return false;
-    const auto is_positive = std::uint64_t{packed_payload(event) > 0};  // a compiler makes a branch of "? :" here
-    const std::uint64_t changed = cell + kOneTick - is_positive * 2 * kOneTick;
+    // A compiler makes a branch of "? :" here, and a borrow of this.
+    const std::uint64_t shorter = -std::uint64_t{static_cast<std::uint32_t>(event) <= kPayloadBias} * 2 + 1;
+    const std::uint64_t changed = cell - shorter * kOneTick;
     const std::uint64_t next = changed < kOneTick ? cell : changed;  // as adapted_delay() says
     std::memcpy(&cells_[index], &next, sizeof(next));
     __builtin_prefetch(&cells_[target]);
-    marks_[index >> kRegionCellBits] = 1;
-    marks_[target >> kRegionCellBits] = 1;
+    if constexpr (kMarks) {
+      marks_[index >> kRegionCellBits] = 1;
+      marks_[target >> kRegionCellBits] = 1;
+    }
     out.insert(next >> 32, next_event(target, first_ + index, event));
     return true;
   }

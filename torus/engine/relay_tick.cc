@@ -6,6 +6,7 @@
 // the cells that meet several events, in a bitmap that stays in the first-level cache; the second processes
 // everything that is free of order as it lies and puts the rest aside, which is then sorted and processed.
 #include <algorithm>
+#include <cstring>
 
 #include "torus/engine/engine.h"
 #include "torus/engine/key_sort.h"
@@ -138,9 +139,9 @@ std::uint32_t Engine::relay_alone(std::uint64_t now, VisitRuns visit_runs) {
   return rest_count;
 }
 
-// The events of a tick, or a part of it, in canonical order.
-void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
-  const RelayStep step(*this);
+template <bool kMarks>
+void Engine::relay_each(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+  const RelayStep<kMarks> step(*this);
   PendingSet::Appender out(pending, now);
   const TickDigestTerms terms(now, first_cell);
   std::uint64_t sum = 0;
@@ -151,6 +152,12 @@ void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::u
     if (!step.take(event, out)) [[unlikely]] relay(now, packed_destination(event), event);
   }
   tick_sum += sum;
+}
+
+// The events of a tick, or a part of it, in canonical order. Soon after a checkpoint all regions are marked as changed.
+void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::uint32_t count) {
+  const bool all_marked = std::memchr(changed.data(), 0, changed.size()) == nullptr;
+  all_marked ? relay_each<false>(now, events, count) : relay_each<true>(now, events, count);
 }
 
 // Any cell of a torus without processes, where there is room for all that it sends. Its face is the caller's to count.
