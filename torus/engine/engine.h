@@ -87,7 +87,7 @@ struct Engine {
   std::uint32_t run_phold(std::uint64_t now);
   void order_outbox(std::uint8_t peer, std::uint32_t first);
   void process_events(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
-  void relay(std::uint64_t now, std::uint32_t index, PackedEvent event);
+  void relay(std::uint64_t now, PackedEvent event);
   void relay_checked(std::uint64_t now, std::uint32_t cell, std::int32_t payload);
   std::uint32_t run_batch(std::uint64_t now, const PackedEvent* events, std::uint32_t count);
   void run_processes(std::uint64_t now, PackedEvent event);

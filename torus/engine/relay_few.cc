@@ -36,7 +36,7 @@ std::uint32_t Engine::relay_few_ticks() {
       sum += terms.of(event);
       std::uint32_t& face = faces[std::min(face_place(index), kNoFacePlace)];
       face = saturating_add(face, 1);
-      if (!step.take(event, out)) [[unlikely]] relay(now, index, event);
+      if (!step.take(event, out)) [[unlikely]] relay(now, event);
     }
     counters.events += count;
     digest = digest_step(digest, Tick{now}, sum);

@@ -149,7 +149,7 @@ void Engine::relay_each(std::uint64_t now, const PackedEvent* events, std::uint3
   for (std::uint32_t i = 0; i < count; ++i) {
     const PackedEvent event = events[i];
     sum += terms.of(event);
-    if (!step.take(event, out)) [[unlikely]] relay(now, packed_destination(event), event);
+    if (!step.take(event, out)) [[unlikely]] relay(now, event);
   }
   tick_sum += sum;
 }
@@ -161,7 +161,8 @@ void Engine::relay_in_order(std::uint64_t now, const PackedEvent* events, std::u
 }
 
 // Any cell of a torus without processes, where there is room for all that it sends. Its face is the caller's to count.
-void Engine::relay(std::uint64_t now, std::uint32_t index, PackedEvent event) {
+void Engine::relay(std::uint64_t now, PackedEvent event) {
+  const std::uint32_t index = packed_destination(event);
   const std::int32_t payload = packed_payload(event);
   mark_changed(index);
   --pending_count;

@@ -88,6 +88,7 @@ void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, Su
 #else
 using Two = std::uint64_t __attribute__((vector_size(16)));
 using Four = std::uint64_t __attribute__((vector_size(32)));
+using Eight = std::uint64_t __attribute__((vector_size(64)));
 
 void add_blocks(Sums& sums, const std::byte* bytes, std::size_t size) {
   Lanes<Two> a, b, c, d;
@@ -144,12 +145,40 @@ __attribute__((target("avx2"))) void copy_and_add_wide(Sums& sums, std::byte* to
   b.store(sums, 4);
 }
 
+/// Both with a block in each register.
+__attribute__((target("avx512f"))) void add_blocks_widest(Sums& sums, const std::byte* bytes, std::size_t size) {
+  Lanes<Eight> block;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) block.add(bytes + at);
+  if (size % kBlockBytes != 0) block.add(bytes + size - kBlockBytes);
+  block.store(sums, 0);
+}
+
+__attribute__((target("avx512f"))) void copy_and_add_widest(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  for (std::size_t at = 0; at < size; at += kBlockBytes) __builtin_prefetch(from + at);
+  Lanes<Eight> block;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
+    Eight value;
+    std::memcpy(&value, from + at, sizeof value);
+    std::memcpy(to + at, &value, sizeof value);
+    block.add(value);
+  }
+  const std::size_t rest = size % kBlockBytes;
+  if (rest != 0) {
+    std::memcpy(to + size - rest, from + size - rest, rest);
+    block.add(to + size - kBlockBytes);
+  }
+  block.store(sums, 0);
+}
+
 const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
-const auto add = has_avx2 ? add_blocks_wide : add_blocks;
+/// The first processors with registers of 512 bits slow down where these are used; those that know this extension do not.
+const bool has_cheap_avx512 = __builtin_cpu_supports("avx512vbmi2") != 0;
+const auto add = has_cheap_avx512 ? add_blocks_widest : has_avx2 ? add_blocks_wide : add_blocks;
+const auto copy_and_add = has_cheap_avx512 ? copy_and_add_widest : copy_and_add_wide;
 
 /// Copies `size` bytes, a block at least, and sums the whole blocks and the last block of them.
 void take(Sums& sums, std::byte* to, const std::byte* from, std::size_t size, SumOf what) {
-  if (what == SumOf::kCopy && has_avx2) return copy_and_add_wide(sums, to, from, size);
+  if (what == SumOf::kCopy && has_avx2) return copy_and_add(sums, to, from, size);
   std::memcpy(to, from, size);
   add(sums, what == SumOf::kSource ? from : to, size);
 }

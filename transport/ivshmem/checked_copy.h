@@ -5,7 +5,7 @@
 // The sum is two 64-bit sums in each of eight lanes, one plain and one of its running values (after Fletcher, 1982), folded by
 // 128-bit products. It finds torn and damaged frames: what differs has the same sum with about 2^-64. It is no defence
 // against somebody who wants to forge one; whoever maps the memory could do so anyway.
-// Threads: any. Memory: the caller's. Uses 16-byte vectors of the compiler: SSE2, or pairs of words where there is none.
+// Threads: any. Memory: the caller's. Uses 16-byte vectors (SSE2), or wider ones where the processor has them; words in the guest kernel.
 #pragma once
 
 #include <cstddef>
