@@ -42,30 +42,33 @@ struct PayloadTop {
 };
 
 // From how many events have each value to where the first one of them goes; `values` is a multiple of 8.
+template <class Place>
+void place(Place* next, std::uint32_t values) {
+  Place start = 0;
+  for (std::uint32_t value = 0; value < values; ++value) {
+    const Place size = next[value];
+    next[value] = start;
+    start = static_cast<Place>(start + size);
+  }
+}
+
+#ifndef RSE_GUEST_KERNEL  // for which an emulated machine calls a function for each operation on a vector
 void place(std::uint16_t* next, std::uint32_t values) {
   using Eight [[gnu::vector_size(16)]] = std::uint16_t;
   Eight before = {};
   for (std::uint32_t value = 0; value < values; value += 8) {
     Eight sizes;
     std::memcpy(&sizes, next + value, sizeof(sizes));
-    Eight ends = sizes + __builtin_shuffle(sizes, Eight{}, Eight{8, 0, 1, 2, 3, 4, 5, 6});
-    ends += __builtin_shuffle(ends, Eight{}, Eight{8, 8, 0, 1, 2, 3, 4, 5});
-    ends += __builtin_shuffle(ends, Eight{}, Eight{8, 8, 8, 8, 0, 1, 2, 3});
+    Eight ends = sizes + __builtin_shufflevector(sizes, Eight{}, 8, 0, 1, 2, 3, 4, 5, 6);
+    ends += __builtin_shufflevector(ends, Eight{}, 8, 8, 0, 1, 2, 3, 4, 5);
+    ends += __builtin_shufflevector(ends, Eight{}, 8, 8, 8, 8, 0, 1, 2, 3);
     ends += before;
     const Eight starts = ends - sizes;
     std::memcpy(next + value, &starts, sizeof(starts));
-    before = __builtin_shuffle(ends, Eight{7, 7, 7, 7, 7, 7, 7, 7});
+    before = __builtin_shufflevector(ends, ends, 7, 7, 7, 7, 7, 7, 7, 7);
   }
 }
-
-void place(std::uint32_t* next, std::uint32_t values) {
-  std::uint32_t start = 0;
-  for (std::uint32_t value = 0; value < values; ++value) {
-    const std::uint32_t size = next[value];
-    next[value] = start;
-    start += size;
-  }
-}
+#endif
 
 template <class Digit, class Place>
 void spread(Digit digit, const PackedEvent* events, std::uint32_t count, Place* next, PackedEvent* to) {
