@@ -41,13 +41,6 @@ int receive(int handle, std::span<mmsghdr> messages) {
   return 1;
 }
 
-/// sendmsg(), but what needs no more than a place by the cheaper call.
-ssize_t transmit(int handle, const msghdr& message) {
-  if (message.msg_controllen != 0) return ::sendmsg(handle, &message, MSG_NOSIGNAL);
-  const iovec& piece = message.msg_iov[0];
-  return ::sendto(handle, piece.iov_base, piece.iov_len, MSG_NOSIGNAL, static_cast<const sockaddr*>(message.msg_name), message.msg_namelen);
-}
-
 UdpEndpoint endpoint_of(const sockaddr_storage& address) {
   UdpEndpoint endpoint;
   endpoint.v6 = address.ss_family == AF_INET6;
@@ -311,11 +304,11 @@ void UdpSocket::send_run(std::size_t first, std::size_t count, std::size_t begin
     const auto size = static_cast<std::uint16_t>(queued.size);
     std::memcpy(CMSG_DATA(part), &size, sizeof size);
   }
-  ssize_t sent = transmit(socket_.native_handle(), message);
+  ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
   // An error that an earlier datagram has met is told by the next call, which then has sent nothing.
   if (sent < 0 && (errno == ECONNREFUSED || errno == EHOSTUNREACH)) {
     refusals_hinted_ = true;
-    sent = transmit(socket_.native_handle(), message);
+    sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
   }
   if (sent >= 0 || count == 1) return;
   if (errno == EIO || errno == EOPNOTSUPP) segments_ = false;
