@@ -1,7 +1,6 @@
 // rse-node: the daemon. Reads its settings, opens the data directory, offers the control API, then runs the shell's loop
 // until SIGTERM or SIGINT (exit 0) or until it cannot go on (exit 1, with the reason as the last line).
 #include <fmt/format.h>
-#include <malloc.h>
 #include <netdb.h>
 #include <signal.h>
 #include <sys/random.h>
@@ -25,6 +24,7 @@
 #include "node/rse_node_flags.h"
 #include "node/shell.h"
 #include "node/thread_urgency.h"
+#include "torus/base/keep_freed_memory.h"
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/ivshmem/ivshmem_transport.h"
 #include "transport/mux/mux_transport.h"
@@ -377,10 +377,7 @@ class Daemon {
 
 int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
-  // Regions, messages and packets of up to some megabytes come and go many times a second. Given back to the kernel each time,
-  // their pages are zeroed and faulted in anew: that was half of a busy node's time. What is kept is bounded by the peak.
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 128 << 20);
+  rse::keep_freed_memory();
   int exit_code = 0;
   const std::optional<rse::NodeFlags> flags = rse::read_node_flags(argc, argv, exit_code);
   if (!flags) return exit_code;

@@ -4,7 +4,6 @@
 // What is compared takes turns of some milliseconds in the same two processes, and the ratio is the median of the ratios of
 // neighbouring turns: what other programs do to the machine meanwhile happens to both.
 // A message starts with a kind and the sender's time; the server answers with its own time after it.
-#include <malloc.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -21,6 +20,7 @@
 #include <set>
 
 #include "tests/bench/channel.h"
+#include "torus/base/keep_freed_memory.h"
 #include "transport/monotonic_clock.h"
 
 namespace rse::bench {
@@ -330,9 +330,7 @@ int main(int argc, char** argv) {
   app.add_flag("--no-rates", settings.no_rates, "round trips only");
   app.add_option("--only", settings.only, "candidates whose name contains this, and their primitives");
   CLI11_PARSE(app, argc, argv);
-  // As rse-node does: what a message has taken is not given back to the kernel, and faulted in anew by the next.
-  ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 128 << 20);
+  rse::keep_freed_memory();  // as rse-node does
   ::setpgid(0, 0);
   ::signal(SIGALRM, rse::bench::on_alarm);
   return rse::bench::run(settings);

@@ -24,7 +24,7 @@ class RelayStep {
     const std::uint64_t cell = cells_[index].joined();
     const std::uint32_t target = static_cast<std::uint32_t>(cell) - first_;
     if (target >= kCellCount || cell < kOneTick) [[unlikely]] return false;
-    // A compiler makes a branch of "? :" here, and a borrow of this.
+    // 1, or -1 where it gets longer. A compiler makes a branch of "? :" here; of this it makes a borrow.
     const std::uint64_t shorter = -std::uint64_t{static_cast<std::uint32_t>(event) <= kPayloadBias} * 2 + 1;
     const std::uint64_t changed = cell - shorter * kOneTick;
     const std::uint64_t next = changed < kOneTick ? cell : changed;  // as adapted_delay() says

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <initializer_list>
+#include <utility>
 
 namespace rse {
 namespace {
@@ -29,8 +30,8 @@ struct Sums {
   }
 };
 
-/// Some neighbouring lanes in one register. The sums of a block are variables by name: an array of them stays in memory, which
-/// is four times as slow.
+/// Some neighbouring lanes in one register. Where a loop's variable chooses among several, they stay in memory, which is four
+/// times as slow.
 template <class Word>
 struct Lanes {
   Word plain = {}, running = {};
@@ -90,90 +91,66 @@ using Two = std::uint64_t __attribute__((vector_size(16)));
 using Four = std::uint64_t __attribute__((vector_size(32)));
 using Eight = std::uint64_t __attribute__((vector_size(64)));
 
-void add_blocks(Sums& sums, const std::byte* bytes, std::size_t size) {
-  Lanes<Two> a, b, c, d;
-  const auto add_block = [&](const std::byte* block) {
-    a.add(block);
-    b.add(block + 16);
-    c.add(block + 32);
-    d.add(block + 48);
-  };
-  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) add_block(bytes + at);
-  if (size % kBlockBytes != 0) add_block(bytes + size - kBlockBytes);
-  a.store(sums, 0);
-  b.store(sums, 2);
-  c.store(sums, 4);
-  d.store(sums, 6);
-}
+/// The lanes of a block, in `Word`s that each go into a register. Inlined into functions for the processors that have such.
+template <class Word, class Parts = std::make_index_sequence<kBlockBytes / sizeof(Word)>>
+struct Block;
+template <class Word, std::size_t... kParts>
+struct Block<Word, std::index_sequence<kParts...>> {
+  Lanes<Word> lanes[sizeof...(kParts)];
 
-/// The same sums, by half as many instructions.
-__attribute__((target("avx2"))) void add_blocks_wide(Sums& sums, const std::byte* bytes, std::size_t size) {
-  Lanes<Four> a, b;
-  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
-    a.add(bytes + at);
-    b.add(bytes + at + 32);
+  [[gnu::always_inline]] void add(const std::byte* from) { (lanes[kParts].add(from + kParts * sizeof(Word)), ...); }
+  [[gnu::always_inline]] void copy_and_add(std::byte* to, const std::byte* from) {
+    Word words[sizeof...(kParts)];
+    (std::memcpy(&words[kParts], from + kParts * sizeof(Word), sizeof(Word)), ...);
+    (std::memcpy(to + kParts * sizeof(Word), &words[kParts], sizeof(Word)), ...);
+    (lanes[kParts].add(words[kParts]), ...);
   }
-  if (size % kBlockBytes != 0) {
-    a.add(bytes + size - kBlockBytes);
-    b.add(bytes + size - kBlockBytes + 32);
-  }
-  a.store(sums, 0);
-  b.store(sums, 4);
+  [[gnu::always_inline]] void store(Sums& sums) const { (lanes[kParts].store(sums, kParts * sizeof(Word) / kWordBytes), ...); }
+};
+
+template <class Word>
+[[gnu::always_inline]] inline void add_blocks(Sums& sums, const std::byte* bytes, std::size_t size) {
+  Block<Word> block;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) block.add(bytes + at);
+  if (size % kBlockBytes != 0) block.add(bytes + size - kBlockBytes);
+  block.store(sums);
 }
 
 /// Copies and sums at once what another processor has just written: all of its cache lines are asked for before, so that they
 /// are on their way together, and the sums are made while they come.
-__attribute__((target("avx2"))) void copy_and_add_wide(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+template <class Word>
+[[gnu::always_inline]] inline void copy_and_add_blocks(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
   for (std::size_t at = 0; at < size; at += kBlockBytes) __builtin_prefetch(from + at);
-  Lanes<Four> a, b;
-  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
-    Four x, y;
-    std::memcpy(&x, from + at, sizeof x);
-    std::memcpy(&y, from + at + 32, sizeof y);
-    std::memcpy(to + at, &x, sizeof x);
-    std::memcpy(to + at + 32, &y, sizeof y);
-    a.add(x);
-    b.add(y);
-  }
-  const std::size_t rest = size % kBlockBytes;
-  if (rest != 0) {
-    std::memcpy(to + size - rest, from + size - rest, rest);
-    a.add(to + size - kBlockBytes);
-    b.add(to + size - kBlockBytes + 32);
-  }
-  a.store(sums, 0);
-  b.store(sums, 4);
-}
-
-/// Both with a block in each register.
-__attribute__((target("avx512f"))) void add_blocks_widest(Sums& sums, const std::byte* bytes, std::size_t size) {
-  Lanes<Eight> block;
-  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) block.add(bytes + at);
-  if (size % kBlockBytes != 0) block.add(bytes + size - kBlockBytes);
-  block.store(sums, 0);
-}
-
-__attribute__((target("avx512f"))) void copy_and_add_widest(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
-  for (std::size_t at = 0; at < size; at += kBlockBytes) __builtin_prefetch(from + at);
-  Lanes<Eight> block;
-  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) {
-    Eight value;
-    std::memcpy(&value, from + at, sizeof value);
-    std::memcpy(to + at, &value, sizeof value);
-    block.add(value);
-  }
+  Block<Word> block;
+  for (std::size_t at = 0; at + kBlockBytes <= size; at += kBlockBytes) block.copy_and_add(to + at, from + at);
   const std::size_t rest = size % kBlockBytes;
   if (rest != 0) {
     std::memcpy(to + size - rest, from + size - rest, rest);
     block.add(to + size - kBlockBytes);
   }
-  block.store(sums, 0);
+  block.store(sums);
+}
+
+void add_narrow(Sums& sums, const std::byte* bytes, std::size_t size) { add_blocks<Two>(sums, bytes, size); }
+
+__attribute__((target("avx2"))) void add_wide(Sums& sums, const std::byte* bytes, std::size_t size) {
+  add_blocks<Four>(sums, bytes, size);
+}
+__attribute__((target("avx2"))) void copy_and_add_wide(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  copy_and_add_blocks<Four>(sums, to, from, size);
+}
+
+__attribute__((target("avx512f"))) void add_widest(Sums& sums, const std::byte* bytes, std::size_t size) {
+  add_blocks<Eight>(sums, bytes, size);
+}
+__attribute__((target("avx512f"))) void copy_and_add_widest(Sums& sums, std::byte* to, const std::byte* from, std::size_t size) {
+  copy_and_add_blocks<Eight>(sums, to, from, size);
 }
 
 const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
 /// The first processors with registers of 512 bits slow down where these are used; those that know this extension do not.
 const bool has_cheap_avx512 = __builtin_cpu_supports("avx512vbmi2") != 0;
-const auto add = has_cheap_avx512 ? add_blocks_widest : has_avx2 ? add_blocks_wide : add_blocks;
+const auto add = has_cheap_avx512 ? add_widest : has_avx2 ? add_wide : add_narrow;
 const auto copy_and_add = has_cheap_avx512 ? copy_and_add_widest : copy_and_add_wide;
 
 /// Copies `size` bytes, a block at least, and sums the whole blocks and the last block of them.
