@@ -6,9 +6,11 @@
 
 #include <asio/io_context.hpp>
 
+#include <cerrno>
 #include <optional>
 #include <utility>
 
+#include "node/config.h"
 #include "tests/bench/channel.h"
 #include "torus/base/bytes.h"
 #include "transport/ivshmem/ivshmem_transport.h"
@@ -23,6 +25,19 @@ namespace {
 constexpr std::size_t kMemoryBytes = 64u << 20;
 constexpr std::uint16_t kPortBase = 23'000;
 constexpr Duration kSpin = milliseconds(10);
+
+/// As long as rse-node looks where nobody says otherwise.
+Duration node_spin() {
+  ConfigSurroundings nothing_set;
+  nothing_set.read_file = [](const std::string&) -> std::optional<std::string> {
+    errno = ENOENT;
+    return {};
+  };
+  std::string failure;
+  const auto defaults = load_config({}, nothing_set, failure);
+  if (!defaults) give_up(failure);
+  return {defaults->spin_microseconds * 1'000ull};
+}
 
 /// The core of the ivshmem transport alone, as the guest kernel uses it when it spins.
 class RingChannel final : public Channel {
@@ -158,6 +173,7 @@ Candidate network(const char* name, const char* raw, MakeChannel make, Encryptio
 }  // namespace
 
 std::vector<Candidate> own_candidates() {
+  const Duration node = node_spin();
   return {
       {"ring alone, spinning", "raw ring, spinning", 0,
        [](Side side, std::size_t, unsigned run) -> std::unique_ptr<Channel> { return std::make_unique<RingChannel>(side, run); }},
@@ -165,11 +181,15 @@ std::vector<Candidate> own_candidates() {
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, kSpin); }},
       {"ivshmem, sleeping", "raw ring, futex", 1000,
        [](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, {}); }},
+      {"ivshmem, as a node", "raw ring, futex", 1000,
+       [node](Side side, std::size_t, unsigned run) { return make_ivshmem(side, run, node); }},
       network("udp, spinning", "raw UDP, spinning", make_udp, Encryption::kNone, kSpin),
       network("udp, sleeping", "raw UDP, blocking", make_udp, Encryption::kNone, {}),
+      network("udp, as a node", "raw UDP, blocking", make_udp, Encryption::kNone, node),
       network("udp, encrypted", "udp, sleeping", make_udp, Encryption::kOurs, {}),
       network("tcp, spinning", "raw TCP, spinning", make_tcp, Encryption::kNone, kSpin),
       network("tcp, sleeping", "raw TCP, blocking", make_tcp, Encryption::kNone, {}),
+      network("tcp, as a node", "raw TCP, blocking", make_tcp, Encryption::kNone, node),
       network("tcp, encrypted", "tcp, sleeping", make_tcp, Encryption::kOurs, {}),
   };
 }
