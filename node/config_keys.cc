@@ -84,7 +84,7 @@ const std::vector<ConfigKey>& keys() {
        kMillisecondsMax},
       {"spin-us",
        &NodeConfig::spin_microseconds,
-       "20",
+       "50",
        "how long at most to look for the next message before sleeping, where that has paid off lately",
        {},
        0,

@@ -1,6 +1,8 @@
 // Looking for the next message before sleeping. To sleep and be woken costs tens of microseconds, so who expects a message sooner
-// looks for it ("spin-then-block"). Who has looked in vain looks for half as long next time, down to a sixteenth of the limit,
-// so that the next busy time is noticed; who has found something, for twice as long, up to the limit.
+// looks for it ("spin-then-block"). After a message that came within the limit it looks for twice as long as before, up to the
+// limit, whether it had looked for that one or slept; after one that took longer, for half as long, and soon not at all. (So does
+// KVM where a processor halts, "halt polling".) What counts is how long the message took and not whether it was found by looking:
+// two that answer each other take longer while they sleep than they look for, and would never begin.
 // Threads: one. Memory, errors: none.
 #pragma once
 
@@ -23,7 +25,7 @@ class AdaptiveSpin {
   /// `limit`: after the last message; 0: never looks.
   explicit AdaptiveSpin(Duration limit, Instant (*clock)() = monotonic_now) : clock_(clock), limit_(limit), spin_(limit) {}
 
-  static constexpr Duration kTurn{50'000};
+  static constexpr Duration kTurn{20'000};
   static constexpr int kNewsPerTurn = 32;
 
   void begin_turn() {
@@ -31,7 +33,12 @@ class AdaptiveSpin {
     turn_end_ = clock_() + kTurn;
     news_left_ = kNewsPerTurn;
   }
-  void took_message() { fresh_ = looks_ = true; }
+  void took_message() {
+    fresh_ = true;
+    if (!std::exchange(waited_, false)) return;
+    const bool soon = !std::exchange(slept_, false) || elapsed(waits_since_, clock_()) <= limit_;
+    spin_ = soon ? std::clamp(Duration{2 * spin_.raw}, Duration{limit_.raw / 16}, limit_) : Duration{spin_.raw / 2};
+  }
   /// Calls `there()` until it says true or it is time to stop.
   template <class There>
   Look look(There there) {
@@ -39,24 +46,24 @@ class AdaptiveSpin {
     if (news_left_-- == 0) return Look::kTurnOver;
     while (!there()) {
       const Instant now = clock_();
-      if (std::exchange(fresh_, false)) last_taken_ = now;
-      if (now >= last_taken_ + spin_) {
-        if (std::exchange(looks_, false)) spin_ = std::max(Duration{limit_.raw / 16}, Duration{spin_.raw / 2});
+      if (std::exchange(fresh_, false)) waits_since_ = now;
+      waited_ = true;
+      if (now >= waits_since_ + spin_) {
+        slept_ = true;
         return Look::kQuiet;
       }
       if (now >= turn_end_) return Look::kTurnOver;
     }
-    spin_ = std::min(limit_, Duration{2 * spin_.raw});
     return Look::kNews;
   }
 
  private:
   Instant (*clock_)();
   Duration limit_, spin_;
-  Instant last_taken_{}, turn_end_{};
+  Instant waits_since_{}, turn_end_{};
   int news_left_ = 0;
-  bool fresh_ = false;  // a message came after last_taken_
-  bool looks_ = false;  // and has not been looked after in vain
+  bool fresh_ = false;  // a message came after waits_since_
+  bool waited_ = false, slept_ = false;  // since the last message
 };
 
 }  // namespace rse
