@@ -12,6 +12,7 @@
 #include "node/control_address.h"
 #include "node/own_addresses.h"
 #include "torus/braid/view.h"
+#include "torus/watch/incident_report.h"
 #include "transport/ivshmem/ivshmem_address.h"
 #include "transport/machine_addresses.h"
 #include "transport/mux/mux_transport.h"
@@ -144,8 +145,14 @@ std::string check(const NodeFlags& flags) {
     return "--found makes a new cluster and --peer joins one: give one of them";
   if (flags.braid.self.role == Role::kObserver && (flags.found || !flags.data_directory.empty()))
     return fmt::format("--observer joins a cluster and keeps nothing: leave {} out", flags.found ? "--found" : "--data-dir");
-  if (flags.name.empty() || flags.name.size() > kNodeNameBytesMax ||
-      flags.name.find_first_of("/ \t\n") != std::string::npos)
+  for (const auto* texts : {&flags.listen, &flags.advertise, &flags.peers}) {
+    for (const std::string& text : *texts) {
+      if (!is_sentence(text)) return fmt::format("an address will not do: {:?} is not UTF-8 or has control characters", text);
+    }
+  }
+  if (!is_sentence(flags.name))
+    return fmt::format("the name {:?} will not do: it is not UTF-8 or has control characters, which no other node would take", flags.name);
+  if (flags.name.empty() || flags.name.size() > kNodeNameBytesMax || flags.name.find_first_of("/ ") != std::string::npos)
     return fmt::format("the name \"{}\" will not do: 1 to {} bytes without slashes and spaces", flags.name, kNodeNameBytesMax);
   if (flags.advertise.size() > kAddressesMax)
     return fmt::format("{} addresses to advertise; at most {}", flags.advertise.size(), kAddressesMax);

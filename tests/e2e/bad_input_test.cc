@@ -53,6 +53,13 @@ TEST_CASE("usage: nothing to do, two things to do, unknown flags end with 2") {
       CHECK_MESSAGE(says(nowhere, everywhere + " names no machine that could be dialled"), nowhere.output);
     }
   }
+  for (const std::string name : {"\xFF", "\x1B[31mred", "two\nlines"}) {
+    CAPTURE(name);
+    const Finished named = run_program({node_binary(), "--found", "--name", name});
+    CHECK(named.exit_code == 2);
+    CHECK_MESSAGE(says(named, "it is not UTF-8 or has control characters"), named.output);
+    CHECK_MESSAGE(!says(named, name), named.output);
+  }
   const Finished peer = run_program({node_binary(), "--peer", "10.0.0.7:seven"});
   CHECK(peer.exit_code == 2);
   CHECK_MESSAGE(says(peer, "10.0.0.7:seven is no HOST:PORT"), peer.output);

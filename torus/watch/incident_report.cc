@@ -33,4 +33,10 @@ bool is_sentence(std::string_view text) {
   return true;
 }
 
+void cut_sentence(std::string& text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) return;
+  text.resize(bytes_max);
+  while (!text.empty() && !is_sentence(text)) text.pop_back();
+}
+
 }  // namespace rse

@@ -31,5 +31,7 @@ struct IncidentReport {
 
 /// UTF-8 without control characters: nothing else may reach a terminal or a page.
 bool is_sentence(std::string_view text);
+/// Cuts what is longer than `bytes_max`, at the end of a character.
+void cut_sentence(std::string& text, std::size_t bytes_max);
 
 }  // namespace rse

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
+
 using namespace rse;
 
 TEST_CASE("incident report: only sentences may reach a terminal: UTF-8 as it should be, without control characters") {
@@ -15,4 +17,15 @@ TEST_CASE("incident report: only sentences may reach a terminal: UTF-8 as it sho
     CHECK_FALSE(is_sentence(bad));
   }
   CHECK_FALSE(is_sentence(std::string_view("a\0b", 3)));
+}
+
+TEST_CASE("incident report: a sentence that is too long is cut between two characters") {
+  const std::string whole = "ab\xE2\x86\x92\xC3\xBC";
+  const char* const cut[] = {"", "a", "ab", "ab", "ab", "ab\xE2\x86\x92", "ab\xE2\x86\x92", "ab\xE2\x86\x92\xC3\xBC", "ab\xE2\x86\x92\xC3\xBC"};
+  for (std::size_t size = 0; size < std::size(cut); ++size) {
+    CAPTURE(size);
+    std::string text = whole;
+    cut_sentence(text, size);
+    CHECK(text == cut[size]);
+  }
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "torus/braid/view.h"
+#include "torus/watch/incident_report.h"
 #include "transport/handshake.h"
 #include "transport/secure/keys.h"
 #include "transport/transport.h"
@@ -87,8 +88,8 @@ std::optional<Beacon> read_beacon(std::span<const std::byte> datagram) {
   if (count == 0 || count > kAddressesMax) return {};
   for (unsigned i = 0; reader.ok() && i < count; ++i) {
     const auto text = reader.get_bytes(reader.get<std::uint8_t>());
-    if (text.empty()) return {};
     beacon.addresses.emplace_back(reinterpret_cast<const char*>(text.data()), text.size());
+    if (text.empty() || !is_sentence(beacon.addresses.back())) return {};
   }
   if (!reader.finished() || beacon.cluster.raw == 0 || beacon.node.raw == 0) return {};
   return beacon;

@@ -66,6 +66,18 @@ TEST_CASE("beacon: one of a node without the cluster's key, of a revoked key, of
   CHECK_FALSE(cluster.ask(write_beacon(own, cluster.member)).beacon);
 }
 
+TEST_CASE("beacon: one with an address that could do something to a terminal is not believed, although a member has signed it") {
+  Cluster cluster;
+  std::uint64_t nonce = 1;
+  for (const char* address : {"10.0.0.7:7400\x1B[31m", "two\nlines:1", "\xFF:7400"}) {
+    CAPTURE(nonce);
+    Beacon beacon = cluster.beacon(nonce++);
+    beacon.addresses.push_back(address);
+    CHECK_FALSE(cluster.ask(write_beacon(beacon, cluster.member)).beacon);
+  }
+  CHECK(cluster.ask(write_beacon(cluster.beacon(nonce), cluster.member)).beacon);
+}
+
 TEST_CASE("beacon: a member cannot speak for another") {
   Cluster cluster;
   TrustBook other = cluster.member;

@@ -63,7 +63,7 @@ Result<Envelope> decode_envelope(std::span<const std::byte> bytes) { return deco
 
 void encode_hello(const Hello& hello, Bytes& out) {
   Hello bounded = hello;
-  bounded.refusal.resize(std::min(bounded.refusal.size(), kRefusalBytesMax));
+  cut_sentence(bounded.refusal, kRefusalBytesMax);
   append(bounded, out);
 }
 
@@ -87,10 +87,7 @@ Result<LatticeSight> decode_lattice_sight(std::span<const std::byte> bytes) {
 }
 
 Bytes encode_incident_report(IncidentReport report) {
-  if (report.text.size() > kReportTextBytesMax) {
-    report.text.resize(kReportTextBytesMax);
-    while (!report.text.empty() && !is_sentence(report.text)) report.text.pop_back();  // half a character
-  }
+  cut_sentence(report.text, kReportTextBytesMax);
   report.age.raw = std::min(report.age.raw, kReportAgeMax.raw);
   Bytes out;
   out.reserve(kReportFrameBytesMax);
@@ -117,7 +114,7 @@ Result<LinkClaim> decode_link_claim(std::span<const std::byte> bytes) { return d
 
 void encode_link_grant(const LinkGrant& grant, Bytes& out) {
   LinkGrant bounded = grant;
-  bounded.refusal.resize(std::min(bounded.refusal.size(), kRefusalBytesMax));
+  cut_sentence(bounded.refusal, kRefusalBytesMax);
   append(bounded, out);
 }
 Result<LinkGrant> decode_link_grant(std::span<const std::byte> bytes) { return decode<LinkGrant>(bytes, kHelloBytesMax); }

@@ -267,6 +267,56 @@ TEST_CASE("codec: every list has its bound") {
   CHECK(refusal(packet) == Error::kTooLarge);
 }
 
+TEST_CASE("codec: a name, an address or a refusal that could do something to a terminal or is not UTF-8 is refused") {
+  const auto taken = [](const std::string& name, const std::string& address, const std::string& refusal) {
+    Hello hello = some_hello();
+    hello.self.name = name;
+    hello.self.addresses.push_back(address);
+    hello.refusal = refusal;
+    Bytes bytes;
+    encode_hello(hello, bytes);
+    return decode_hello(bytes).ok();
+  };
+  const auto grant_taken = [](const std::string& refusal) {
+    LinkGrant grant;
+    grant.refusal = refusal;
+    Bytes bytes;
+    encode_link_grant(grant, bytes);
+    return decode_link_grant(bytes).ok();
+  };
+  const std::string good = "k\xC3\xBC""che", address = "10.0.0.7:7400";
+  CHECK(taken(good, address, good));
+  CHECK(grant_taken(good));
+  for (const std::string bad : {"\x1B[31m", "two\nlines", "\xFF", "k\xC3"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(taken(bad, address, ""));
+    CHECK_FALSE(taken(good, bad, ""));
+    CHECK_FALSE(taken(good, address, bad));
+    CHECK_FALSE(grant_taken(bad));
+    CHECK_FALSE(decode_envelope(encode_envelope(envelope_of(Join{.joiner = {{42}, 7, bad, {address}}}))));
+    AddressUpdate update;
+    update.node = {42};
+    update.version = {7, 1};
+    update.addresses = {bad};
+    CHECK_FALSE(decode_address_update(encode_address_update(update)));
+  }
+}
+
+TEST_CASE("codec: a refusal that is too long is cut at the end of a character, and taken") {
+  for (std::size_t before = 0; before < 3; ++before) {
+    CAPTURE(before);
+    Hello hello = some_hello();
+    hello.refusal.assign(before, 'x');
+    while (hello.refusal.size() <= kRefusalBytesMax) hello.refusal += "\xE2\x86\x92";
+    Bytes bytes;
+    encode_hello(hello, bytes);
+    const auto decoded = decode_hello(bytes);
+    REQUIRE(decoded);
+    CHECK(decoded->refusal.size() > kRefusalBytesMax - 3);
+    CHECK(hello.refusal.starts_with(decoded->refusal));
+  }
+}
+
 TEST_CASE("codec: the largest view fits") {
   View view;
   for (std::uint64_t i = 1; i <= kMembersMax; ++i) {

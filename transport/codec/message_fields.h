@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 #include <type_traits>
 
 #include "torus/braid/messages.h"
@@ -24,6 +25,12 @@ inline constexpr std::size_t kViewBytesMax =
 template <class V, class M>
 using Of = std::conditional_t<V::kReads, M, const M>;
 
+/// What people are shown: nothing may reach a terminal or a page that does something there.
+template <class V, class M>
+void check_sentences(V& v, const M& texts) {
+  if (v.finishing()) v.check(std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return is_sentence(text); }), Error::kMalformed);
+}
+
 template <class V>
 void fields(V& v, Of<V, Member>& m) {
   v.fixed64(1, m.node);
@@ -31,6 +38,8 @@ void fields(V& v, Of<V, Member>& m) {
   v.text(3, m.name, kNodeNameBytesMax);
   v.texts(4, m.addresses, kAddressesMax, kAddressBytesMax);
   v.varint(5, m.role, static_cast<std::uint64_t>(Role::kObserver));
+  check_sentences(v, std::span(&m.name, 1));
+  check_sentences(v, m.addresses);
 }
 
 // --- Handshake. ---
@@ -48,6 +57,7 @@ void fields(V& v, Of<V, Hello>& m) {
   v.key(9, m.ticket_secret);
   v.varint(10, m.cut_epochs);
   v.check(m.self.node.raw != 0 && m.protocol_min <= m.protocol_max, Error::kMalformed);
+  check_sentences(v, std::span(&m.refusal, 1));
 }
 template <class V>
 void fields(V& v, Of<V, LinkClaim>& m) {
@@ -58,6 +68,7 @@ void fields(V& v, Of<V, LinkGrant>& m) {
   v.varint(1, m.link);
   v.text(2, m.refusal, kRefusalBytesMax);
   v.check(m.link == 0 || m.refusal.empty(), Error::kMalformed);
+  check_sentences(v, std::span(&m.refusal, 1));
 }
 
 // --- Runs. ---
@@ -369,7 +380,7 @@ void fields(V& v, Of<V, IncidentReport>& m) {
   v.varint(6, m.epoch);
   v.text(7, m.text, kReportTextBytesMax);
   v.check(is_incident_kind(m.kind), Error::kMalformed);
-  if (v.finishing()) v.check(is_sentence(m.text), Error::kMalformed);
+  check_sentences(v, std::span(&m.text, 1));
 }
 template <class V>
 void fields(V& v, Of<V, AddressUpdate>& m) {
@@ -380,6 +391,7 @@ void fields(V& v, Of<V, AddressUpdate>& m) {
   v.texts(5, m.addresses, kAddressesMax, kAddressBytesMax);
   v.array(6, m.signature);
   v.check(m.node.raw != 0 && m.version.number != 0, Error::kMalformed);
+  check_sentences(v, m.addresses);
 }
 
 }  // namespace rse

@@ -2,6 +2,8 @@
 // themselves, so that a field added to messages.h is tested without anyone thinking of it.
 #pragma once
 
+#include <iterator>
+#include <string>
 #include <type_traits>
 
 #include "torus/base/random.h"
@@ -118,17 +120,13 @@ class Filler {
     } else if constexpr (std::is_same_v<T, std::vector<Digest256>>) {
       value.resize(below(2) == 0 ? 0 : 129);
       for (Digest256& digest : value) fill(digest);
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      for (auto count = below(6); count > 0; --count) value += kCharacters[below(std::size(kCharacters))];
     } else if constexpr (std::is_integral_v<T>) {
       value = static_cast<T>(number());
     } else if constexpr (Listed<T>) {
       if constexpr (Growing<T>) value.resize(below(6));
-      for (auto& element : value) {
-        if constexpr (std::is_same_v<std::remove_reference_t<decltype(element)>, char>) {
-          element = static_cast<char>(below(256));
-        } else {
-          fill(element);
-        }
-      }
+      for (auto& element : value) fill(element);
     } else {
       visit_fields(value, [this](auto& field) { this->fill(field); });
       constrain(value);
@@ -136,6 +134,8 @@ class Filler {
   }
 
  private:
+  static constexpr const char* kCharacters[] = {" ", "a", "~", "\xC2\xA0", "\xE2\x86\x92", "\xF4\x8F\xBF\xBF"};  // of each length, also the first and the last
+
   std::uint64_t number() {
     switch (below(4)) {
       case 0: return 0;
