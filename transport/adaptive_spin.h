@@ -22,22 +22,21 @@ class AdaptiveSpin {
     kTurnOver,  // others of the loop want their turn
     kQuiet,     // nothing: sleep
   };
-  /// `limit`: after the last message; 0: never looks.
-  explicit AdaptiveSpin(Duration limit, Instant (*clock)() = monotonic_now) : clock_(clock), limit_(limit), spin_(limit) {}
-
-  static constexpr Duration kTurn{20'000};
+  static constexpr Duration kTurn{50'000};
   static constexpr int kNewsPerTurn = 32;
+
+  /// `limit`: after the last message; 0: never looks. `turn`: then others of the loop have theirs.
+  explicit AdaptiveSpin(Duration limit, Duration turn = kTurn, Instant (*clock)() = monotonic_now)
+      : clock_(clock), limit_(limit), turn_(turn), spin_(limit) {}
 
   void begin_turn() {
     if (limit_.raw == 0) return;
-    turn_end_ = clock_() + kTurn;
+    turn_end_ = clock_() + turn_;
     news_left_ = kNewsPerTurn;
   }
   void took_message() {
     fresh_ = true;
-    if (!std::exchange(waited_, false)) return;
-    const bool soon = !std::exchange(slept_, false) || elapsed(waits_since_, clock_()) <= limit_;
-    spin_ = soon ? std::clamp(Duration{2 * spin_.raw}, Duration{limit_.raw / 16}, limit_) : Duration{spin_.raw / 2};
+    if (slept_) learn();
   }
   /// Calls `there()` until it says true or it is time to stop.
   template <class There>
@@ -47,23 +46,29 @@ class AdaptiveSpin {
     while (!there()) {
       const Instant now = clock_();
       if (std::exchange(fresh_, false)) waits_since_ = now;
-      waited_ = true;
       if (now >= waits_since_ + spin_) {
         slept_ = true;
         return Look::kQuiet;
       }
       if (now >= turn_end_) return Look::kTurnOver;
     }
+    spin_ = std::min(limit_, Duration{2 * spin_.raw});
     return Look::kNews;
   }
 
  private:
+  void learn() {
+    slept_ = false;
+    const bool soon = elapsed(waits_since_, clock_()) <= limit_;
+    spin_ = soon ? std::clamp(Duration{2 * spin_.raw}, Duration{limit_.raw / 16}, limit_) : Duration{spin_.raw / 2};
+  }
+
   Instant (*clock_)();
-  Duration limit_, spin_;
+  Duration limit_, turn_, spin_;
   Instant waits_since_{}, turn_end_{};
   int news_left_ = 0;
   bool fresh_ = false;  // a message came after waits_since_
-  bool waited_ = false, slept_ = false;  // since the last message
+  bool slept_ = false;  // since the last message
 };
 
 }  // namespace rse

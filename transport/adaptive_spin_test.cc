@@ -54,7 +54,7 @@ TEST_CASE("spin: who does not spin never looks and sleeps at once") {
 }
 
 TEST_CASE("spin: who waits longer than the limit looks half as long each time, and soon only once") {
-  AdaptiveSpin spin(kLimit, tick);
+  AdaptiveSpin spin(kLimit, AdaptiveSpin::kTurn, tick);
   spin.took_message();
   for (int times = 0; times < 10; ++times) {
     CAPTURE(times);
@@ -65,7 +65,7 @@ TEST_CASE("spin: who waits longer than the limit looks half as long each time, a
 }
 
 TEST_CASE("spin: who is sent messages within the limit looks twice as long each time, up to the limit, although it has slept") {
-  AdaptiveSpin spin(kLimit, tick);
+  AdaptiveSpin spin(kLimit, AdaptiveSpin::kTurn, tick);
   spin.took_message();
   for (int times = 0; times < 20; ++times) {
     look_in_vain(spin);
@@ -84,7 +84,7 @@ TEST_CASE("spin: who is sent messages within the limit looks twice as long each 
 TEST_CASE("spin: two that answer each other begin to look, although an answer takes longer than they look for while both sleep") {
   constexpr Duration kToWake{16'000}, kOnTheWay{3'000};
   const Duration limit{50'000};
-  AdaptiveSpin ends[2] = {AdaptiveSpin(limit, tick), AdaptiveSpin(limit, tick)};
+  AdaptiveSpin ends[2] = {AdaptiveSpin(limit, AdaptiveSpin::kTurn, tick), AdaptiveSpin(limit, AdaptiveSpin::kTurn, tick)};
   for (AdaptiveSpin& end : ends) {
     end.took_message();
     for (int times = 0; times < 10; ++times) {
@@ -110,7 +110,7 @@ TEST_CASE("spin: two that answer each other begin to look, although an answer ta
 }
 
 TEST_CASE("spin: time without a message counts once, however often it is looked again") {
-  AdaptiveSpin spin(kLimit, tick);
+  AdaptiveSpin spin(kLimit, AdaptiveSpin::kTurn, tick);
   spin.took_message();
   look_in_vain(spin);
   for (int again = 0; again < 10; ++again) CHECK(spin.look([] { return false; }) == Look::kQuiet);
@@ -119,12 +119,13 @@ TEST_CASE("spin: time without a message counts once, however often it is looked 
 }
 
 TEST_CASE("spin: others have their turn, whether messages do not come or do not end") {
-  AdaptiveSpin spin(milliseconds(10), tick);
+  constexpr Duration turn{7'000};
+  AdaptiveSpin spin(milliseconds(10), turn, tick);
   const Instant begin = now;
   spin.took_message();
   spin.begin_turn();
   CHECK(spin.look([] { return false; }) == Look::kTurnOver);
-  CHECK(elapsed(begin, now).raw <= AdaptiveSpin::kTurn.raw + 5 * kStep.raw);
+  CHECK(elapsed(begin, now).raw <= turn.raw + 5 * kStep.raw);
   spin.begin_turn();
   int found = 0;
   while (spin.look([] { return true; }) == Look::kNews) ++found;

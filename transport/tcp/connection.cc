@@ -28,6 +28,7 @@ constexpr std::size_t kSealedBytes = 128u << 10;        // two records of the la
 constexpr std::size_t kSealedBytesKept = 2u << 20;      // what is usually written at once
 constexpr std::size_t kChunksPerWrite = 64;             // Asio hands at most this many to writev()
 constexpr std::size_t kSpareChunksMax = 4;
+constexpr Duration kLookTurn{20'000};                    // as each connection looks for itself, what has come over another waits
 /// The kernel gives up a connection whose bytes nobody acknowledged for so long; until then the braid counts silence.
 constexpr unsigned kUnacknowledgedMillisecondsMax = 20'000;
 /// How long the kernel waits at most before it tries again, where it lets us say so: a link that heals is not to stay silent long.
@@ -42,7 +43,7 @@ constexpr Duration kSilenceThatStops = milliseconds(10);  // a link that works c
 void set_close_on_exec(int handle) { ::fcntl(handle, F_SETFD, FD_CLOEXEC); }
 
 Connection::Connection(asio::ip::tcp::socket socket, std::size_t frame_bytes_max, Duration spin)
-    : socket_(std::move(socket)), timer_(socket_.get_executor()), spin_(spin), frame_bytes_max_(frame_bytes_max) {}
+    : socket_(std::move(socket)), timer_(socket_.get_executor()), spin_(spin, kLookTurn), frame_bytes_max_(frame_bytes_max) {}
 
 void Connection::start() {
   std::error_code ignored;
