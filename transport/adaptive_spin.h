@@ -1,6 +1,6 @@
 // Looking for the next message before sleeping. To sleep and be woken costs tens of microseconds, so who expects a message sooner
 // looks for it ("spin-then-block"). After a message that came within the limit it looks for twice as long as before, up to the
-// limit, whether it had looked for that one or slept; after one that took longer, for half as long, and soon not at all. (So does
+// limit, whether it had looked for that one or slept; after one that took longer, for half as long, and soon only once. (So does
 // KVM where a processor halts, "halt polling".) What counts is how long the message took and not whether it was found by looking:
 // two that answer each other take longer while they sleep than they look for, and would never begin.
 // Threads: one. Memory, errors: none.
@@ -52,16 +52,17 @@ class AdaptiveSpin {
       }
       if (now >= turn_end_) return Look::kTurnOver;
     }
-    spin_ = std::min(limit_, Duration{2 * spin_.raw});
+    look_longer();
     return Look::kNews;
   }
 
  private:
   void learn() {
     slept_ = false;
-    const bool soon = elapsed(waits_since_, clock_()) <= limit_;
-    spin_ = soon ? std::clamp(Duration{2 * spin_.raw}, Duration{limit_.raw / 16}, limit_) : Duration{spin_.raw / 2};
+    if (elapsed(waits_since_, clock_()) <= limit_) return look_longer();
+    spin_ = {spin_.raw / 2};
   }
+  void look_longer() { spin_ = std::clamp(Duration{2 * spin_.raw}, Duration{limit_.raw / 16}, limit_); }
 
   Instant (*clock_)();
   Duration limit_, turn_, spin_;
