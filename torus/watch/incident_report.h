@@ -6,7 +6,6 @@
 
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "torus/base/strong.h"
 
@@ -28,10 +27,5 @@ struct IncidentReport {
   Epoch epoch{};
   std::string text{};              // one sentence
 };
-
-/// UTF-8 without control characters: nothing else may reach a terminal or a page.
-bool is_sentence(std::string_view text);
-/// Cuts what is longer than `bytes_max`, at the end of a character.
-void cut_sentence(std::string& text, std::size_t bytes_max);
 
 }  // namespace rse

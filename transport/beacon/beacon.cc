@@ -5,8 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "torus/base/sentence.h"
 #include "torus/braid/view.h"
-#include "torus/watch/incident_report.h"
 #include "transport/handshake.h"
 #include "transport/secure/keys.h"
 #include "transport/transport.h"

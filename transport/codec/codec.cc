@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "torus/base/sentence.h"
 #include "transport/codec/fields_reader.h"
 #include "transport/codec/message_fields.h"
 

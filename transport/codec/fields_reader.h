@@ -10,6 +10,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "torus/base/sentence.h"
 #include "transport/codec/wire_writer.h"
 
 namespace rse {
@@ -89,10 +90,14 @@ class FieldsReader {
   void text(std::uint32_t number, Text& value, std::size_t size_max) {
     if (is(number, WireType::kSized)) take_text(value, size_max);
   }
-  void texts(std::uint32_t number, std::vector<std::string>& values, std::size_t count_max, std::size_t size_max) {
+  /// For people (torus/base/sentence.h).
+  void sentence(std::uint32_t number, std::string& value, std::size_t size_max) {
+    if (is(number, WireType::kSized)) take_sentence(value, size_max);
+  }
+  void sentences(std::uint32_t number, std::vector<std::string>& values, std::size_t count_max, std::size_t size_max) {
     while (is(number, WireType::kSized)) {
       check_now(values.size() < count_max, Error::kTooLarge);
-      if (!state_.failed) take_text(values.emplace_back(), size_max);
+      if (!state_.failed) take_sentence(values.emplace_back(), size_max);
     }
   }
   void digest(std::uint32_t number, Digest256& value) {
@@ -253,6 +258,10 @@ class FieldsReader {
     if (!count_object()) return;
     const auto* data = reinterpret_cast<const typename Text::value_type*>(field_.bytes.data());
     value.assign(data, data + field_.bytes.size());
+  }
+  void take_sentence(std::string& value, std::size_t size_max) {
+    take_text(value, size_max);
+    check_now(is_sentence(value), Error::kMalformed);
   }
   template <class Array>
   void take_exactly(Array& value) {

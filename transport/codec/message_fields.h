@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <span>
 #include <type_traits>
 
 #include "torus/braid/messages.h"
@@ -25,21 +24,13 @@ inline constexpr std::size_t kViewBytesMax =
 template <class V, class M>
 using Of = std::conditional_t<V::kReads, M, const M>;
 
-/// What people are shown: nothing may reach a terminal or a page that does something there.
-template <class V, class M>
-void check_sentences(V& v, const M& texts) {
-  if (v.finishing()) v.check(std::all_of(texts.begin(), texts.end(), [](const std::string& text) { return is_sentence(text); }), Error::kMalformed);
-}
-
 template <class V>
 void fields(V& v, Of<V, Member>& m) {
   v.fixed64(1, m.node);
   v.varint(2, m.incarnation);
-  v.text(3, m.name, kNodeNameBytesMax);
-  v.texts(4, m.addresses, kAddressesMax, kAddressBytesMax);
+  v.sentence(3, m.name, kNodeNameBytesMax);
+  v.sentences(4, m.addresses, kAddressesMax, kAddressBytesMax);
   v.varint(5, m.role, static_cast<std::uint64_t>(Role::kObserver));
-  check_sentences(v, std::span(&m.name, 1));
-  check_sentences(v, m.addresses);
 }
 
 // --- Handshake. ---
@@ -51,13 +42,12 @@ void fields(V& v, Of<V, Hello>& m) {
   v.varint(3, m.protocol_max);
   v.fixed64(4, m.cluster);
   v.message(5, m.self);
-  v.text(6, m.refusal, kRefusalBytesMax);
+  v.sentence(6, m.refusal, kRefusalBytesMax);
   v.key(7, m.key);
   v.fixed64(8, m.ticket);
   v.key(9, m.ticket_secret);
   v.varint(10, m.cut_epochs);
   v.check(m.self.node.raw != 0 && m.protocol_min <= m.protocol_max, Error::kMalformed);
-  check_sentences(v, std::span(&m.refusal, 1));
 }
 template <class V>
 void fields(V& v, Of<V, LinkClaim>& m) {
@@ -66,9 +56,8 @@ void fields(V& v, Of<V, LinkClaim>& m) {
 template <class V>
 void fields(V& v, Of<V, LinkGrant>& m) {
   v.varint(1, m.link);
-  v.text(2, m.refusal, kRefusalBytesMax);
+  v.sentence(2, m.refusal, kRefusalBytesMax);
   v.check(m.link == 0 || m.refusal.empty(), Error::kMalformed);
-  check_sentences(v, std::span(&m.refusal, 1));
 }
 
 // --- Runs. ---
@@ -378,9 +367,8 @@ void fields(V& v, Of<V, IncidentReport>& m) {
   v.fixed64(4, m.node);
   v.optional_torus(5, m.torus);
   v.varint(6, m.epoch);
-  v.text(7, m.text, kReportTextBytesMax);
+  v.sentence(7, m.text, kReportTextBytesMax);
   v.check(is_incident_kind(m.kind), Error::kMalformed);
-  check_sentences(v, std::span(&m.text, 1));
 }
 template <class V>
 void fields(V& v, Of<V, AddressUpdate>& m) {
@@ -388,10 +376,9 @@ void fields(V& v, Of<V, AddressUpdate>& m) {
   v.fixed64(2, m.node);
   v.varint(3, m.version.incarnation);
   v.varint(4, m.version.number);
-  v.texts(5, m.addresses, kAddressesMax, kAddressBytesMax);
+  v.sentences(5, m.addresses, kAddressesMax, kAddressBytesMax);
   v.array(6, m.signature);
   v.check(m.node.raw != 0 && m.version.number != 0, Error::kMalformed);
-  check_sentences(v, m.addresses);
 }
 
 }  // namespace rse

@@ -171,7 +171,8 @@ class WireWriter {
   void text(std::uint32_t number, const Text& value, std::size_t) {
     if (!value.empty()) sized(number, value.data(), value.size());
   }
-  void texts(std::uint32_t number, const std::vector<std::string>& values, std::size_t, std::size_t) {
+  void sentence(std::uint32_t number, const std::string& value, std::size_t size_max) { text(number, value, size_max); }
+  void sentences(std::uint32_t number, const std::vector<std::string>& values, std::size_t, std::size_t) {
     for (const std::string& value : values) sized(number, value.data(), value.size());
   }
   void digest(std::uint32_t number, const Digest256& value) { sized(number, value.bytes.data(), value.bytes.size()); }

@@ -192,7 +192,7 @@ void UdpCore::refuse_with_hello(Session& session, const std::string& refusal) {
   auto ends = session.channel->take_datagram_ends();
   DatagramLink link(link_options(true), [](std::span<const std::byte>) {});
   Hello hello = hello_;
-  hello.refusal = refusal.substr(0, kRefusalBytesMax);
+  hello.refusal = refusal;
   Bytes frame;
   encode_hello(hello, frame);
   link.push_unreliable(frame);
@@ -213,7 +213,7 @@ void UdpCore::refuse_with_hello(Session& session, const std::string& refusal) {
 /// The peer, which has opened the session, ends it when it has read why; or the limit does.
 void UdpCore::refuse_and_tell(Session& session, const std::string& refusal) {
   Hello hello = hello_;
-  hello.refusal = refusal.substr(0, kRefusalBytesMax);
+  hello.refusal = refusal;
   Bytes frame;
   encode_hello(hello, frame);
   put_frame(session, frame);

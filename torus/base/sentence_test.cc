@@ -1,4 +1,4 @@
-#include "torus/watch/incident_report.h"
+#include "torus/base/sentence.h"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 
 using namespace rse;
 
-TEST_CASE("incident report: only sentences may reach a terminal: UTF-8 as it should be, without control characters") {
+TEST_CASE("sentence: only sentences may reach a terminal: UTF-8 as it should be, without control characters") {
   for (const char* good : {"", "b has died", "k\xC3\xBC""che: torus B", "\xE2\x86\x92", "\xF0\x9F\x94\xA5", "\xEF\xBF\xBD"}) {
     CAPTURE(good);
     CHECK(is_sentence(good));
@@ -19,7 +19,7 @@ TEST_CASE("incident report: only sentences may reach a terminal: UTF-8 as it sho
   CHECK_FALSE(is_sentence(std::string_view("a\0b", 3)));
 }
 
-TEST_CASE("incident report: a sentence that is too long is cut between two characters") {
+TEST_CASE("sentence: one that is too long is cut between two characters") {
   const std::string whole = "ab\xE2\x86\x92\xC3\xBC";
   const char* const cut[] = {"", "a", "ab", "ab", "ab", "ab\xE2\x86\x92", "ab\xE2\x86\x92", "ab\xE2\x86\x92\xC3\xBC", "ab\xE2\x86\x92\xC3\xBC"};
   for (std::size_t size = 0; size < std::size(cut); ++size) {

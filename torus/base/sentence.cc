@@ -1,4 +1,6 @@
-#include "torus/watch/incident_report.h"
+#include "torus/base/sentence.h"
+
+#include <cstdint>
 
 namespace rse {
 namespace {
